@@ -1,0 +1,1 @@
+"""What runs: plain typed functions, one module per subject. Yours to edit."""

@@ -1,0 +1,140 @@
+"""A small text classifier: learns epoch by epoch, predicts, and is kept as plain arrays.
+
+Words and pairs of words are hashed into a fixed number of columns, so a model is its weights
+alone: no vocabulary, and no pickle, which could run code when it is read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = "workhorse-classifier-1"
+COLUMNS = 2**16
+
+#: Fewer texts than this are too few to hold some out for measuring.
+MIN_TEXTS_TO_HOLD_OUT = 10
+HELD_OUT_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which texts are learned from, and which measure what was learned; the same ones if they are few."""
+
+    train: list[int]
+    test: list[int]
+
+    @property
+    def is_held_out(self) -> bool:
+        return self.train != self.test
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Logistic regression on hashed words: one row of weights per label, and one alone if there are two labels."""
+
+    labels: tuple[str, ...]
+    #: The hashed columns that have a weight at all.
+    columns: np.ndarray
+    weights: np.ndarray
+    intercepts: np.ndarray
+
+    def predict(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """Give each text's likeliest label, and how likely it is (0 to 1)."""
+        chances = self._chances(texts)
+        best = chances.argmax(axis=1)
+        return [(self.labels[k], float(row[k])) for k, row in zip(best.tolist(), chances, strict=True)]
+
+    def accuracy(self, texts: Sequence[str], labels: Sequence[str]) -> float:
+        """The share of texts that get their true label."""
+        guesses = [label for label, _ in self.predict(texts)]
+        return sum(map(str.__eq__, guesses, labels)) / len(labels)
+
+    def dump(self) -> bytes:
+        """Write the model as a compressed npz file."""
+        import numpy as np
+
+        about = json.dumps({"format": FORMAT, "labels": self.labels})
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            about=np.frombuffer(about.encode(), dtype=np.uint8),
+            columns=self.columns,
+            weights=self.weights,
+            intercepts=self.intercepts,
+        )
+        return file.getvalue()
+
+    @classmethod
+    def load(cls, data: bytes) -> Classifier:
+        """Read what `dump` wrote.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        import numpy as np
+
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            if about.get("format") != FORMAT:
+                raise ValueError(f"this is not a {FORMAT} model")
+            return cls(tuple(about["labels"]), arrays["columns"], arrays["weights"], arrays["intercepts"])
+
+    def _chances(self, texts: Sequence[str]) -> np.ndarray:
+        import numpy as np
+
+        scores = _hashed(texts)[:, self.columns] @ self.weights.T + self.intercepts
+        chances = 1 / (1 + np.exp(-np.clip(scores, -60, 60)))
+        if len(self.labels) == 2:
+            return np.hstack([1 - chances, chances])
+        return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+
+
+def split(labels: Sequence[str], seed: int) -> Split:
+    """Hold out a fifth of the texts, of each label alike, unless there are too few."""
+    everything = list(range(len(labels)))
+    if len(labels) < MIN_TEXTS_TO_HOLD_OUT or min(Counter(labels).values()) < 2:
+        return Split(everything, everything)
+    from sklearn.model_selection import train_test_split
+
+    # At least one of each label on either side.
+    held_out = max(len(set(labels)), round(len(labels) * HELD_OUT_SHARE))
+    train, test = train_test_split(everything, test_size=held_out, stratify=list(labels), random_state=seed)
+    return Split(sorted(train), sorted(test))
+
+
+def majority_share(train_labels: Sequence[str], test_labels: Sequence[str]) -> float:
+    """The accuracy of always guessing the label that is most frequent in training: what a model must beat."""
+    guess = Counter(train_labels).most_common(1)[0][0]
+    return sum(label == guess for label in test_labels) / len(test_labels)
+
+
+def train(texts: Sequence[str], labels: Sequence[str], epochs: int, seed: int) -> Iterator[Classifier]:
+    """Go over the texts once per epoch, in a new order each time, and yield the model so far."""
+    import numpy as np
+    from sklearn.linear_model import SGDClassifier
+
+    features, known, order = _hashed(texts), np.array(sorted(set(labels))), np.random.default_rng(seed)
+    learner = SGDClassifier(loss="log_loss", alpha=1e-4, shuffle=False, random_state=seed)
+    answers = np.array(labels)
+    used = np.unique(features.indices).astype(np.int32)
+    for _ in range(epochs):
+        turn = order.permutation(len(answers))
+        learner.partial_fit(features[turn], answers[turn], classes=known)
+        weights = learner.coef_[:, used].astype(np.float32)
+        yield Classifier(tuple(known.tolist()), used, weights, learner.intercept_.astype(np.float32))
+
+
+def _hashed(texts: Sequence[str]) -> Any:
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    # Single letters count as well ("I", Chinese), so tokens are any run of word characters.
+    vectorizer = HashingVectorizer(n_features=COLUMNS, ngram_range=(1, 2), token_pattern=r"\w+")  # noqa: S106 (no password)
+    return vectorizer.transform(texts)

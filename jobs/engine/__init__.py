@@ -1,0 +1,29 @@
+"""How jobs run. What this module names is all that a job's author needs; the rest serves the engine."""
+
+from .catalogue import job
+from .errors import Fatal, RetryLater
+from .outbound import fetch, http_client
+from .retry import Retry
+from .run import cancelled, checkpoint, current_job, log, progress, track
+from .settings import settings
+from .storage import blob_exists, read_blob, user_document, write_blob
+
+__all__ = [
+    "Fatal",
+    "Retry",
+    "RetryLater",
+    "blob_exists",
+    "cancelled",
+    "checkpoint",
+    "current_job",
+    "fetch",
+    "http_client",
+    "job",
+    "log",
+    "progress",
+    "read_blob",
+    "settings",
+    "track",
+    "user_document",
+    "write_blob",
+]

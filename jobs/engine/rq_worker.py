@@ -1,0 +1,316 @@
+"""Our worker: a drop-in for `rq.Worker` that, given an engine, claims and finishes without losing anything.
+
+Without `engine` it is rq's worker, with rq's defaults. With it, jobs that were submitted through Workhorse take our
+path: claimed, run and finished by one atomic script each. A job that somebody enqueued with plain RQ takes rq's own
+path (`super()`) whole, once it has been found to be allowed here.
+
+Written for rq 2.12.0. Every private hook that is overridden names the file it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import time
+import zlib
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+from uuid import uuid4
+
+import rq
+import rq.utils
+from rq.exceptions import NoSuchJobError
+from rq.job import Job as RQJob
+from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
+
+from .attempt import perform
+from .catalogue import Catalogue, JobType
+from .execution import NOT_NOW, Execution, Stop
+from .horse import Horse
+from .settings import Settings
+from .states import Priority
+from .store import Claim, ForeignClaim, Store
+
+logger = logging.getLogger("workhorse")
+
+QUEUES = tuple(str(priority) for priority in Priority)
+
+#: Seconds: the worker's record lives this long (and a minute) without a sign of life; rq looks after its jobs this often.
+WORKER_TTL = 20
+MONITOR_SECONDS = 2
+#: Seconds before SHUTDOWN_GRACE ends in which horses are stopped and their jobs put back.
+PUT_BACK_SECONDS = 3.0
+IDLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a worker needs to know beyond rq."""
+
+    settings: Settings
+    catalogue: Catalogue
+    store: Store
+
+
+class Worker(rq.Worker):
+    def __init__(self, *args: Any, engine: Engine | None = None, **kwargs: Any) -> None:
+        self.engine = engine
+        self.stop = Stop()
+        if engine is not None:
+            kwargs = {
+                "connection": engine.store.connection,
+                "serializer": JSONSerializer,
+                "name": self.host_prefix(os.getpid()) + uuid4().hex[:8],
+                "worker_ttl": WORKER_TTL,
+                "job_monitoring_interval": MONITOR_SECONDS,
+                "default_result_ttl": engine.settings.result_ttl,
+            } | kwargs
+        super().__init__(*(args or (QUEUES,)), **kwargs)
+
+    @staticmethod
+    def host_prefix(pid: int) -> str:
+        """How the names of workers begin that run on this host with this process id."""
+        return f"{socket.gethostname().split('.')[0]}-{pid}-"
+
+    # --- the loop ------------------------------------------------------------------
+
+    def work(self, *args: Any, burst: bool = False, **kwargs: Any) -> bool:
+        """Claim and run jobs until told to stop; with `burst`, until there are none."""
+        if self.engine is None:
+            return bool(super().work(*args, burst=burst, **kwargs))
+        self._install_signal_handlers()
+        while not self._come_up() and not self._stop_requested:
+            time.sleep(IDLE_SECONDS)
+        worked = False
+        try:
+            while not self._stop_requested:
+                try:
+                    found = self._turn()
+                except NOT_NOW as error:
+                    logger.warning("%s: the broker is away, trying again: %s", self.name, error)
+                    time.sleep(IDLE_SECONDS)
+                    continue
+                worked = worked or found
+                if burst and not found:
+                    break
+                if not found and not self._stop_requested:
+                    self._rest()
+        finally:
+            self._go_down()
+        return worked
+
+    def _come_up(self) -> bool:
+        try:
+            self.register_birth()
+            self.subscribe()
+            self.set_state(WorkerStatus.IDLE)
+        except NOT_NOW as error:
+            logger.warning("%s: the broker is away, trying again: %s", self.name, error)
+            return False
+        return True
+
+    def _go_down(self) -> None:
+        try:
+            self.teardown()
+        except NOT_NOW as error:
+            # Its record expires by itself.
+            logger.warning("%s: could not sign off: %s", self.name, error)
+
+    def _turn(self) -> bool:
+        """Take one job and run it. False: there was none."""
+        assert self.engine is not None
+        self.check_for_suspension(burst=False)
+        if self.should_run_maintenance_tasks:
+            self.run_maintenance_tasks()
+        claim = self.engine.store.claim(self.name, uuid4().hex, self.queue_names())
+        if isinstance(claim, ForeignClaim):
+            self._run_foreign(claim)
+        elif claim is not None:
+            self._run_claimed(claim)
+        return claim is not None
+
+    def _rest(self) -> None:
+        """Wait for work: until something is pushed, or long enough to look for what plain RQ has pushed."""
+        assert self.engine is not None
+        try:
+            self._hear_commands()
+            self.engine.store.wait_for_doorbell(self.queue_names(), IDLE_SECONDS)
+            self.heartbeat(WORKER_TTL)
+        except NOT_NOW as error:
+            logger.warning("%s: the broker is away: %s", self.name, error)
+            time.sleep(IDLE_SECONDS)
+
+    # --- our own jobs ------------------------------------------------------------------
+
+    def _run_claimed(self, claim: Claim) -> None:
+        assert self.engine is not None
+        job_type = self._job_type(claim)
+        if job_type is None:
+            return
+        execution = Execution(
+            claim,
+            job_type,
+            self.name,
+            WORKER_TTL + 60,
+            self.engine.store,
+            self.engine.settings,
+            self.stop,
+            listen=lambda: self._obey(claim, execution),
+        )
+        self._state = WorkerStatus.BUSY
+        ended = execution.run(self._fork)
+        self._horse_pid = 0
+        self._state = WorkerStatus.IDLE
+        logger.info("%s: %s %s, attempt %s: %s", self.name, job_type.name, claim.job_id, execution.attempt, ended)
+
+    def _job_type(self, claim: Claim) -> JobType | None:
+        """The claimed job's type; a job that this worker's code does not know ends here, and says so."""
+        assert self.engine is not None
+        func_name = json.loads(claim.fields["data"])[0]
+        job_type = self.engine.catalogue.by_function(func_name)
+        if job_type is None:
+            name = claim.fields["type"].decode()
+            message = f"The worker that took this job has no job type {name!r}; deploy the code that has, and retry."
+            outcome = {"kind": "failed", "error": message, "error_type": "JobTypeNotFound"}
+            self.engine.store.finish(claim.job_id, claim.execution, self.name, outcome)
+        return job_type
+
+    def _fork(self) -> Horse:
+        assert self.engine is not None
+        engine = self.engine
+        horse = Horse.fork(lambda channel: perform(channel, engine.catalogue, engine.settings))
+        self._horse_pid = horse.pid
+        return horse
+
+    def _obey(self, claim: Claim, execution: Execution) -> None:
+        self._hear_commands()
+        if self._stopped_job_id == claim.job_id:
+            # RQ's stop command has already killed the horse (rq/command.py, handle_stop_job_command).
+            self._stopped_job_id = None
+            execution.killed_for = "cancelled"
+
+    # --- jobs of plain RQ ----------------------------------------------------------------
+
+    def _run_foreign(self, claim: ForeignClaim) -> None:
+        queue = self.queue_class(claim.queue, connection=self.connection, serializer=self.serializer)
+        try:
+            job = self.job_class.fetch(claim.job_id, connection=self.connection, serializer=self.serializer)
+        except NoSuchJobError:
+            self._forget_popped(claim)
+            return
+        if refusal := self._refusal(job):
+            logger.warning("%s: refused job %s: %s", self.name, job.id, refusal)
+            job.ended_at = rq.utils.now()
+            job.retries_left = None
+            self.handle_job_failure(job, queue, exc_string=refusal)
+            self._forget_popped(claim)
+            return
+        self.execute_job(job, queue)
+
+    def _forget_popped(self, claim: ForeignClaim) -> None:
+        self.connection.lrem(f"rq:queue:{claim.queue}:intermediate", 1, claim.job_id)
+
+    def _refusal(self, job: RQJob) -> str | None:
+        """Why a foreign job must not run here. Nothing of it has been loaded or imported yet."""
+        assert self.engine is not None
+        try:
+            function, instance, args, kwargs = json.loads(_decompressed(job.data))
+        except (ValueError, TypeError):
+            return (
+                "This job is not JSON, and workers here never unpickle anything. Enqueue it with "
+                "rq.Queue(…, serializer='json'), or submit it over HTTP."
+            )
+        if instance is not None or not isinstance(args, list) or not isinstance(kwargs, dict):
+            return "This job calls a method of an object; workers here run functions alone."
+        callbacks = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name)
+        for name in (function, *(name for name in callbacks if name)):
+            if not self._allowed(name):
+                return f"The function {name!r} is neither in the catalogue nor in ALLOWED_FUNCTIONS; add it there."
+        return None
+
+    def _allowed(self, function: object) -> bool:
+        assert self.engine is not None
+        if not isinstance(function, str):
+            return False
+        return function in self.engine.settings.allowed_functions or bool(self.engine.catalogue.by_function(function))
+
+    def prepare_job_execution(self, job: RQJob, remove_from_intermediate_queue: bool = False) -> None:
+        # rq/worker/base.py: rq clears the intermediate list for a worker of one queue only; our claim always uses it.
+        super().prepare_job_execution(job, remove_from_intermediate_queue or self.engine is not None)
+
+    def maintain_heartbeats(self, job: RQJob, *args: Any, **kwargs: Any) -> None:
+        super().maintain_heartbeats(job, *args, **kwargs)
+        if self.engine is not None:
+            self._hear_commands()
+
+    # --- signals and commands -----------------------------------------------------------
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop after the running job, or put it back when the grace time ends. Further signals change nothing.
+
+        rq raises out of its handler (rq/worker/base.py, request_stop), in the middle of whatever was going on, and
+        lost 7 of 80 jobs so. A flag is looked at between two steps.
+        """
+        if self.engine is None:
+            super().request_stop(signum, frame)
+            return
+        if not self.stop.requested:
+            grace = self.engine.settings.shutdown_grace
+            now = time.monotonic()
+            self.stop.requested = True
+            self.stop.kill_at = now + max(0.0, grace - PUT_BACK_SECONDS)
+            self.stop.give_up_at = now + max(0.5, grace - 0.5)
+        self._stop_requested = True
+
+    def subscribe(self) -> None:
+        # rq/worker/base.py starts a thread here, and a process with threads is a bad one to fork. Between two steps
+        # is soon enough: cancelling through our API does not come this way.
+        if self.engine is None:
+            super().subscribe()
+            return
+        self.pubsub = self.connection.pubsub(ignore_subscribe_messages=True)
+        self.pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload})
+
+    def _hear_commands(self) -> None:
+        try:
+            while self.pubsub is not None and self.pubsub.get_message(timeout=0):
+                continue
+        except NOT_NOW:
+            logger.debug("%s: no commands, the broker is away", self.name)
+
+    def setup_work_horse_signals(self) -> None:
+        super().setup_work_horse_signals()
+        signal.set_wakeup_fd(-1)
+
+    # --- what rq keeps of a worker --------------------------------------------------------
+
+    @property
+    def connection_timeout(self) -> int:
+        # rq/worker/base.py, _set_connection, would raise our socket timeout so that its long BLPOP fits.
+        return 0 if self.engine is not None else super().connection_timeout
+
+    def run_maintenance_tasks(self) -> None:
+        if self.engine is None:
+            super().run_maintenance_tasks()
+            return
+        try:
+            super().run_maintenance_tasks()
+        except NOT_NOW:
+            raise
+        except Exception:  # one bad record of a foreign job must not stop a worker (rq/registry.py, cleanup)
+            logger.exception("%s: rq's maintenance failed", self.name)
+            self.last_cleaned_at = rq.utils.now()
+
+
+def _decompressed(data: bytes) -> bytes:
+    try:
+        return zlib.decompress(data)
+    except zlib.error:
+        return data
+
+

@@ -1,0 +1,259 @@
+"""What a running function may call. Outside a job all of it is harmless: the function just runs.
+
+In a work horse there is one attempt, `begin()` makes it the current one, and what it has to say goes to the worker
+over a channel. Progress only changes a few attributes here; a thread looks at them five times a second and sends
+what is new, so that a call costs next to nothing however often it comes, and the last value always arrives.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+#: Seconds between two reports of progress.
+REPORT_SECONDS = 0.2
+#: Characters of a progress message that are kept.
+MESSAGE_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class CurrentJob:
+    job_id: str
+    job_type: str
+    user_id: str | None
+    attempt: int
+    resumed: int
+
+
+class Cancelled(BaseException):
+    """The job is to stop. No Exception, so that a function's own `except Exception` does not swallow it."""
+
+
+class Channel(Protocol):
+    """The way from a work horse to its worker."""
+
+    def send(self, message: dict[str, Any]) -> None: ...
+
+    def ask(self, message: dict[str, Any]) -> None:
+        """Send, and return once the worker has written it to the broker."""
+
+
+class Attempt:
+    """One attempt as its own process sees it."""
+
+    def __init__(self, job: CurrentJob, channel: Channel, checkpoint: dict[str, Any], meta: dict[str, Any]) -> None:
+        self.job = job
+        self.channel = channel
+        self.checkpoint = checkpoint
+        self.cancel_requested = False
+        #: Set by the reporter; a loop looks at it at each turn and says where it is.
+        self.due = True
+        self._percent = float(meta.get("progress") or 0.0)
+        self._message: str | None = meta.get("progress_message")
+        self._current: float | None = meta.get("progress_current")
+        self._total: float | None = meta.get("progress_total")
+        self._eta: float | None = None
+        self._changed = False
+        self._loops = 0
+        self._sending = threading.Lock()
+        self._wake = threading.Event()
+        self._reporter: threading.Thread | None = None
+
+    def progress(
+        self, percent: float | None, message: str | None, current: float | None, total: float | None, eta: float | None
+    ) -> None:
+        if self.cancel_requested:
+            raise Cancelled
+        if percent is None and current is not None and total:
+            percent = 100.0 * current / total
+        if percent is not None:
+            # Within an attempt progress never falls, whatever order the function reports in.
+            self._percent = max(self._percent, min(100.0, percent))
+        if message is not None:
+            self._message = message[:MESSAGE_CHARACTERS]
+        self._current = current if current is not None else self._current
+        self._total = total if total is not None else self._total
+        self._eta = eta
+        self._changed = True
+        self._report_soon()
+
+    def _report_soon(self) -> None:
+        if self._reporter is None:
+            self._reporter = threading.Thread(target=self._report, name="progress", daemon=True)
+            self._reporter.start()
+        self._wake.set()
+
+    def _report(self) -> None:
+        while True:
+            self._wake.wait(REPORT_SECONDS if self._loops else None)
+            self._wake.clear()
+            self.due = True
+            self.flush()
+            time.sleep(REPORT_SECONDS)
+
+    def flush(self) -> None:
+        """Send what has changed since the last time."""
+        with self._sending:
+            if not self._changed:
+                return
+            self._changed = False
+            self.channel.send({"progress": self.state()})
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "progress": round(self._percent, 2),
+            "progress_message": self._message,
+            "progress_current": self._current,
+            "progress_total": self._total,
+            "eta_seconds": None if self._eta is None else round(self._eta, 1),
+        }
+
+    def loop_began(self) -> None:
+        self._loops += 1
+        self._report_soon()
+
+    def loop_ended(self) -> None:
+        self._loops -= 1
+
+
+_attempt: Attempt | None = None
+
+
+def begin(attempt: Attempt | None) -> None:
+    """Make it the current attempt of this process."""
+    global _attempt
+    _attempt = attempt
+
+
+def current_job() -> CurrentJob | None:
+    """Tell which job is running here, or None outside a job."""
+    return _attempt.job if _attempt else None
+
+
+def cancelled() -> bool:
+    """Tell whether the job is to stop. `progress` and `track` stop it by themselves."""
+    return _attempt is not None and _attempt.cancel_requested
+
+
+def log(message: object, level: str = "info") -> None:
+    """Add a line to the job's log; outside a job, print it."""
+    if _attempt is None:
+        print(message)
+    else:
+        _attempt.channel.send({"lines": [[time.time(), level, str(message)]]})
+
+
+def progress(
+    percent: float | None = None,
+    message: str | None = None,
+    *,
+    current: float | None = None,
+    total: float | None = None,
+) -> None:
+    """Say where the job stands.
+
+    Args:
+        percent: 0 to 100. Left out, it is taken from `current` and `total`.
+        message: what it is doing, for people.
+        current: how many are done, of `total`.
+
+    Raises:
+        ValueError: for a number that is none.
+    """
+    for name, value in (("percent", percent), ("current", current), ("total", total)):
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"progress({name}={value}): expected a finite number")
+    if _attempt is not None:
+        _attempt.progress(percent, message, current, total, None)
+
+
+def track(iterable: Iterable[Item], message: str | None = None, *, total: int | None = None) -> Iterator[Item]:
+    """Go through `iterable` and report percent, rate and time left. A cancelled job stops here.
+
+    Args:
+        message: what the loop does, for people.
+        total: how many items there are, if `len(iterable)` can't tell.
+    """
+    attempt = _attempt
+    if attempt is None:
+        yield from iterable
+        return
+    if total is None:
+        total = len(iterable) if hasattr(iterable, "__len__") else None
+    began = time.monotonic()
+    done = 0
+
+    def report() -> None:
+        attempt.due = False
+        left = None if not total or not done else max(0.0, (total - done) * (time.monotonic() - began) / done)
+        attempt.progress(None, message, done, total, left)
+
+    report()
+    attempt.loop_began()
+    try:
+        for item in iterable:
+            yield item
+            done += 1
+            if attempt.due:
+                report()
+    finally:
+        attempt.loop_ended()
+    report()
+
+
+class Checkpoint(MutableMapping[str, Any]):
+    """A mapping of JSON values that outlives the execution. An assignment returns once the broker has it.
+
+    It is written whole at each assignment, so keep it small. Changes inside a value are not saved: assign it again.
+    Outside a job it is an ordinary, empty mapping.
+    """
+
+    def __init__(self) -> None:
+        self._outside: dict[str, Any] = {}
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return _attempt.checkpoint if _attempt else self._outside
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"checkpoint[{name!r}]: names are strings")
+        self._write(self._values | {name: value})
+
+    def __delitem__(self, name: str) -> None:
+        values = dict(self._values)
+        del values[name]
+        self._write(values)
+
+    def _write(self, values: dict[str, Any]) -> None:
+        try:
+            text = json.dumps(values, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"a checkpoint holds JSON values: {error}") from None
+        if _attempt is None:
+            self._outside = values
+        else:
+            _attempt.channel.ask({"checkpoint": text})
+            _attempt.checkpoint = values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"checkpoint({self._values!r})"
+
+
+checkpoint = Checkpoint()

@@ -1,0 +1,62 @@
+-- End an execution. ARGV: job, execution, worker or '', outcome, RQ's result, RQ's trace (compressed), its base64.
+-- Answers what became of the job, or 'lost' if this execution no longer holds it, and then nothing was written.
+local id, execution, worker = ARGV[1], ARGV[2], ARGV[3]
+local outcome = cjson.decode(ARGV[4])
+local key = job_key(id)
+local job = redis.call('HMGET', key, 'execution', 'origin', 'user', 'cancel', 'deaths', 'attempt', 'started_at', 'worker_name')
+if job[1] ~= execution then return 'lost' end
+local queue, user, cancel = job[2], job[3], job[4]
+local kind = outcome.kind
+outcome.attempt = tonumber(job[6])
+
+local deaths = 0
+if kind == 'died' then
+  deaths = tonumber(job[5] or '0') + 1
+  if deaths >= DEATHS_ALLOWED then
+    kind = 'failed'
+  else
+    kind = 'resumed'
+  end
+end
+-- A job that was to be cancelled does not come back.
+if cancel and kind ~= 'completed' then kind = 'cancelled' end
+if kind == 'cancelled' then
+  outcome.error, outcome.error_type = nil, nil
+end
+
+local began = redis.call('HGET', 'rq:execution:' .. id .. ':' .. execution, 'created_at') or decimal(NOW)
+let_go(id, queue, worker ~= '' and worker or job[8], execution)
+redis.call('HSET', key, 'deaths', deaths)
+
+if kind == 'resumed' then
+  redis.call('HINCRBY', key, 'resumed', 1)
+  redis.call('HSET', key, 'resuming', 1)
+  index(id, user, 'running', 'pending')
+  push(id, queue, true)
+  emit(id, 'job_resumed', { status = 'pending', reason = outcome.reason })
+elseif kind == 'retrying' then
+  if outcome.uncharged then redis.call('HSET', key, 'resuming', 1) end
+  index(id, user, 'running', 'pending')
+  schedule(id, queue, NOW + outcome.delay, 'retrying')
+  emit(id, 'job_retrying', { status = 'pending', attempt = outcome.attempt, error = outcome.error,
+    error_type = outcome.error_type, scheduled_at = iso(NOW + outcome.delay) })
+else
+  local stored = { 'type', kind == 'completed' and '1' or kind == 'failed' and '2' or '3', 'worker_name', job[8] or '',
+    'execution_id', execution, 'execution_started_at', began, 'execution_ended_at', decimal(NOW) }
+  if kind == 'completed' then
+    redis.call('HSET', key, 'meta', outcome.meta)
+    redis.call('HDEL', key, 'error', 'error_type', 'exc_info')
+    if ARGV[5] ~= '' then stored[#stored + 1] = 'return_value'; stored[#stored + 1] = ARGV[5] end
+  elseif ARGV[6] ~= '' then
+    redis.call('HSET', key, 'exc_info', ARGV[6])
+    stored[#stored + 1] = 'exc_string'; stored[#stored + 1] = ARGV[7]
+  end
+  redis.call('XADD', results_key(id), 'MAXLEN', 10, '*', unpack(stored))
+  end_job(id, queue, user, kind, outcome)
+end
+
+if worker ~= '' then
+  redis.call('HINCRBY', 'rq:worker:' .. worker, kind == 'completed' and 'successful_job_count' or 'failed_job_count', 1)
+  redis.call('HINCRBYFLOAT', 'rq:worker:' .. worker, 'total_working_time', decimal(NOW - tonumber(began)))
+end
+return kind

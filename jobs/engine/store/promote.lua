@@ -1,0 +1,19 @@
+-- Move what has come due from the scheduled registries into the queues. ARGV: how many at most, queues.
+-- Answers how many were moved, then the seconds until the next one is due ('' if there is none).
+local moved, nearest = 0, nil
+for position = 2, #ARGV do
+  local queue = ARGV[position]
+  local registry = 'rq:scheduled:' .. queue
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', registry, '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
+    redis.call('ZREM', registry, id)
+    local job = redis.call('HMGET', job_key(id), 'status', 'version', 'enqueue_at_front')
+    if job[1] == 'scheduled' then
+      push(id, queue, job[3] == '1')
+      if job[2] then emit(id, 'job_queued', { status = 'pending' }) end
+      moved = moved + 1
+    end
+  end
+  local head = redis.call('ZRANGE', registry, 0, 0, 'WITHSCORES')
+  if head[2] then nearest = math.min(nearest or math.huge, tonumber(head[2]) - NOW) end
+end
+return { moved, nearest and decimal(math.max(nearest, 0)) or '' }

@@ -1,0 +1,22 @@
+-- What a running attempt has to say. ARGV: job, execution, progress or '', checkpoint or '', log lines to keep, log lines.
+-- Answers 0 if this execution no longer holds the job, and then nothing was written.
+local id, execution = ARGV[1], ARGV[2]
+local key = job_key(id)
+if redis.call('HGET', key, 'execution') ~= execution then return 0 end
+if ARGV[3] ~= '' then
+  -- RQ's meta is where every RQ tool looks for progress; the time of the report is what an ETA counts from.
+  local progress = cjson.decode(ARGV[3])
+  progress.reported_at = NOW
+  redis.call('HSET', key, 'meta', cjson.encode(progress))
+  progress.reported_at = nil
+  progress.status = 'running'
+  emit(id, 'job_progress', progress)
+end
+if ARGV[4] ~= '' then redis.call('SET', checkpoint_key(id), ARGV[4]) end
+local keep_lines = tonumber(ARGV[5])
+for position = 6, #ARGV do redis.call('RPUSH', logs_key(id), ARGV[position]) end
+if #ARGV >= 6 then
+  redis.call('HINCRBY', key, 'logged', #ARGV - 5)
+  redis.call('LTRIM', logs_key(id), -keep_lines, -1)
+end
+return 1

@@ -1,0 +1,24 @@
+-- Run a failed or cancelled job again, from its checkpoint. ARGV: job.
+local id = ARGV[1]
+local key = job_key(id)
+local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'dependency_ids')
+if not job[1] then return { 'missing' } end
+local status, queue, user = STATUS[job[1]], job[2], job[3] or ''
+if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
+local state, culprit = 'met', nil
+if job[4] then state, culprit = dependencies(cjson.decode(job[4])) end
+if state == 'doomed' then return { 'doomed', culprit } end
+
+keep(id, user, status)
+redis.call('ZREM', REGISTRY[status] .. queue, id)
+index(id, user, status, 'pending')
+redis.call('HDEL', key, 'attempt', 'resumed', 'deaths', 'error', 'error_type', 'exc_info', 'ended_at', 'expires', 'due', 'meta', 'started_at')
+if state == 'waiting' then
+  redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), id)
+  for _, dependency in ipairs(cjson.decode(job[4])) do redis.call('SADD', dependents_key(dependency), id) end
+  redis.call('HSET', key, 'status', 'deferred', 'reason', 'waiting')
+else
+  push(id, queue, false)
+end
+emit(id, 'job_queued', { status = 'pending' })
+return { 'queued' }

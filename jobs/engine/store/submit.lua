@@ -1,0 +1,74 @@
+-- Store jobs: all of them or none. ARGV: what they share, then for each job its description and RQ's data.
+local shared = cjson.decode(ARGV[1])
+local user = shared.user
+
+if shared.idempotency then
+  local bound = redis.call('GET', shared.idempotency)
+  if bound then
+    local digest, id = string.match(bound, '^([^:]+):(.+)$')
+    if digest ~= shared.digest then return { 'reused' } end
+    return { 'replayed', id }
+  end
+end
+
+if shared.known_user and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
+
+local jobs = {}
+for position = 2, #ARGV, 2 do
+  local job = cjson.decode(ARGV[position])
+  job.data = ARGV[position + 1]
+  jobs[#jobs + 1] = job
+end
+
+local active = redis.call('ZCARD', index_key(user, 'pending')) + redis.call('ZCARD', index_key(user, 'running'))
+if shared.limit and active + #jobs > shared.limit then return { 'too_many', active } end
+
+for _, job in ipairs(jobs) do
+  for _, dependency in ipairs(job.depends_on or {}) do
+    local known = redis.call('HMGET', job_key(dependency), 'status', 'user')
+    if not known[1] then return { 'unknown_dependency', dependency } end
+    if (known[2] or '') ~= user and not shared.admin then return { 'foreign_dependency', dependency } end
+  end
+end
+
+for offset, job in ipairs(jobs) do
+  local key = job_key(job.id)
+  local due = job.due or (job.delay and NOW + job.delay)
+  -- The status stands before the first index entry: every job in an index has a record.
+  redis.call('HSET', key, 'created_at', NOW_ISO, 'data', job.data, 'origin', job.queue, 'description', job.type,
+    'timeout', job.timeout, 'user', user, 'type', job.type, 'attempts', job.max_attempts, 'status', 'created',
+    'result_ttl', job.result_ttl, 'failure_ttl', job.failure_ttl)
+  if job.tags then redis.call('HSET', key, 'tags', cjson.encode(job.tags)) end
+  if due then redis.call('HSET', key, 'due', decimal(due)) end
+  -- A microsecond apart, so that no two of one request share a score and a page can be cut anywhere.
+  redis.call('ZADD', index_key(user, 'pending'), whole(SECONDS * 1e6 + MICROS + offset - 1), job.id)
+
+  local state, culprit, how = 'met', nil, nil
+  if job.depends_on then
+    redis.call('HSET', key, 'dependency_ids', cjson.encode(job.depends_on), 'dependency_id', job.depends_on[1])
+    state, culprit, how = dependencies(job.depends_on)
+  end
+  if state == 'met' then
+    make_ready(job.id, job.queue, due)
+    emit(job.id, 'job_queued', { status = 'pending' })
+  else
+    for _, dependency in ipairs(job.depends_on) do redis.call('SADD', dependents_key(dependency), job.id) end
+    redis.call('ZADD', 'rq:deferred:' .. job.queue, whole(NOW), job.id)
+    redis.call('HSET', key, 'status', 'deferred', 'reason', 'waiting')
+    emit(job.id, 'job_queued', { status = 'pending' })
+    if state == 'doomed' then
+      redis.call('ZREM', 'rq:deferred:' .. job.queue, job.id)
+      end_job(job.id, job.queue, user, 'cancelled', { error_type = 'dependency_failed',
+        error = 'Job ' .. culprit .. ', which this job waited for, ' .. (how == 'failed' and 'failed.' or 'was cancelled.') })
+    end
+  end
+end
+
+if shared.idempotency then
+  redis.call('SET', shared.idempotency, shared.digest .. ':' .. jobs[1].id, 'EX', 86400)
+end
+if shared.known_user then
+  redis.call('HINCRBY', 'wh:user:' .. user, 'request_count', 1)
+  redis.call('HSET', 'wh:user:' .. user, 'last_request_at', NOW_ISO)
+end
+return { 'stored', jobs[1].id }

@@ -1,0 +1,10 @@
+-- Take what has expired out of the indexes and registries. ARGV: how many at most, queues. Answers how many.
+local swept = 0
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
+  local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')
+  redis.call('ZREM', index_key(user, status), id)
+  redis.call('ZREM', 'wh:expiry', member)
+  for position = 2, #ARGV do redis.call('ZREM', REGISTRY[status] .. ARGV[position], id) end
+  swept = swept + 1
+end
+return swept

@@ -1,0 +1,135 @@
+"""Training text classifiers, each user's own, from labelled texts."""
+
+from __future__ import annotations
+
+import csv
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from jobs.classifier import Classifier, majority_share, split, train
+from jobs.engine import Fatal, blob_exists, current_job, job, progress, read_blob, write_blob
+from jobs.engine.storage import user_path
+
+DATA_SET = Path(__file__).parent / "data" / "sentiment.csv"
+DEFAULT_MODEL = "default"
+DEFAULT_EPOCHS = 20
+
+Text = Annotated[str, Field(max_length=10_000)]
+Label = Annotated[str | int, Field(description="What the text is an example of.")]
+ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class TrainingData(BaseModel):
+    """Texts, and for each one its label."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    texts: list[Text] = Field(min_length=2, max_length=10_000)
+    labels: list[Label] = Field(min_length=2, max_length=10_000)
+
+    @model_validator(mode="after")
+    def _learnable(self) -> Self:
+        if len(self.texts) != len(self.labels):
+            raise ValueError(f"{len(self.texts)} texts need as many labels, not {len(self.labels)}")
+        kinds = {str(label) for label in self.labels}
+        if not 2 <= len(kinds) <= 50:
+            raise ValueError(f"there must be from 2 to 50 different labels, not {len(kinds)}")
+        if any(not 1 <= len(kind) <= 100 for kind in kinds):
+            raise ValueError("a label must have from 1 to 100 characters")
+        return self
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that batch-predict can use."""
+
+    model_id: str
+    #: The share of texts that got their true label, of those it was measured on.
+    accuracy: float
+    #: What always guessing the most frequent label would have reached.
+    baseline_accuracy: float
+    measured_on: Literal["held-out texts", "the training texts: too few to hold some out"]
+    epochs: int
+    labels: list[str]
+    training_texts: int
+    held_out_texts: int
+
+
+@job(timeout=1800, preload=("sklearn.linear_model", "sklearn.feature_extraction.text"))
+def train_model(
+    training_data: TrainingData,
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 10,
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0,
+) -> Trained:
+    """Train a text classifier on labelled texts.
+
+    A fifth of the texts is held out and measures the accuracy; with fewer than 10 texts, or a label that
+    has a single one, it is measured on the training texts themselves, and the result says so. The same data,
+    epochs and seed give the same model. Only its owner can use it.
+    """
+    texts, labels = training_data.texts, [str(label) for label in training_data.labels]
+    parts = split(labels, seed)
+    learned = [texts[i] for i in parts.train], [labels[i] for i in parts.train]
+    asked = [texts[i] for i in parts.test], [labels[i] for i in parts.test]
+    for epoch, model in enumerate(train(*learned, epochs=epochs, seed=seed), start=1):  # noqa: B007 (the last is kept)
+        progress(current=epoch, total=epochs, message=f"Epoch {epoch} of {epochs}")
+    model_id = _new_model_id()
+    write_blob(_place(model_id), model.dump())
+    return Trained(
+        model_id=model_id,
+        accuracy=round(model.accuracy(*asked), 4),
+        baseline_accuracy=round(majority_share(learned[1], asked[1]), 4),
+        measured_on="held-out texts" if parts.is_held_out else "the training texts: too few to hold some out",
+        epochs=epochs,
+        labels=list(model.labels),
+        training_texts=len(parts.train),
+        held_out_texts=len(parts.test) if parts.is_held_out else 0,
+    )
+
+
+def find_model(model_id: str) -> Classifier:
+    """The current user's model of that id, or the one that ships, `default`.
+
+    Raises:
+        Fatal: if there is none; another user's is as good as none.
+    """
+    if model_id == DEFAULT_MODEL:
+        return default_model()
+    if not blob_exists(_place(model_id)):
+        raise Fatal(f"You have no model {model_id!r}. Train one with train-model, or leave model_id out.")
+    return Classifier.load(read_blob(_place(model_id)))
+
+
+def default_model() -> Classifier:
+    """The model of the data set that ships: is an English sentence positive or negative?
+
+    It is trained at its first use, always to the same weights, and kept in storage after that.
+    """
+    data = DATA_SET.read_bytes()
+    # A new data set or format makes a new name, so an old model is never taken for it.
+    place = f"models/default-{sha256(data).hexdigest()[:16]}.npz"
+    if not blob_exists(place):
+        *_, model = train(*_shipped_examples(), epochs=DEFAULT_EPOCHS, seed=0)
+        write_blob(place, model.dump())
+    return Classifier.load(read_blob(place))
+
+
+def _shipped_examples() -> tuple[list[str], list[str]]:
+    with DATA_SET.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row["text"] for row in rows], [row["label"] for row in rows]
+
+
+def _new_model_id() -> str:
+    # From the job's id, so that an attempt that is made again replaces its own model.
+    current = current_job()
+    return f"model_{current.job_id.replace('-', '')[:16] if current else secrets.token_hex(8)}"
+
+
+def _place(model_id: str) -> str:
+    return user_path(f"models/{model_id}.npz")

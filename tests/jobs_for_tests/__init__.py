@@ -1,0 +1,1 @@
+"""Jobs that the tests run: each behaves, or misbehaves, in one way."""

@@ -1,0 +1,183 @@
+"""One function for each way in which a job may behave."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from jobs.engine import Fatal, Retry, RetryLater, checkpoint, current_job, job, log, progress, track
+
+
+@job
+def noop() -> None:
+    """Do nothing."""
+
+
+@job(timeout=60)
+def echo(text: str, times: int = 1) -> list[str]:
+    """Give back a text."""
+    return [text] * times
+
+
+@job
+def report_slowly(steps: int = 4, seconds: float = 0.3) -> int:
+    """Count to a number, saying so."""
+    for _ in track(range(steps), "Counting"):
+        time.sleep(seconds)
+    return steps
+
+
+@job
+def fail(message: str = "the well is dry") -> None:
+    """Raise."""
+    raise ValueError(message)
+
+
+@job
+def fail_in_library() -> None:
+    """Raise in code that is not the author's."""
+    import json
+
+    json.loads("{secret-token-in-a-library")
+
+
+@job
+def fail_fatally() -> None:
+    """Raise Fatal."""
+    raise Fatal("no such model at /etc/passwd/model")
+
+
+@job(retry=Retry(max=2, backoff="exponential", delay=0.3, jitter=False))
+def flaky(path: str, fails: int = 2) -> int:
+    """Fail a few times, then succeed."""
+    marks = Path(path)
+    with marks.open("a") as file:
+        file.write(f"{time.time()}\n")
+    tries = len(marks.read_text().splitlines())
+    if tries <= fails:
+        raise ConnectionError(f"try {tries} failed")
+    return tries
+
+
+@job
+def come_back_later(path: str, seconds: float = 0.3) -> str:
+    """Ask to come back once."""
+    marks = Path(path)
+    if not marks.exists():
+        marks.write_text("here")
+        raise RetryLater(seconds, "not yet")
+    return "now"
+
+
+@job(timeout=1)
+def sleep_too_long(seconds: float = 60) -> None:
+    """Sleep."""
+    time.sleep(seconds)
+
+
+@job(timeout=1)
+def hang_in_c() -> None:
+    """Compute in C, where no Python signal handler runs."""
+    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 200_000_000)
+
+
+@job(stall_timeout=1.0)
+def stall() -> None:
+    """Report once, then never again."""
+    progress(10, "Beginning")
+    time.sleep(60)
+
+
+@job
+def sleep(seconds: float, path: str | None = None) -> float:
+    """Sleep; write the process ids of this job and of a child of its own to a file."""
+    if path:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        Path(path).write_text(f"{os.getpid()} {child.pid}")
+    time.sleep(seconds)
+    return seconds
+
+
+@job
+def talk() -> str:
+    """Print, log and write to stderr."""
+    print("to stdout")
+    print("to stderr", file=sys.stderr)
+    logging.getLogger("behaviours").warning("to logging")
+    log("to log")
+    subprocess.run(["echo", "from a child"], check=True)
+    return "ok"
+
+
+@job
+def who_am_i() -> dict[str, str | int | None]:
+    """Tell the current job."""
+    current = current_job()
+    assert current is not None
+    return {"job_id": current.job_id, "user_id": current.user_id, "attempt": current.attempt}
+
+
+@job
+def die(times: int = 99) -> str:
+    """Kill its own process until it has been resumed often enough."""
+    current = current_job()
+    assert current is not None
+    if current.resumed < times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"resumed {current.resumed}"
+
+
+@job
+def step_by_step(path: str, steps: int = 4, die_at: int = -1) -> list[int]:
+    """Save each step in the checkpoint; die once at one of them."""
+    done: list[int] = checkpoint.get("done", [])
+    for step in range(len(done), steps):
+        if step == die_at and not Path(path).exists():
+            Path(path).write_text("died")
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = [*done, step]
+        checkpoint["done"] = done
+        progress(current=step + 1, total=steps)
+    return done
+
+
+@job
+def return_too_much(size: int) -> str:
+    """Return a long text."""
+    return "x" * size
+
+
+@job
+def return_the_wrong_thing() -> int:
+    """Return what the type hint does not allow."""
+    return "seven"  # type: ignore[return-value]
+
+
+@job
+def eat_memory(megabytes: int = 400) -> None:
+    """Take memory and keep it."""
+    kept = bytearray(megabytes * 1_000_000)
+    for place in range(0, len(kept), 4096):
+        kept[place] = 1
+    time.sleep(60)
+
+
+@job
+def note(path: str, text: str) -> None:
+    """Append a line to a file."""
+    with Path(path).open("a") as file:
+        file.write(text + "\n")
+
+
+@job
+def note_after_sigterm(path: str, seconds: float) -> str:
+    """Sleep, then raise if the platform told this process group to stop."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(seconds)
+    return "done"

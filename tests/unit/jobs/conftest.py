@@ -1,0 +1,140 @@
+"""What the job functions run in here: a house of their own, and a real attempt with a channel that only records."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.engine import run
+from jobs.engine.broker import EmbeddedBroker
+from jobs.engine.run import Attempt, CurrentJob
+from jobs.engine.settings import Settings, settings
+
+
+class RecordedAttempt(Attempt):
+    """An attempt that keeps every progress it was told, before any is superseded."""
+
+    def __init__(self, job: CurrentJob, checkpoint: dict[str, Any]) -> None:
+        super().__init__(job, Acknowledging(), checkpoint, {})
+        self.steps: list[tuple[float, str | None]] = []
+
+    def progress(self, *args: Any) -> None:
+        super().progress(*args)
+        state = self.state()
+        self.steps.append((state["progress"], state["progress_message"]))
+
+
+class Acknowledging:
+    def send(self, message: dict[str, Any]) -> None: ...
+
+    def ask(self, message: dict[str, Any]) -> None: ...
+
+
+class Site(ThreadingHTTPServer):
+    """A web server on loopback that answers as its test says: `answer(method, path, headers, body)`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.answer: Callable[..., tuple[int, dict[str, str], bytes]] = lambda *_: (404, {}, b"")
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                request = (self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+                site.seen.append(request)
+                status, headers, answer = site.answer(*request)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            do_POST = do_GET  # noqa: N815 (http.server's name)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def _serving() -> Iterator[Site]:
+    with Site() as site:
+        thread = threading.Thread(target=site.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield site
+        site.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    of_its_own = Settings(data_dir=tmp_path_factory.mktemp("broker"), redis_url=None)
+    with EmbeddedBroker(of_its_own, say=lambda sentence: None):
+        yield of_its_own.broker_url
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Set settings by their names in capitals."""
+
+    def configure(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+
+    yield configure
+    settings.cache_clear()
+
+
+@pytest.fixture
+def house(tmp_path: Path, broker_url: str, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The DATA_DIR of this test, empty at first."""
+    for name in ("STORAGE_URL", "SMTP_URL", "LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL", "ALLOWED_PRIVATE_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
+    configure(DATA_DIR=str(tmp_path), REDIS_URL=broker_url)
+    return tmp_path
+
+
+@pytest.fixture
+def in_job(house: Path) -> Callable[..., Any]:
+    """Enter a job: `with in_job("id", user="alice") as attempt:`."""
+
+    @contextmanager
+    def in_job(
+        job_id: str = "job-1", *, user: str = "alice", checkpoint: dict[str, Any] | None = None
+    ) -> Iterator[RecordedAttempt]:
+        attempt = RecordedAttempt(CurrentJob(job_id, "some-job", user, 1, 0), checkpoint or {})
+        run.begin(attempt)
+        try:
+            yield attempt
+        finally:
+            run.begin(None)
+
+    return in_job
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with _serving() as site:
+        yield site
+
+
+@pytest.fixture
+def language_model() -> Iterator[Site]:
+    with _serving() as site:
+        yield site

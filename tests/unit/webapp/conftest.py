@@ -1,0 +1,106 @@
+"""The whole app on an imitation of the broker, and three people who call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from jobs.engine.accounts import Accounts
+from jobs.engine.catalogue import Catalogue
+from jobs.engine.client import Client
+from jobs.engine.events import Follower
+from jobs.engine.settings import Settings
+from webapp.application import make_app
+from webapp.services import Services
+
+#: Small, so that tests reach it.
+MAX_PARAMS_BYTES = 20_000
+
+
+class Person:
+    """Somebody with an API key."""
+
+    def __init__(self, app: Flask, user_id: str, key: str) -> None:
+        self.user_id = user_id
+        self._client: FlaskClient = app.test_client()
+        self._authorization = f"Bearer {key}"
+
+    def __call__(self, method: str, path: str, **options: Any) -> TestResponse:
+        headers = {"Authorization": self._authorization, **options.pop("headers", {})}
+        return self._client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self("POST", path, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        return self("DELETE", path, **options)
+
+    def submits(self, job_type: str = "noop", params: Any = None, **options: Any) -> dict[str, Any]:
+        """Submit a job, and return its resource."""
+        answer = self.post(f"/api/v1/jobs/{job_type}", json=params or {}, **options)
+        assert answer.status_code == 202, answer.text
+        resource: dict[str, Any] = answer.get_json()
+        return resource
+
+
+@pytest.fixture
+def broker() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, secret_key="s" * 32, max_params_bytes=MAX_PARAMS_BYTES)
+
+
+@pytest.fixture
+def services(broker: fakeredis.FakeServer, settings: Settings) -> Services:
+    connection = fakeredis.FakeRedis(server=broker, protocol=2)
+    catalogue = Catalogue.discover(["tests.jobs_for_tests"])
+    client = Client(connection, settings, catalogue)
+    return Services(settings, catalogue, client, Accounts(connection, settings), Follower(client))
+
+
+@pytest.fixture
+def app(services: Services) -> Flask:
+    return make_app(services)
+
+
+@pytest.fixture
+def registered(app: Flask, services: Services) -> Callable[[str], Person]:
+    def register(name: str) -> Person:
+        services.accounts.register(name, f"{name}@example.com", "correct horse")
+        return Person(app, name, services.accounts.create_key(name, "test")[1])
+
+    return register
+
+
+@pytest.fixture
+def alice(registered: Callable[[str], Person]) -> Person:
+    return registered("alice")
+
+
+@pytest.fixture
+def bob(registered: Callable[[str], Person]) -> Person:
+    return registered("bob")
+
+
+@pytest.fixture
+def admin(app: Flask, services: Services) -> Person:
+    return Person(app, "admin", services.accounts.ensure_admin())
+
+
+@pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    """Somebody without credentials."""
+    return app.test_client()

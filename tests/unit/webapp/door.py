@@ -1,0 +1,92 @@
+"""The real app on a broker in memory, and those who stand before its door."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+from flask import Flask
+from flask.testing import FlaskClient
+
+from jobs.engine.accounts import Accounts
+from jobs.engine.catalogue import Catalogue, JobType, job
+from jobs.engine.client import Client, Submission
+from jobs.engine.events import Follower
+from jobs.engine.resource import Job
+from jobs.engine.settings import Settings
+from webapp.application import make_app
+from webapp.services import Services
+
+PASSWORD = "correct horse"
+ADMIN_KEY = "the key of the admin"
+
+
+@job
+def reverse_text(text: str) -> str:
+    """Turn a text around."""
+    return text[::-1]
+
+
+@job
+def send_welcome_email(username: str, email: str) -> None:
+    """Welcome a new user."""
+
+
+@dataclass
+class Door:
+    data_dir: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given = {"data_dir": self.data_dir, "secret_key": "s" * 32, "admin_api_key": ADMIN_KEY} | self.settings
+        settings = Settings(**given)
+        self.server = fakeredis.FakeServer()
+        self.connection = fakeredis.FakeRedis(server=self.server, protocol=2)
+        catalogue = Catalogue([JobType.of(reverse_text), JobType.of(send_welcome_email)])
+        self.accounts = Accounts(self.connection, settings)
+        self.client = Client(self.connection, settings, catalogue)
+        self.app: Flask = make_app(Services(settings, catalogue, self.client, self.accounts, Follower(self.client)))
+        self.app.redis_conn = self.connection  # type: ignore[attr-defined]  # rq-dashboard's
+        self.accounts.ensure_admin()
+
+    def register(self, name: str = "alice") -> str:
+        return self.accounts.register(name, f"{name}@example.com", PASSWORD).user_id
+
+    def bearer(self, name: str = "alice") -> dict[str, str]:
+        """The header of a user, who is registered if need be."""
+        if name == "admin":
+            return {"Authorization": f"Bearer {ADMIN_KEY}"}
+        if not self.connection.exists(f"wh:user:{name}"):
+            self.register(name)
+        return {"Authorization": f"Bearer {self.accounts.create_key(name, '')[1]}"}
+
+    def anybody(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def browser(self, name: str = "alice") -> Browser:
+        """A browser in which a user has signed in."""
+        if name != "admin" and not self.connection.exists(f"wh:user:{name}"):
+            self.register(name)
+        client = self.app.test_client()
+        answer = client.get(f"/sign-in?token={self.accounts.issue_sign_in(name)}")
+        assert answer.status_code == 303
+        return Browser(client)
+
+    def submit(self, user_id: str = "alice", text: str = "hello", **options: Any) -> Job:
+        job_type = self.client.catalogue["reverse-text"]
+        submission = Submission(job_type=job_type, params={"text": text}, user_id=user_id, **options)
+        return self.client.submit(submission).job
+
+
+@dataclass
+class Browser:
+    client: FlaskClient
+
+    @property
+    def csrf_token(self) -> str:
+        found = re.search(r'name="csrf_token" value="([^"]+)"', self.client.get("/").text)
+        assert found
+        return found[1]

@@ -1,0 +1,232 @@
+"""The OpenAPI document is valid, whole, and true to the routes and the job types."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel
+
+from jobs.engine.catalogue import Catalogue, JobType, job
+from jobs.engine.resource import Job
+from jobs.engine.retry import Retry
+from jobs.engine.settings import Settings
+from webapp import api_keys, job_types, jobs, operations, problems, submissions, tokens, users
+from webapp.openapi import openapi_document
+
+
+class Tree(BaseModel):
+    value: float | None = None
+    branches: list[Tree] = []
+
+
+def config_of(field: str, hint: type) -> type[BaseModel]:
+    return type("Config", (BaseModel,), {"__annotations__": {field: hint}})
+
+
+FirstConfig = config_of("epochs", int)
+SecondConfig = config_of("height", str)
+
+
+@job(retry=Retry(max=3), priority="high")
+def train_model(config: FirstConfig, tree: Tree = Tree(), seed: int | None = None) -> Tree:  # type: ignore[valid-type]  # noqa: B008
+    """Train a model.
+
+    It takes a while.
+    """
+    return tree
+
+
+@job
+def process_video(config: SecondConfig) -> dict[str, SecondConfig]:  # type: ignore[valid-type]
+    return {"best": config}
+
+
+@job
+def clean_up(): ...
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    catalogue = Catalogue(JobType.of(function) for function in (train_model, process_video, clean_up))
+    return openapi_document(catalogue, Settings(redis_url=None))
+
+
+def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method, path, operation
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for part in value.values():
+            yield from references(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from references(part)
+
+
+def follow(document: dict[str, Any], reference: str) -> Any:
+    assert reference.startswith("#/")
+    found = document
+    for part in reference[2:].split("/"):
+        found = found[part]
+    return found
+
+
+def validator(document: dict[str, Any], name: str) -> Draft202012Validator:
+    return Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
+
+
+def test_the_document_is_valid_openapi_3_1(document):
+    assert document["openapi"].startswith("3.1")
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+def test_a_document_without_job_types_is_valid_too():
+    empty = openapi_document(Catalogue(), Settings())
+    assert list(OpenAPIV31SpecValidator(empty).iter_errors()) == []
+
+
+def test_the_document_is_plain_json_and_every_reference_in_it_resolves(document):
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    found = list(references(document))
+    assert found
+    for reference in found:
+        assert isinstance(follow(document, reference), dict)
+
+
+def test_every_route_is_described_and_nothing_else(document):
+    app = Flask("routes", static_folder=None)
+    for module in (users, api_keys, tokens, jobs, job_types, submissions, operations):
+        app.register_blueprint(module.blueprint)
+    routes = set()
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            paths = [path]
+            if (method, path) == ("POST", "/api/v1/jobs/{job_type}"):
+                paths = [f"/api/v1/jobs/{name}" for name in ("train-model", "process-video", "clean-up")]
+            routes |= {(method.lower(), each) for each in paths}
+    assert {(method, path) for method, path, _ in operations_of(document)} == routes
+
+
+def test_every_submitting_option_that_is_read_is_described(document):
+    parameters = document["paths"]["/api/v1/jobs/train-model"]["post"]["parameters"]
+    described = {each["name"] for each in parameters if each["in"] == "query"}
+    assert described == set(submissions.Options.model_fields)
+    assert {each["name"] for each in parameters if each["in"] == "header"} == {"Idempotency-Key", "Prefer"}
+
+
+def test_every_filter_of_the_list_is_described(document):
+    parameters = document["paths"]["/api/v1/jobs"]["get"]["parameters"]
+    assert {each["name"] for each in parameters} == set(jobs.Filters.model_fields)
+
+
+def test_each_job_type_is_submitted_with_its_own_parameters_and_result(document):
+    call = document["paths"]["/api/v1/jobs/train-model"]["post"]
+    assert call["summary"] == "Train a model."
+    assert "It takes a while." in call["description"]
+    body = call["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/train-model.params"}
+    for status in ("200", "202"):
+        answer = call["responses"][status]["content"]["application/json"]["schema"]
+        assert answer == {"$ref": "#/components/schemas/train-model.job"}
+    params = validator(document, "train-model.params")
+    assert params.is_valid({"config": {"epochs": 3}, "tree": {"branches": [{"value": 1.5}]}})
+    assert not params.is_valid({"config": {"epochs": "x"}})
+    assert not params.is_valid({"config": {"epochs": 3}, "unknown": 1})
+
+
+def test_models_of_one_name_from_two_job_types_stay_apart(document):
+    assert validator(document, "train-model.params").is_valid({"config": {"epochs": 3}})
+    assert not validator(document, "train-model.params").is_valid({"config": {"height": "720p"}})
+    assert validator(document, "process-video.params").is_valid({"config": {"height": "720p"}})
+    assert not validator(document, "process-video.params").is_valid({"config": {"epochs": 3}})
+
+
+@pytest.mark.parametrize(
+    ("result", "fits"), [({"value": None, "branches": []}, True), (None, True), ({"value": "x"}, False), (3, False)]
+)
+def test_the_job_resource_of_a_type_has_that_type_s_result(document, result, fits):
+    example = document["components"]["schemas"]["Job"]["examples"][0]
+    resource = example | {"job_type": "train-model", "params": {"config": {"epochs": 3}}, "result": result}
+    assert validator(document, "train-model.job").is_valid(resource) is fits
+
+
+def test_the_job_resource_has_the_fields_that_are_answered(document):
+    answered = {*Job.__dataclass_fields__} - {"trace"} | {"poll_url", "stream_url"}
+    schema = document["components"]["schemas"]["Job"]
+    assert set(schema["properties"]) == set(schema["required"]) == answered
+
+
+def test_what_a_job_type_says_of_itself_fits_its_schema(document):
+    for function in (train_model, process_video, clean_up):
+        validator(document, "JobType").validate(JobType.of(function).as_dict())
+
+
+def test_every_example_fits_its_schema(document):
+    checked = 0
+    for _, _, operation in operations_of(document):
+        for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+            whole = follow(document, part["$ref"]) if "$ref" in part else part
+            for content in whole.get("content", {}).values():
+                if "example" in content:
+                    Draft202012Validator({**document, **content["schema"]}).validate(content["example"])
+                    checked += 1
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            validator(document, name).validate(example)
+            checked += 1
+    assert checked > 10
+
+
+def test_every_error_is_a_problem_document_under_its_status(document):
+    for _, _, operation in operations_of(document):
+        for status, response in operation["responses"].items():
+            if status == "default" or int(status) >= 400:
+                whole = follow(document, response["$ref"])
+                (content,) = whole["content"].items()
+                assert content[0] == "application/problem+json"
+                assert status in ("default", str(content[1]["example"]["status"]))
+
+
+def test_submitting_lists_every_status_that_it_may_answer(document):
+    statuses = set(document["paths"]["/api/v1/jobs/train-model"]["post"]["responses"])
+    assert statuses >= {"200", "202", "400", "401", "403", "409", "413", "415", "422", "429", "503", "default"}
+
+
+def test_every_code_in_an_example_has_the_status_that_it_is_sent_with(document):
+    by_code = {"job_ended": 409, "internal_error": 500}
+    for kind, status in problems.STATUSES.items():
+        by_code[kind.code] = int(status)
+    by_code |= {"job_not_found": 404, "rate_limited": 429, "broker_unavailable": 503, "invalid_parameters": 422}
+    for response in document["components"]["responses"].values():
+        example = response["content"]["application/problem+json"]["example"]
+        assert by_code[example["code"]] == example["status"]
+
+
+def test_only_what_is_open_to_strangers_is_described_as_open(document):
+    open_calls = {(method, path) for method, path, each in operations_of(document) if each.get("security") == []}
+    assert open_calls == {("get", "/healthz"), ("get", "/readyz"), ("post", "/api/v1/token")}
+    assert document["security"] == [{"bearer": []}, {"cookie": []}]
+
+
+@pytest.mark.parametrize(("registration", "is_open"), [("open", True), ("closed", False)])
+def test_registering_is_open_if_the_setting_says_so(registration, is_open):
+    described = openapi_document(Catalogue(), Settings(registration=registration))
+    assert ({} in described["paths"]["/api/v1/users"]["post"].get("security", [])) is is_open
+
+
+def test_operation_ids_are_unique(document):
+    ids = [operation["operationId"] for _, _, operation in operations_of(document)]
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,126 @@
+"""Signing in and out with a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.webapp.door import PASSWORD, Door
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path)
+
+
+def test_the_printed_link_signs_in_once(door: Door) -> None:
+    link = f"/sign-in?token={door.accounts.issue_sign_in('admin')}"
+    browser = door.anybody()
+    answer = browser.get(link)
+    assert answer.status_code == 303 and answer.headers["Location"] == "/"
+    assert browser.get("/").status_code == 200
+    assert door.anybody().get(link).status_code == 401
+    assert browser.get(link).status_code == 303, "who is in already is not turned away"
+
+
+def test_looking_at_the_head_of_the_link_does_not_use_it_up(door: Door) -> None:
+    link = f"/sign-in?token={door.accounts.issue_sign_in('admin')}"
+    assert door.anybody().head(link).status_code == 200
+    assert door.anybody().get(link).status_code == 303
+
+
+def test_a_password_or_a_key_signs_in(door: Door) -> None:
+    door.register()
+    _, key = door.accounts.create_key("alice", "laptop")
+    for form in ({"username": "Alice", "password": PASSWORD}, {"api_key": f" {key} "}):
+        browser = door.anybody()
+        assert browser.post("/sign-in", data=form).status_code == 303
+        assert "Sign out alice" in browser.get("/").text
+
+
+def test_a_session_of_a_key_ends_with_the_key(door: Door) -> None:
+    door.register()
+    key, secret = door.accounts.create_key("alice", "laptop")
+    browser = door.anybody()
+    browser.post("/sign-in", data={"api_key": secret})
+    door.accounts.revoke("alice", key.id)
+    assert browser.get("/").status_code == 401
+
+
+def test_a_short_lived_token_does_not_become_a_long_session(door: Door) -> None:
+    token, _ = door.accounts.issue_token(door.accounts.find(door.register()))
+    assert door.anybody().post("/sign-in", data={"api_key": token}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"username": "alice", "password": "wrong password"},
+        {"username": "<script>", "password": ""},
+        {"api_key": "wh_x"},
+    ],
+)
+def test_a_failure_shows_the_form_again(door: Door, form: dict[str, str]) -> None:
+    door.register()
+    answer = door.anybody().post("/sign-in", data=form)
+    assert answer.status_code == 401 and "WWW-Authenticate" in answer.headers
+    assert 'role="alert"' in answer.text and "<script>" not in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_guessing_is_limited_here_too(door: Door) -> None:
+    form = {"username": "alice", "password": "wrong password"}
+    statuses = [door.anybody().post("/sign-in", data=form).status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+
+
+def test_another_site_can_not_sign_a_browser_in(door: Door) -> None:
+    door.register()
+    form = {"username": "alice", "password": PASSWORD}
+    assert door.anybody().post("/sign-in", data=form, headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("wanted", "led_to"),
+    [
+        ("/dashboard/", "/dashboard/"),
+        ("/jobs?status=failed", "/jobs?status=failed"),
+        ("https://evil.example", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("/a\r\nSet-Cookie: a=b", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_browser_is_led_on_within_this_site_alone(door: Door, wanted: str, led_to: str) -> None:
+    door.register()
+    form = {"username": "alice", "password": PASSWORD, "next": wanted}
+    assert door.anybody().post("/sign-in", data=form).headers["Location"] == led_to
+
+
+def test_signing_out_needs_the_csrf_token(door: Door) -> None:
+    browser = door.browser()
+    assert browser.client.post("/sign-out").status_code == 403
+    assert browser.client.get("/").status_code == 200
+
+
+def test_the_pages_run_no_script_of_their_own(door: Door) -> None:
+    for page in (door.anybody().get("/sign-in"), door.browser().client.get("/")):
+        assert page.status_code == 200
+        assert "<script" not in page.text and "style=" not in page.text and "<style" not in page.text
+        assert "'unsafe" not in page.headers["Content-Security-Policy"]
+        assert page.headers["Referrer-Policy"] == "same-origin"
+
+
+def test_the_home_page_lists_job_types_and_own_jobs(door: Door) -> None:
+    browser = door.browser()
+    job = door.submit()
+    theirs = door.submit("admin")
+    page = browser.client.get("/").text
+    assert job.job_id in page and theirs.job_id not in page
+    assert all(name in page for name in door.client.catalogue)
+    assert "/dashboard" not in page and "/dashboard" in door.browser("admin").client.get("/").text

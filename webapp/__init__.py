@@ -1,0 +1,25 @@
+"""The web process: HTTP in, HTTP out, no queueing logic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from jobs.engine.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the WSGI app, with the settings of the environment unless others are given.
+
+    It starts while the broker is down, and answers 503 until it is back.
+
+    Raises:
+        ConfigurationError, UnservableFunction: naming what to mend.
+    """
+    # gunicorn's parent imports this package for its configuration, before its workers patch the
+    # standard library for gevent: what it doesn't import can't have kept an unpatched part.
+    from .application import build_services, make_app
+
+    return make_app(build_services(settings))

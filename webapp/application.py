@@ -1,0 +1,60 @@
+"""Put the app together: services, guards, views."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from jobs.engine.accounts import Accounts
+from jobs.engine.catalogue import Catalogue
+from jobs.engine.client import Client
+from jobs.engine.connection import connect
+from jobs.engine.events import Follower
+from jobs.engine.settings import Settings
+from jobs.engine.settings import settings as environment
+
+from . import (
+    api_keys,
+    auth,
+    dashboard,
+    first_admin,
+    home,
+    job_types,
+    jobs,
+    operations,
+    problems,
+    security_headers,
+    sign_in,
+    submissions,
+    tokens,
+    users,
+)
+from .services import EXTENSION, Services
+
+_VIEWS = (submissions, jobs, job_types, tokens, users, api_keys, operations, home, sign_in, dashboard)
+
+
+def build_services(settings: Settings | None = None) -> Services:
+    """What the views work with. Nothing is sent to the broker yet."""
+    settings = settings or environment()
+    catalogue = Catalogue.discover(settings.job_packages)
+    connection = connect(settings)
+    client = Client(connection, settings, catalogue)
+    return Services(settings, catalogue, client, Accounts(connection, settings), Follower(client))
+
+
+def make_app(services: Services) -> Flask:
+    """The app on given services."""
+    app = Flask(__name__)
+    app.extensions[EXTENSION] = services
+    app.config["MAX_CONTENT_LENGTH"] = services.settings.max_params_bytes
+    # A wrong address is refused like any other, never redirected to a right one.
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
+    problems.install(app)
+    security_headers.install(app)
+    first_admin.install(app)
+    auth.install(app)
+    for view in _VIEWS:
+        app.register_blueprint(view.blueprint)
+    return app

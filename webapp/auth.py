@@ -1,0 +1,234 @@
+"""Who is calling: every request needs a caller, the few on the open list aside."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from hashlib import sha256
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from flask import Flask, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface
+from werkzeug.wrappers import Response
+
+from jobs.engine.accounts import SESSION_LIFETIME_SECONDS, User
+from jobs.engine.errors import Forbidden, Unauthenticated
+
+from .services import EXTENSION, Services, services
+
+#: All that answers without credentials. Whatever is not named here is closed, also what doesn't exist.
+OPEN = frozenset(
+    {
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("POST", "/api/v1/token"),
+        ("GET", "/sign-in"),
+        ("POST", "/sign-in"),
+        ("GET", "/static/<path:filename>"),
+    }
+)
+#: Open, too, if REGISTRATION is.
+REGISTER = ("POST", "/api/v1/users")
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+#: Names in the session cookie.
+_SECRET, _CSRF = "secret", "csrf"
+
+
+class _Cookies(SecureCookieSessionInterface):
+    """Flask's signed cookie, for https alone once it was set over https."""
+
+    digest_method = staticmethod(sha256)
+
+    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 (Flask names it)
+        return request.is_secure
+
+
+def install(app: Flask) -> None:
+    """Close `app`, whose services are in place."""
+    held = cast(Services, app.extensions[EXTENSION])
+    app.secret_key = held.settings.signing_key
+    app.session_interface = _Cookies()
+    app.config.update(
+        SESSION_COOKIE_NAME="workhorse_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=SESSION_LIFETIME_SECONDS),
+    )
+    app.jinja_env.globals["csrf_token"] = csrf_token
+    app.before_request(_require_caller)
+
+
+# --- for views -------------------------------------------------------------------
+
+
+def caller() -> User:
+    """The user who calls.
+
+    Raises:
+        Unauthenticated: if nobody has to be signed in for this request, and nobody is.
+    """
+    user = caller_if_any()
+    if user is None:
+        raise Unauthenticated
+    return user
+
+
+def caller_if_any() -> User | None:
+    """The user who calls, if the request came through the closed door."""
+    return cast("User | None", g.get("caller"))
+
+
+def require_admin() -> User:
+    """The administrator who calls. Raises Forbidden if it is somebody else."""
+    user = caller()
+    if not user.is_admin:
+        raise Forbidden("Only administrators may do this.")
+    return user
+
+
+def credential_check() -> Callable[[], User]:
+    """What tells later, also outside the request, whether the caller's credential is still good.
+
+    A stream calls it now and then: it returns the user, or raises Unauthenticated.
+    """
+    return cast("Callable[[], User]", g.credential_check)
+
+
+# --- browsers --------------------------------------------------------------------
+
+
+def start_session(user: User, *, key: str | None = None) -> None:
+    """Sign the browser in. A session opened with an API key ends with that key."""
+    end_session()  # nothing of an earlier one, and nothing that an attacker planted, lives on
+    session[_SECRET] = services().accounts.open_session(user, key=key)
+    session[_CSRF] = secrets.token_urlsafe(32)
+
+
+def end_session() -> None:
+    """Sign the browser out, here and in the broker: a copy of the cookie is worth nothing then."""
+    secret = session.get(_SECRET)
+    session.clear()
+    if secret is not None:
+        services().accounts.close_session(secret)
+
+
+def session_user() -> User | None:
+    """The user of the session cookie, if there is a good one. For pages that are open to strangers."""
+    try:
+        return services().accounts.session_user(session[_SECRET]) if _SECRET in session else None
+    except Unauthenticated:
+        return None
+
+
+def csrf_token() -> str:
+    """What a form of this session sends as `csrf_token`, or a script as X-CSRF-Token."""
+    return str(session.get(_CSRF, ""))
+
+
+def refuse_foreign_origin(*, proof: bool = False) -> None:
+    """Refuse what another site's page sent. With `proof`, also what doesn't say where it comes from.
+
+    Raises:
+        Forbidden
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site not in (None, "same-origin", "none"):
+        raise Forbidden("This request was sent from another site.")
+    # Only the host is compared: behind a proxy that ends TLS, the scheme seen here is not the browser's.
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        raise Forbidden("This request was sent from another site.")
+    if proof and origin is None and site != "same-origin":
+        raise Forbidden("This request does not say which site it was sent from.")
+
+
+# --- the door --------------------------------------------------------------------
+
+
+def _require_caller() -> Response | None:
+    if _is_open():
+        return None
+    try:
+        user = _identify()
+    except Unauthenticated:
+        if _is_page_view():
+            return redirect(url_for("sign_in.form", next=request.full_path.removesuffix("?")), 303)
+        raise
+    services().accounts.admit(user.user_id)
+    g.caller = user
+    return None
+
+
+def _is_open() -> bool:
+    rule = request.url_rule.rule if request.url_rule else None
+    method = "GET" if request.method == "HEAD" else request.method
+    if (method, rule) in OPEN:
+        return True
+    registers = (method, rule) == REGISTER and services().settings.registration == "open"
+    return registers and "Authorization" not in request.headers and _SECRET not in session
+
+
+def _identify() -> User:
+    """The header decides if there is one: with a bad one, a good cookie doesn't help."""
+    accounts = services().accounts
+    if "Authorization" in request.headers:
+        check = partial(accounts.authenticate, _bearer_token(request.headers["Authorization"]))
+        user = check()
+    elif _SECRET in session:
+        check = partial(accounts.session_user, session[_SECRET])
+        user = check()
+        _refuse_forgery()
+    else:
+        raise Unauthenticated
+    g.credential_check = check
+    return user
+
+
+def _bearer_token(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated
+    # WSGI hands headers over as Latin-1; a configured key may hold anything.
+    return token.strip().encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _refuse_forgery() -> None:
+    """A cookie comes along whoever made the browser send the request: ask for what only our own pages know.
+
+    rq-dashboard's scripts don't know it. They must prove their origin instead.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    dashboard = request.blueprint == "rq_dashboard"
+    refuse_foreign_origin(proof=dashboard)
+    if not dashboard and not _has_csrf_token():
+        raise Forbidden("The CSRF token is missing or wrong; load the page again.")
+
+
+def _has_csrf_token() -> bool:
+    expected = csrf_token()
+    return bool(expected) and hmac.compare_digest(_sent_csrf_token().encode(), expected.encode())
+
+
+def _sent_csrf_token() -> str:
+    if "X-CSRF-Token" in request.headers:
+        return request.headers["X-CSRF-Token"]
+    # Never out of a multipart body: that would read a whole upload to find one field.
+    form: Any = request.form if request.mimetype == "application/x-www-form-urlencoded" else {}
+    return str(form.get("csrf_token", ""))
+
+
+def _is_page_view() -> bool:
+    """Whether somebody looks at a page in a browser, who is better served with the sign-in page than with a 401."""
+    accepts = request.accept_mimetypes
+    return (
+        request.method in ("GET", "HEAD")
+        and "Authorization" not in request.headers
+        and not request.path.startswith("/api/")
+        and accepts["text/html"] > accepts["application/json"]
+    )

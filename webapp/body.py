@@ -1,0 +1,191 @@
+"""Read JSON bodies strictly: within a size, without duplicates, and with nothing that breaks further on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+
+from .services import services
+
+#: Deeper bodies are refused: what reads them later (pydantic, Lua in the broker) recurses.
+MAX_DEPTH = 100
+#: A number must be readable as a double, which ends at 1.8e308.
+MAX_INTEGER_DIGITS = 308
+_CHUNK_BYTES = 65_536
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def json_value(max_bytes: int | None = None) -> Any:
+    """Read the body, of at most `max_bytes` (by default MAX_PARAMS_BYTES), as JSON.
+
+    Raises:
+        PayloadTooLarge: as soon as it is seen, without reading on.
+        UnsupportedMediaType: it is not announced as plain application/json.
+        MalformedRequest: it is not JSON, names a key twice, is too deep, or holds a number that is no double.
+        InvalidRequest: a text holds what can't be stored: NUL, or half a surrogate pair.
+    """
+    limit = max_bytes if max_bytes is not None else services().settings.max_params_bytes
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    _refuse_other_types()
+    text = _decoded(_read(limit))
+    value = _parsed(text)
+    if _depth(value) > MAX_DEPTH:
+        raise _too_deep()
+    # Only an escape can bring these characters in: JSON forbids a bare NUL, and UTF-8 surrogates.
+    if "\\u" in text and (faults := list(_bad_texts(value, ""))):
+        raise InvalidRequest(faults)
+    return value
+
+
+def json_object(max_bytes: int | None = None) -> dict[str, Any]:
+    """Read the body as `json_value` does, and refuse anything but an object."""
+    value = json_value(max_bytes)
+    if not isinstance(value, dict):
+        raise InvalidRequest([Fault("send a JSON object", "object_type", pointer="")])
+    return value
+
+
+def model(kind: type[Model], max_bytes: int | None = None) -> Model:
+    """Read the body as `json_object` does, into a pydantic model; unknown fields are refused."""
+    value = json_object(max_bytes)
+    try:
+        return kind.model_validate(value, extra="forbid")
+    except ValidationError as error:
+        faults = [_fault(each) for each in error.errors(include_url=False, include_context=False)]
+        raise InvalidRequest(faults) from None
+
+
+def no_body() -> None:
+    """Refuse a body, unless it is an empty JSON object: this request has nothing to say."""
+    if request.content_length == 0 or (request.content_length is None and "Transfer-Encoding" not in request.headers):
+        return
+    if value := json_object():
+        faults = [Fault("unknown field", "extra_forbidden", pointer=_pointer("", name)) for name in value]
+        raise InvalidRequest(faults)
+
+
+def _refuse_other_types() -> None:
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType()
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+
+
+def _read(limit: int) -> bytes:
+    """The body's bytes. One more than the limit is enough to see that it is over."""
+    request.max_content_length = limit + 1
+    body = bytearray()
+    try:
+        while chunk := request.stream.read(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+    except RequestEntityTooLarge:
+        raise _too_large(limit) from None
+    except (ClientDisconnected, OSError):
+        raise MalformedRequest("The body ended too early, or is not framed as announced.") from None
+    if request.content_length is not None and len(body) < request.content_length:
+        raise MalformedRequest("The body is shorter than its Content-Length.")
+    return bytes(body)
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"The body is not UTF-8: see byte {error.start}.") from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(
+            text, parse_int=_integer, parse_float=_float, parse_constant=_constant, object_pairs_hook=_object
+        )
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        raise MalformedRequest(f"The body is not JSON: {error}.") from None
+
+
+def _integer(digits: str) -> int:
+    if len(digits.lstrip("-")) > MAX_INTEGER_DIGITS:
+        raise ValueError(f"a number of more than {MAX_INTEGER_DIGITS} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("a number over 1.8e308")
+    return number
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice[:64]!a} stands twice in one object")
+    return fields
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+    return depth
+
+
+def _bad_texts(value: Any, pointer: str) -> Iterator[Fault]:
+    """One fault for each text that can't be stored; a key's fault points at the object that holds it."""
+    if isinstance(value, str) and not _storable(value):
+        yield Fault("holds NUL or half a surrogate pair", "unstorable_text", pointer=pointer)
+    elif isinstance(value, dict):
+        if not all(map(_storable, value)):
+            yield Fault("a key holds NUL or half a surrogate pair", "unstorable_text", pointer=pointer)
+        for name, child in value.items():
+            yield from _bad_texts(child, _pointer(pointer, name))
+    elif isinstance(value, list):
+        for position, child in enumerate(value):
+            yield from _bad_texts(child, _pointer(pointer, position))
+
+
+def _storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _pointer(parent: str, step: str | int) -> str:
+    """One step further in a JSON Pointer (RFC 6901); what can't be encoded is replaced."""
+    name = str(step).encode("utf-8", "replace").decode().replace("\0", "?")
+    return f"{parent}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
+def _fault(error: Any) -> Fault:
+    pointer = ""
+    for step in error["loc"]:
+        pointer = _pointer(pointer, step)
+    return Fault(error["msg"].removeprefix("Value error, "), error["type"], pointer=pointer)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is over the limit of {limit} bytes.")
+
+
+def _too_deep() -> MalformedRequest:
+    return MalformedRequest(f"The body nests deeper than {MAX_DEPTH} levels.")

@@ -1,0 +1,190 @@
+"""rq-dashboard at /dashboard: administrators look at queues, workers and jobs as RQ sees them.
+
+It is a foreign application with its own connection to the broker, so a guard stands before its views:
+it lets administrators in alone, refuses what would change jobs behind the engine's back, and keeps
+its pages harmless. What was read in rq-dashboard is 0.9.0 (web.py, templates), in rq 2.12.0.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from typing import Any
+
+import redis
+import rq_dashboard.web as upstream
+from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
+from markupsafe import escape
+from rq import requeue_job
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.serializers import JSONSerializer
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.wrappers import Response as AnyResponse
+
+from jobs.engine.connection import FULL, UNREACHABLE, connect
+from jobs.engine.errors import BrokerUnavailable, Conflict, JobNotFound, NotFound
+
+from .auth import require_admin
+from .dashboard_records import ReadOnlyQueue, SafeJob, SafeWorker
+from .problems import of_error
+from .services import services
+
+blueprint: Blueprint = upstream.blueprint
+blueprint.url_prefix = "/dashboard"
+
+upstream.config.serializer = JSONSerializer
+upstream.Job, upstream.Queue, upstream.Worker = SafeJob, ReadOnlyQueue, SafeWorker
+upstream.requeue_job = lambda job_id, connection: requeue_job(job_id, connection, serializer=JSONSerializer)
+
+MAX_PER_PAGE = 200
+
+# scripts/jobs.js puts a queue's name into a script as it stands in the address.
+_QUEUE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_WHOLE = re.compile(r"[1-9][0-9]{0,8}")
+_REGISTRIES = frozenset({"queued", "failed", "deferred", "started", "finished", "canceled", "scheduled"})
+_ORDERS = frozenset({"asc", "dsc"})
+
+_BULK = frozenset({"requeue_all", "empty_queue", "compact_queue"})
+
+#: What the pages' own scripts escape; every other text in their data goes into the page as HTML.
+_ESCAPED_BY_PAGE = {
+    "list_jobs": frozenset({"description", "exc_info"}),
+    "list_workers": frozenset({"description"}),
+    "list_queues": frozenset[str](),
+    "job_info": frozenset[str](),
+}
+
+_INLINE_SCRIPT = '<script type="text/javascript">'
+
+
+def _guard() -> AnyResponse | None:
+    """Decide on every request before rq-dashboard sees it."""
+    require_admin()
+    view = (request.endpoint or "").rpartition(".")[2]
+    if view == "requeue_all" and request.method != "POST":
+        raise MethodNotAllowed(["POST"])  # its GET would change jobs
+    _connect()
+    _check_address(request.view_args or {})
+    if view in _BULK:
+        raise Conflict(
+            "Jobs are cancelled and retried one by one here, so that nothing is lost; use their own buttons."
+        )
+    if "job_id" in (request.view_args or {}):
+        return _act_on_job(view, (request.view_args or {})["job_id"])
+    return None
+
+
+def _connect() -> None:
+    """Give rq-dashboard our connection: its own knows neither our time-outs nor REDIS_TLS_VERIFY."""
+    app: Any = current_app
+    if not hasattr(app, "redis_conn"):
+        app.redis_conn = connect(services().settings)
+
+
+def _check_address(address: dict[str, Any]) -> None:
+    """Refuse what its views answer with a 500, or would put into a page as it is."""
+    legal = (
+        address.get("instance_number", 0) == 0
+        and (address.get("queue_name") is None or _QUEUE.fullmatch(address["queue_name"]))
+        and address.get("registry_name", "queued") in _REGISTRIES
+        and address.get("order", "asc") in _ORDERS
+        and all(_WHOLE.fullmatch(str(address.get(name, 1))) for name in ("page", "per_page"))
+    )
+    if not legal:
+        raise NotFound
+    if int(address.get("per_page", 1)) > MAX_PER_PAGE:
+        address["per_page"] = type(address["per_page"])(MAX_PER_PAGE)
+
+
+def _act_on_job(view: str, job_id: str) -> AnyResponse | None:
+    """Cancel and retry our jobs through the client; a foreign job has no indexes that could go wrong."""
+    connection: redis.Redis = current_app.redis_conn  # type: ignore[attr-defined]
+    key = SafeJob.key_for(job_id)
+    if not connection.exists(key):
+        raise JobNotFound
+    ours = connection.hexists(key, "version")
+    if not ours or view not in ("delete_job_view", "requeue_job_view"):
+        return None
+    if view == "delete_job_view":
+        services().client.cancel(job_id)
+    else:
+        services().client.retry(job_id)
+    return jsonify(status="OK")
+
+
+# Only shown, as the address may hold a password; the connection is made in `_connect`.
+blueprint.record(lambda state: state.app.config.update(RQ_DASHBOARD_REDIS_URL=("broker",)))
+
+# In place of push_rq_connection, which opens a new pool of connections for each request.
+blueprint.before_request_funcs[None] = [_guard]
+
+
+@blueprint.get("")
+def enter() -> AnyResponse:
+    return redirect(url_for("rq_dashboard.queues_overview"), 303)
+
+
+@blueprint.after_request
+def _harden(answer: Response) -> Response:
+    if answer.mimetype == "application/json":
+        _escape(answer)
+    if answer.mimetype == "text/html":
+        _allow_inline_script(answer)
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
+
+
+def _escape(answer: Response) -> None:
+    """Escape the data of the pages' templates, which write most of it into the page as it is.
+
+    A job's description, result and error may hold what its user sent.
+    """
+    exempt = _ESCAPED_BY_PAGE.get((request.endpoint or "").rpartition(".")[2])
+    if exempt is not None and answer.status_code == 200:
+        answer.set_data(json.dumps(_escaped(answer.get_json(), exempt)))
+
+
+def _escaped(value: Any, exempt: frozenset[str]) -> Any:
+    if isinstance(value, str):
+        return str(escape(value))
+    if isinstance(value, list):
+        return [_escaped(each, exempt) for each in value]
+    if isinstance(value, dict):
+        return {
+            str(escape(name)): each if name in exempt and isinstance(each, str) else _escaped(each, exempt)
+            for name, each in value.items()
+        }
+    return value
+
+
+def _allow_inline_script(answer: Response) -> None:
+    """Allow the page's one inline script by a nonce, and no other.
+
+    Its templates (underscore) are compiled in the browser, and its elements have styles of their own.
+    """
+    nonce = secrets.token_urlsafe(16)
+    page = answer.get_data(as_text=True)
+    answer.set_data(page.replace(_INLINE_SCRIPT, f'{_INLINE_SCRIPT[:-1]} nonce="{nonce}">'))
+    answer.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+@blueprint.errorhandler(NoSuchJobError)
+def _gone(_: NoSuchJobError) -> Response:
+    return of_error(JobNotFound())
+
+
+@blueprint.errorhandler(InvalidJobOperation)
+def _impossible(_: InvalidJobOperation) -> Response:
+    return of_error(Conflict())
+
+
+def _unavailable(_: Exception) -> Response:
+    return of_error(BrokerUnavailable())
+
+
+for _error in (*UNREACHABLE, *FULL):
+    blueprint.register_error_handler(_error, _unavailable)

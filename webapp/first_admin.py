@@ -1,0 +1,23 @@
+"""See to it that there is an admin, as soon as the broker can be reached."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+
+from .services import services
+
+#: These answer without the broker.
+_WITHOUT_BROKER = frozenset({"operations.health", "operations.readiness", "static"})
+
+
+def install(app: Flask) -> None:
+    """Ask before each request until it is done once: the web may start before its broker."""
+    done = False
+
+    def ensure() -> None:
+        nonlocal done
+        if not done and request.endpoint not in _WITHOUT_BROKER:
+            services().accounts.ensure_admin()
+            done = True
+
+    app.before_request(ensure)

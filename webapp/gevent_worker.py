@@ -1,0 +1,73 @@
+"""gunicorn's gevent worker, with an end to slow clients."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+import warnings
+from typing import Any
+
+import gevent
+from gevent.monkey import MonkeyPatchWarning
+from gunicorn.workers.ggevent import GeventWorker
+from werkzeug.exceptions import RequestTimeout
+
+from .shutdown import shutdown
+
+#: A body may take this long, and longer only if it comes at this pace: a large upload does, a slow attack does not.
+BODY_SECONDS = 20.0
+BODY_BYTES_PER_SECOND = 16_384
+#: What was sent must be taken within this time, even by a client whose window is closed (tcp(7), TCP_USER_TIMEOUT).
+UNREAD_SECONDS = 25.0
+
+
+class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
+    def patch(self) -> None:
+        with warnings.catch_warnings():
+            # gunicorn's parent has imported ssl, for itself and with our settings: gevent then
+            # patches it in place, which misses only the asyncio side of redis-py. We use none.
+            warnings.simplefilter("ignore", MonkeyPatchWarning)
+            super().patch()
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        if client.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_SECONDS * 1_000))
+        super().handle(listener, client, addr)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        req.body = PacedBody(req.body)
+        return super().handle_request(listener_name, req, sock, addr)
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        shutdown.begin()
+        super().handle_exit(sig, frame)
+
+
+class PacedBody(io.RawIOBase):
+    """A request's body that must come at some pace.
+
+    A timeout of the socket would not do: each byte of a drip would start it anew.
+    """
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+        self._started = time.monotonic()
+        self._received = 0
+
+    @property
+    def failed(self) -> bool:
+        """gunicorn asks this before it reuses the connection."""
+        return bool(self._body.failed)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        allowed = BODY_SECONDS + self._received / BODY_BYTES_PER_SECOND
+        left = self._started + allowed - time.monotonic()
+        with gevent.Timeout(max(left, 0.001), RequestTimeout()):
+            data = self._body.read(len(buffer))
+        self._received += len(data)
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,36 @@
+"""How gunicorn runs the app: its settings (https://docs.gunicorn.org/en/stable/settings.html)."""
+
+from __future__ import annotations
+
+import sys
+
+from jobs.engine.errors import ConfigurationError
+from jobs.engine.settings import Settings
+
+#: Held back from the grace time, for gunicorn to end what is left and to leave.
+_LEAVING_SECONDS = 3
+
+try:
+    _settings = Settings.load()
+except ConfigurationError as error:
+    sys.exit(error.message)
+
+bind = f"0.0.0.0:{_settings.port}"
+workers = _settings.web_concurrency
+worker_class = "webapp.gevent_worker.Worker"
+#: Greenlets: each open stream or long poll holds one.
+worker_connections = _settings.max_streams + 1_000
+#: A worker whose loop stands still this long is replaced. Requests may take longer.
+timeout = 60
+graceful_timeout = max(1, int(_settings.shutdown_grace) - _LEAVING_SECONDS)
+#: Also what a client has to send a request's line and headers, and what an idle connection may hold up a shutdown.
+keepalive = 5
+#: A hundred `depends_on` fit in a line.
+limit_request_line = 8_190
+limit_request_fields = 100
+limit_request_field_size = 8_190
+#: The parent never loads the app: gevent patches each worker before that.
+preload_app = False
+control_socket_disable = True
+accesslog = None
+errorlog = "-"

@@ -1,0 +1,46 @@
+"""Read the request headers that steer a job: Idempotency-Key and Prefer."""
+
+from __future__ import annotations
+
+import re
+
+from flask import request
+from werkzeug.http import parse_list_header
+
+from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest
+
+MAX_WAIT_SECONDS = 25
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+def idempotency_key() -> str | None:
+    """The Idempotency-Key, if one was sent.
+
+    Raises:
+        MalformedRequest: it is none: 1 to 255 visible ASCII characters.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise MalformedRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.")
+    return key
+
+
+def preferred_wait() -> int | None:
+    """The N of 'Prefer: wait=N', in seconds. Other preferences are passed over (RFC 7240).
+
+    Raises:
+        InvalidRequest: N is not a whole number from 0 to 25.
+    """
+    for preference in parse_list_header(request.headers.get("Prefer", "")):
+        name, _, value = preference.split(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            return _seconds(value.strip().strip('"'))
+    return None
+
+
+def _seconds(value: str) -> int:
+    if not _SECONDS.fullmatch(value) or int(value) > MAX_WAIT_SECONDS:
+        message = f"wait is a whole number of seconds from 0 to {MAX_WAIT_SECONDS}"
+        raise InvalidRequest([Fault(message, "bad_wait", parameter="Prefer")])
+    return int(value)

@@ -1,0 +1,95 @@
+"""The refusals: every error status, what it is about, and an example of its problem document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WWW_AUTHENTICATE = {"description": "How to authenticate.", "schema": {"type": "string", "const": "Bearer"}}
+RETRY_AFTER = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
+
+#: status: component's name, when it is sent, code and detail of the example.
+REASONS: dict[int, tuple[str, str, str, str]] = {
+    400: (
+        "BadRequest",
+        "The body is not JSON, or a header is malformed.",
+        "malformed_request",
+        "The body is not JSON: Expecting value: line 1 column 1 (char 0).",
+    ),
+    401: (
+        "Unauthenticated",
+        "There are no credentials, or bad ones.",
+        "unauthenticated",
+        "Send an API key or a token as 'Authorization: Bearer …'.",
+    ),
+    403: (
+        "Forbidden",
+        "It belongs to somebody else, or the caller lacks the role.",
+        "forbidden",
+        "This belongs to somebody else, or needs a role that you do not have.",
+    ),
+    404: ("NotFound", "There is no such thing.", "job_not_found", "There is no such job; it may have expired."),
+    409: (
+        "Conflict",
+        "It can't be done in this state, or the Idempotency-Key's first request is still in flight.",
+        "job_ended",
+        "The job has already ended.",
+    ),
+    413: ("TooLarge", "The body is over its limit.", "payload_too_large", "The body is over the limit."),
+    415: (
+        "UnsupportedMediaType",
+        "The body has the wrong content type.",
+        "unsupported_media_type",
+        "Send the body as application/json.",
+    ),
+    422: (
+        "Invalid",
+        "It is well-formed, but not valid; `errors` says where. Also: a reused Idempotency-Key.",
+        "invalid_parameters",
+        "/texts/3: Input should be a valid string",
+    ),
+    429: (
+        "TooMany",
+        "The caller's rate limit, or limit of unfinished jobs, is reached.",
+        "rate_limited",
+        "Too many requests.",
+    ),
+    500: ("Failed", "Any other refusal, or something went wrong inside.", "internal_error", "Something went wrong."),
+    503: (
+        "Unavailable",
+        "The broker can't be reached, or can't store anything now.",
+        "broker_unavailable",
+        "The broker can't be reached; try again shortly.",
+    ),
+}
+
+HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": WWW_AUTHENTICATE},
+    429: {"Retry-After": RETRY_AFTER},
+    503: {"Retry-After": RETRY_AFTER},
+}
+
+FAULTS = [{"pointer": "/texts/3", "message": "Input should be a valid string", "code": "string_type"}]
+
+
+def refusal(status: int) -> dict[str, str]:
+    """A reference to the response of that status."""
+    return {"$ref": f"#/components/responses/{REASONS[status][0]}"}
+
+
+def _response(status: int) -> dict[str, Any]:
+    _, description, code, detail = REASONS[status]
+    problem = {
+        "type": f"urn:workhorse:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "instance": "/api/v1/jobs/batch-predict",
+        "code": code,
+    }
+    schema, example = ("InvalidProblem", problem | {"errors": FAULTS}) if status == 422 else ("Problem", problem)
+    content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+    headers = {"headers": HEADERS[status]} if status in HEADERS else {}
+    return {"description": description, **headers, "content": {"application/problem+json": content}}
+
+
+REFUSALS = {REASONS[status][0]: _response(status) for status in REASONS}

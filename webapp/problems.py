@@ -1,0 +1,124 @@
+"""How every error becomes an answer: the one place that knows an error's HTTP status (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import secrets
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+
+from jobs.engine import errors
+from jobs.engine.errors import WorkhorseError
+
+log = logging.getLogger(__name__)
+
+#: A class stands for its subclasses, too. What is not named here is our fault, and its message stays in the log.
+STATUSES: dict[type[WorkhorseError], HTTPStatus] = {
+    errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyActiveJobs: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TryAgainLater: HTTPStatus.SERVICE_UNAVAILABLE,
+    WorkhorseError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+#: Werkzeug's own refusals that have a word of ours.
+_OURS: dict[int, type[WorkhorseError]] = {
+    HTTPStatus.BAD_REQUEST: errors.MalformedRequest,
+    HTTPStatus.UNAUTHORIZED: errors.Unauthenticated,
+    HTTPStatus.FORBIDDEN: errors.Forbidden,
+    HTTPStatus.NOT_FOUND: errors.NotFound,
+    HTTPStatus.METHOD_NOT_ALLOWED: errors.MethodNotAllowed,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.PayloadTooLarge,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: errors.UnsupportedMediaType,
+}
+
+
+def install(app: Flask) -> None:
+    """Answer every error of `app` as application/problem+json."""
+    app.register_error_handler(WorkhorseError, of_error)
+    app.register_error_handler(HTTPException, _of_http_exception)
+    app.register_error_handler(Exception, _of_surprise)
+
+
+def status_of(error: WorkhorseError | type[WorkhorseError]) -> HTTPStatus:
+    """The status of an error's class, or of the nearest class that it is derived from."""
+    kind = error if isinstance(error, type) else type(error)
+    return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
+
+
+def of_error(error: WorkhorseError) -> Response:
+    """The answer to an error of this project."""
+    status = status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _of_surprise(error)
+    members: dict[str, Any] = {}
+    if status is HTTPStatus.UNPROCESSABLE_ENTITY:
+        members["errors"] = [fault.as_dict() for fault in _faults(error)]
+    answer = problem(status, error.code, error.message, **members)
+    if isinstance(error, errors.TryAgainLater):
+        answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return answer
+
+
+def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Response:
+    """A problem document of RFC 9457, with `code` and any further members."""
+    document = {
+        "type": f"urn:workhorse:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": int(status),
+        "detail": detail,
+        "instance": quote(request.path),
+        "code": code,
+        **members,
+    }
+    # In ASCII: a detail may quote what the client sent, which may be no valid text.
+    answer = Response(json.dumps(document), status=int(status), content_type="application/problem+json")
+    if status is HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _faults(error: WorkhorseError) -> list[errors.Fault]:
+    if isinstance(error, errors.InvalidRequest):
+        return error.faults
+    return [errors.Fault(error.message, error.code, parameter="Idempotency-Key")]
+
+
+def _of_http_exception(error: HTTPException) -> Any:
+    """The answer to a refusal of Flask or Werkzeug; a redirect or a ready answer goes out as it is."""
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return error
+    if error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _of_surprise(getattr(error, "original_exception", None) or error)
+    if kind := _OURS.get(error.code):
+        answer = of_error(kind())
+    else:
+        status = HTTPStatus(error.code)
+        answer = problem(status, status.phrase.lower().replace(" ", "_").replace("-", "_"), status.description)
+    if isinstance(error, WrongMethod) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return answer
+
+
+def _of_surprise(error: BaseException) -> Response:
+    """The answer to what should not have happened: a sentence and a reference, the rest in the log."""
+    reference = secrets.token_hex(6)
+    log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=error)
+    detail = f"Something went wrong inside; the operator finds it in the log under {reference}."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, WorkhorseError.code, detail)

@@ -1,0 +1,92 @@
+"""Read query parameters strictly: unknown ones, repeated ones and odd spellings are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar, get_origin
+
+from flask import request
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from jobs.engine.errors import Fault, InvalidRequest
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_LOST_PLUS = re.compile(r".*T.* \d\d:\d\d")
+
+
+class Nothing(BaseModel):
+    """For requests without query parameters."""
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def query(kind: type[Model]) -> Model:
+    """Read the query into a pydantic model. A field that is a tuple may be repeated, any other may not.
+
+    Raises:
+        InvalidRequest: with one fault for each parameter that is unknown, repeated or not valid.
+    """
+    if faults := list(_misplaced(kind)):
+        raise InvalidRequest(faults)
+    values: dict[str, Any] = {
+        name: tuple(request.args.getlist(name)) if _repeatable(kind, name) else request.args[name]
+        for name in request.args
+    }
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(each) for each in error.errors(include_url=False, include_context=False)]
+        raise InvalidRequest(faults) from None
+
+
+def _misplaced(kind: type[BaseModel]) -> Iterator[Fault]:
+    for name, values in request.args.lists():
+        if name not in kind.model_fields:
+            known = ", ".join(kind.model_fields) or "none"
+            yield Fault(f"unknown parameter; this call takes {known}", "unknown_parameter", parameter=name[:64])
+        elif len(values) > 1 and not _repeatable(kind, name):
+            yield Fault("given more than once", "repeated_parameter", parameter=name)
+
+
+def _repeatable(kind: type[BaseModel], name: str) -> bool:
+    return get_origin(kind.model_fields[name].annotation) is tuple
+
+
+def _fault(error: Any) -> Fault:
+    return Fault(error["msg"].removeprefix("Value error, "), error["type"], parameter=str(error["loc"][0]))
+
+
+def _integer(text: Any) -> Any:
+    if isinstance(text, str) and not _INTEGER.fullmatch(text):
+        raise ValueError("expected a whole number")
+    return text
+
+
+def _decimal(text: Any) -> Any:
+    if isinstance(text, str) and not _DECIMAL.fullmatch(text):
+        raise ValueError("expected a number")
+    return text
+
+
+def _moment(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    if _LOST_PLUS.fullmatch(text):
+        raise ValueError("expected RFC 3339 time with a zone; write the + of its zone as %2B")
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("expected RFC 3339 time with a zone, as in 2030-01-31T12:00:00Z")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("there is no such time") from None
+
+
+#: pydantic alone would also take '1_000', ' 5' and '2.0' for whole numbers, and a number for a time.
+Whole = Annotated[int, BeforeValidator(_integer)]
+Decimal = Annotated[float, BeforeValidator(_decimal)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]

@@ -1,0 +1,32 @@
+"""What the views work with: one set of services for each app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+if TYPE_CHECKING:
+    from jobs.engine.accounts import Accounts
+    from jobs.engine.catalogue import Catalogue
+    from jobs.engine.client import Client
+    from jobs.engine.events import Follower
+    from jobs.engine.settings import Settings
+
+EXTENSION = "workhorse"
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    catalogue: Catalogue
+    client: Client
+    accounts: Accounts
+    #: One for each web process: it holds the process's only subscription to the broker.
+    follower: Follower
+
+
+def services() -> Services:
+    """The services of the current app."""
+    return cast(Services, current_app.extensions[EXTENSION])

@@ -1,0 +1,91 @@
+"""Sign in and out with a browser: by password, by API key, or by the link that start-up prints."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from jobs.engine.accounts import User
+from jobs.engine.errors import RateLimited, Unauthenticated
+
+from .auth import end_session, refuse_foreign_origin, session_user, start_session
+from .problems import status_of
+from .services import services
+
+blueprint = Blueprint("sign_in", __name__)
+
+MAX_BODY_BYTES = 8_192
+
+#: A path of this site. `//host` and `/\host` are other sites to a browser, which also drops tabs and newlines.
+_OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
+
+
+@blueprint.after_request
+def _send_origin(answer: Response) -> Response:
+    """With 'no-referrer', browsers send 'Origin: null' along with our own forms."""
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
+
+
+@blueprint.get("/sign-in")
+def form() -> Response:
+    # A HEAD, as link checkers and chats send it, must not use the link up.
+    if "token" in request.args and request.method == "GET":
+        return _follow_link(request.args["token"])
+    return Response(_page(), content_type="text/html; charset=utf-8")
+
+
+@blueprint.post("/sign-in")
+def sign_in() -> Response:
+    refuse_foreign_origin()
+    request.max_content_length = MAX_BODY_BYTES
+    key = request.form.get("api_key", "").strip()
+    try:
+        start_session(_user(key), key=key or None)
+    except (Unauthenticated, RateLimited) as error:
+        return _refusal(error)
+    return redirect(_destination(), 303)
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> Response:
+    end_session()
+    return redirect(url_for("sign_in.form"), 303)
+
+
+def _follow_link(token: str) -> Response:
+    try:
+        start_session(services().accounts.redeem_sign_in(token))
+    except Unauthenticated as error:
+        if session_user() is None:
+            return _refusal(error)
+        # The link was followed before, by this browser: it is where it wants to be.
+    return redirect(_destination(), 303)
+
+
+def _user(key: str) -> User:
+    accounts = services().accounts
+    if key:
+        return accounts.key_user(key)
+    name, password = request.form.get("username", ""), request.form.get("password", "")
+    return accounts.check_password(name, password, address=request.remote_addr)
+
+
+def _refusal(error: Unauthenticated | RateLimited) -> Response:
+    answer = Response(_page(error.message), status_of(error), content_type="text/html; charset=utf-8")
+    if isinstance(error, RateLimited):
+        answer.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    else:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _page(message: str | None = None) -> str:
+    return render_template("sign_in.html", message=message, next=_destination(), username=request.form.get("username"))
+
+
+def _destination() -> str:
+    wanted = request.values.get("next", "/")
+    return wanted if _OWN_PATH.fullmatch(wanted) else "/"

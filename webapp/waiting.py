@@ -1,0 +1,25 @@
+"""Hold a request until a job changes, its time is over or the process is to stop."""
+
+from __future__ import annotations
+
+import time
+
+from jobs.engine.resource import Job
+
+from .services import services
+from .shutdown import shutdown
+
+#: How soon a held request notices that the process was told to stop.
+_SLICE_SECONDS = 5.0
+
+
+def job_after(job: Job, *, version: int | None, seconds: float) -> Job:
+    """The job as soon as it passes `version` (None: as soon as it has ended), at the latest after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not _reached(job, version) and not shutdown.begun and (left := deadline - time.monotonic()) > 0:
+        job = services().follower.wait(job.job_id, after=version, timeout=min(left, _SLICE_SECONDS))
+    return job
+
+
+def _reached(job: Job, version: int | None) -> bool:
+    return job.status.terminal if version is None else job.version > version

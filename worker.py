@@ -1,0 +1,42 @@
+"""The worker process: settings → catalogue → pool of workers."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from jobs.engine.catalogue import Catalogue
+from jobs.engine.errors import WorkhorseError
+from jobs.engine.settings import Settings
+from jobs.engine.supervisor import Supervisor
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Run the workers of this host until SIGTERM.")
+    parser.add_argument("--check", action="store_true", help="print the settings and the catalogue, and exit")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        settings = Settings.load()
+        catalogue = Catalogue.discover(settings.job_packages)
+    except WorkhorseError as error:
+        print(f"worker.py: {error.message}", file=sys.stderr)
+        return 1
+    if options.check:
+        print(_report(settings, catalogue))
+        return 0
+    return Supervisor(settings, catalogue).run()
+
+
+def _report(settings: Settings, catalogue: Catalogue) -> str:
+    lines = ["Settings:"]
+    lines += [f"  {name.upper()}={shown}" for name, shown in settings.shown().items()]
+    lines.append(f"Catalogue ({len(catalogue)} job types):")
+    for name, job_type in sorted(catalogue.items()):
+        lines.append(f"  {name:24} {job_type.priority:8} timeout {job_type.timeout} s   {job_type.summary}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
