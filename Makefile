@@ -23,7 +23,7 @@ check: .venv/.install-stamp-dev ## what CI runs: lint, format, types, import rul
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest
 
 format: .venv/.install-stamp-dev ## put the code into its usual form
@@ -31,7 +31,7 @@ format: .venv/.install-stamp-dev ## put the code into its usual form
 	$(BIN)/ruff format .
 
 clean: ## remove what make installed and what tools cached; DATA_DIR stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are written last: an installation that was interrupted starts again.

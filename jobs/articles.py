@@ -9,9 +9,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from jobs import language_model
-from jobs.engine import Retry, checkpoint, current_job, fetch, job, progress
-from jobs.engine.errors import FetchFailed, ResponseTooLarge, TryAgainLater
-from jobs.engine.outbound import Fetched, PublicUrl
+from jobs.engine import (
+    Fetched,
+    FetchFailed,
+    PublicUrl,
+    ResponseTooLarge,
+    Retry,
+    TryAgainLater,
+    checkpoint,
+    current_job,
+    fetch,
+    job,
+    progress,
+)
 from jobs.language_model import LanguageModelUnavailable, UnusableAnswer
 from jobs.vocabulary import Stored, Word, already_stored, known_lemmas, store
 from jobs.words import Language, candidates, example_of, frequency_of, lemma_of, lemmas_of

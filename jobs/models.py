@@ -12,8 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jobs.classifier import Classifier, majority_share, split, train
-from jobs.engine import Fatal, blob_exists, current_job, job, progress, read_blob, write_blob
-from jobs.engine.storage import user_path
+from jobs.engine import Fatal, blob_exists, current_job, job, progress, read_blob, user_path, write_blob
 
 DATA_SET = Path(__file__).parent / "data" / "sentiment.csv"
 DEFAULT_MODEL = "default"

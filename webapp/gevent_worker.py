@@ -1,8 +1,9 @@
-"""gunicorn's gevent worker, with an end to slow clients."""
+"""gunicorn's gevent worker, made ready for slow clients and for what is not HTTP."""
 
 from __future__ import annotations
 
 import io
+import json
 import socket
 import time
 import warnings
@@ -10,6 +11,8 @@ from typing import Any
 
 import gevent
 from gevent.monkey import MonkeyPatchWarning
+from gunicorn import util
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
@@ -29,6 +32,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             # patches it in place, which misses only the asyncio side of redis-py. We use none.
             warnings.simplefilter("ignore", MonkeyPatchWarning)
             super().patch()
+
+    def init_process(self) -> None:
+        # What gunicorn can't read never reaches the app: its own answer (27.0.1, workers/base.py) is HTML.
+        util.write_error = write_problem
+        super().init_process()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         if client.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -66,8 +74,31 @@ class PacedBody(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         allowed = BODY_SECONDS + self._received / BODY_BYTES_PER_SECOND
         left = self._started + allowed - time.monotonic()
-        with gevent.Timeout(max(left, 0.001), RequestTimeout()):
-            data = self._body.read(len(buffer))
+        try:
+            with gevent.Timeout(max(left, 0.001), RequestTimeout()):
+                data = self._body.read(len(buffer))
+        except ParseException as error:
+            raise OSError("The body's chunks are malformed.") from error
         self._received += len(data)
         buffer[: len(data)] = data
         return len(data)
+
+
+def write_problem(client: Any, status: int, reason: str, _message: str) -> None:
+    """Answer a request that is not HTTP, or too large in its head, as `webapp.problems` would."""
+    code = "malformed_request" if status == 400 else reason.lower().replace(" ", "_")
+    title = code.replace("_", " ").capitalize()
+    document = {
+        "type": f"urn:workhorse:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": f"{title}: the server could not read the request's head.",
+        "instance": "/",
+        "code": code,
+    }
+    body = json.dumps(document)
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    util.write_nonblock(client, (head + body).encode("latin-1"))

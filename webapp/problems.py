@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import secrets
 from http import HTTPStatus
 from typing import Any
@@ -110,7 +111,7 @@ def _of_http_exception(error: HTTPException) -> Any:
         answer = of_error(kind())
     else:
         status = HTTPStatus(error.code)
-        answer = problem(status, status.phrase.lower().replace(" ", "_").replace("-", "_"), status.description)
+        answer = problem(status, re.sub(r"\W", "_", status.phrase.lower()), status.description or status.phrase)
     if isinstance(error, WrongMethod) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer

@@ -59,7 +59,7 @@ class Accounts:
         The key is ADMIN_API_KEY, or one that was made once and is kept in DATA_DIR/admin_api_key.
         An earlier one stops working. Any number of processes may call this at once.
         """
-        key = self._settings.admin_api_key or self._settings._kept_secret("admin_api_key", make_api_key)
+        key = self._settings.admin_api_key or self._settings.kept_secret("admin_api_key", make_api_key)
         self._users.ensure_admin(ADMIN, ADMIN_EMAIL, CONFIGURED, fingerprint(key))
         self._cache.drop_user(ADMIN)
         return key

@@ -49,7 +49,7 @@ def rendered(failure: Failure) -> dict[str, Any]:
 
 
 def _listen_for_cancel(attempt: run.Attempt) -> None:
-    def note(signum: int, frame: FrameType | None) -> None:
+    def note(_signum: int, _frame: FrameType | None) -> None:
         attempt.cancel_requested = True
         attempt.due = True
 
@@ -65,7 +65,7 @@ def _outcome(job_type: JobType, order: dict[str, Any], settings: Settings) -> di
         return _completed(job_type.result.dump(value), settings)
     except run.Cancelled:
         return {"kind": "cancelled"}
-    except BaseException as error:  # also SystemExit: whatever ends a function ends its attempt, and is told
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: whatever ends a function ends its attempt
         return _failed(error, job_type, settings)
 
 

@@ -84,6 +84,11 @@ class Client:
         self.catalogue = catalogue
         self.store = Store(connection)
 
+    def ping(self) -> None:
+        """Ask the broker whether it is there."""
+        with broker_errors():
+            self.store.connection.ping()
+
     def submit(self, submission: Submission) -> Submitted:
         """Store a job and put it in its queue, in one atomic step.
 
@@ -107,8 +112,10 @@ class Client:
             "user": submission.user_id,
             "known_user": True,
             "limit": self._settings.max_active_jobs_per_user,
-            "admin": submission.admin or None,
         }
+        # Left out, not null: Lua takes cjson's null for true.
+        if submission.admin:
+            shared["admin"] = True
         if submission.idempotency_key is not None:
             key = sha256(submission.idempotency_key.encode()).hexdigest()[:32]
             digest = submission.digest or _digest(submission)
@@ -131,7 +138,7 @@ class Client:
             "due": submission.run_at.timestamp() if submission.run_at else None,
         }
         present = {name: value for name, value in description.items() if value is not None}
-        call = [job_type.func_name, None, [], submission.params]
+        call: list[Any] = [job_type.func_name, None, [], submission.params]
         return present, json.dumps(call, separators=(",", ":"), ensure_ascii=False).encode()
 
     def _refuse(self, verdict: str, subject: str) -> None:

@@ -33,8 +33,7 @@ def connect(settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECON
         "socket_connect_timeout": timeout_seconds,
         "health_check_interval": 0,
         "protocol": 2,
-        "lib_name": None,
-        "lib_version": None,
+        "driver_info": None,
         "retry": Retry(NoBackoff(), 0),
     }
     url = settings.broker_url

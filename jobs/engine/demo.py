@@ -58,10 +58,8 @@ el huerto alberga también una colmena, y la miel se ha vuelto famosa en todo el
 Resource = dict[str, Any]
 
 
-class Refused(WorkhorseError):
-    """The server did not take a request."""
-
-    code = "refused"
+class Refused(Exception):
+    """The server did not take a request. A client's error: none of those that the server knows."""
 
     def __init__(self, status: int, problem: Resource) -> None:
         faults = "; ".join(str(fault.get("message")) for fault in problem.get("errors", []))
@@ -125,8 +123,8 @@ def main() -> int:
         address = f"http://{LOOPBACK}:{settings.port}"
         with nullcontext() if not_ready(address) is None else started(settings, address):
             return tour(Api(address, admin_key(settings, address)))
-    except WorkhorseError as error:
-        print(error.message, file=sys.stderr)
+    except (WorkhorseError, Refused) as error:
+        print(error, file=sys.stderr)
         return 1
     except (OSError, HTTPException, ValueError) as error:
         print(f"The instance can't be reached any more: {error}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import os
@@ -127,7 +126,7 @@ class Execution:
                 self._take_care(time.monotonic())
         status = self.horse.reap()
         self._read_the_rest()
-        self._died_of = f"signal {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+        self._died_of = _how(status)
 
     def _patience(self) -> float:
         waiting = self._flush_at - time.monotonic() if self._has_news() else FLUSH_SECONDS
@@ -282,8 +281,7 @@ class Execution:
                     self.worker,
                     outcome,
                     result=result,
-                    trace=base64.b64decode(trace),
-                    trace_base64=trace,
+                    trace=trace,
                 )
             )
         )
@@ -348,6 +346,12 @@ class Execution:
 
     def _stalled(self) -> str:
         return f"The job made no progress for {self.job_type.stall_timeout:g} s (stall_timeout)."
+
+
+def _how(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"signal {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit code {os.WEXITSTATUS(status)}"
 
 
 def died(how: str) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .errors import JobTimeout, ResultInvalid, ResultTooLarge, WorkhorseError
 from .settings import Settings
@@ -59,7 +59,7 @@ def masked(text: str, settings: Settings) -> str:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # an exception class whose __str__ fails says nothing
+    except Exception:  # noqa: BLE001 - an exception class whose __str__ fails says nothing
         return ""
 
 
@@ -79,9 +79,10 @@ def _raised_in(error: BaseException, packages: Sequence[str]) -> bool:
 
 def _hidden_path(match: re.Match[str]) -> str:
     # Only what begins in a folder of this machine is a path; /texts/3 is a JSON Pointer.
-    return "[path]" if os.path.isdir("/" + match["root"]) else match[0]
+    return "[path]" if Path("/", match["root"]).is_dir() else match[0]
 
 
 def _secrets(settings: Settings) -> Iterable[str]:
-    candidates = (settings.secret_key, settings.admin_api_key, settings.llm_api_key, settings.redis_url, settings.smtp_url)
+    keys = (settings.secret_key, settings.admin_api_key, settings.llm_api_key)
+    candidates = (*keys, settings.redis_url, settings.smtp_url)
     return (secret for secret in candidates if secret)

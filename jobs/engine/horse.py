@@ -201,7 +201,7 @@ def _become_horse(parent: int, stdout: int, stderr: int) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
-def _carry_on(signum: int, frame: FrameType | None) -> None:
+def _carry_on(_signum: int, _frame: FrameType | None) -> None:
     return None
 
 
@@ -231,7 +231,7 @@ class _LogHandler(logging.Handler):
         try:
             line = [record.created, record.levelname.lower(), self.format(record)]
             self._channel.send({"lines": [line]})
-        except Exception:
+        except Exception:  # noqa: BLE001 - logging must not break the function that logs
             self.handleError(record)
 
 

@@ -52,13 +52,13 @@ ASKED_TO_STOP = {130, 143}
 Say = Callable[[str], None]
 
 
-def main() -> int:
+def main(procfile: Path = ROOT / "Procfile") -> int:
     """Run until Ctrl-C, SIGTERM or the end of one of the processes. Answers the exit code."""
     # Until honcho listens for it, SIGTERM must unwind as Ctrl-C does: else the broker would be left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
-        return run(Settings.load(), ROOT / "Procfile")
+        return run(Settings.load(), procfile)
     except WorkhorseError as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -71,7 +71,7 @@ def run(settings: Settings, procfile: Path) -> int:
     refuse_busy_port(settings.port)
     printer = SteadfastPrinter()
     with broker(settings, printer.say):
-        warn(settings, printer.say)
+        prepare(settings, printer.say)
         processes = Processes(printer, settings.shutdown_grace, partial(announce, settings, printer.say))
         for name, line in parse_procfile(procfile.read_text()).processes.items():
             if name not in NOT_RUN_HERE:
@@ -111,9 +111,14 @@ def broker(settings: Settings, say: Say) -> AbstractContextManager[Any]:
     return nullcontext() if settings.redis_url else EmbeddedBroker(settings, say)
 
 
-def warn(settings: Settings, say: Say) -> None:
-    """Say what in the broker's configuration endangers jobs. Raises BrokerUnavailable if it can't be asked."""
+def prepare(settings: Settings, say: Say) -> None:
+    """See to it that there is an administrator, and say what in the broker's configuration endangers jobs.
+
+    Raises:
+        BrokerUnavailable: if the broker can't be reached.
+    """
     with connect(settings) as connection, broker_errors():
+        Accounts(connection, settings).ensure_admin()
         for sentence in warn_about(connection):
             say(f"WARNING: {sentence}")
 
@@ -236,9 +241,7 @@ def not_ready(address: str) -> str | None:
 def invitation(settings: Settings, address: str) -> str:
     """The address, a link that signs the administrator in once, and where the API key is."""
     with connect(settings) as connection:
-        accounts = Accounts(connection, settings)
-        accounts.ensure_admin()
-        link = f"{address}/sign-in?token={accounts.issue_sign_in('admin')}"
+        link = f"{address}/sign-in?token={Accounts(connection, settings).issue_sign_in('admin')}"
     key = "the value of ADMIN_API_KEY" if settings.admin_api_key else f"in {settings.data_dir / 'admin_api_key'}"
     return (
         f"\n  Workhorse is ready:        {address}"

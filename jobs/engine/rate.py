@@ -12,8 +12,8 @@ from .errors import RateLimited
 
 #: The generic cell rate algorithm, as one Lua function. A key holds the theoretical arrival time (µs)
 #: of the next request: the whole `count` may come at once, then one every `period / count`.
-#: Writing it may fail while the broker is out of memory; reads must go on working then, so that
-#: refusal is not passed on.
+#: Writing it may fail while the broker is out of memory: what failed is returned second, for the
+#: caller to pass on or not.
 GCRA = """
 local function admit(key, count, period)
     local time = redis.call('TIME')
@@ -21,14 +21,21 @@ local function admit(key, count, period)
     local interval = period * 1000000 / count
     local arrival = math.max(tonumber(redis.call('GET', key) or 0), now)
     local early = arrival + interval - now - period * 1000000
-    if early > 0 then return math.ceil(early) end
+    if early > 0 then return math.ceil(early), nil end
     local value = string.format('%.0f', arrival + interval)
-    redis.pcall('SET', key, value, 'PX', math.ceil((arrival + interval - now) / 1000) + 1)
-    return 0
+    return 0, redis.pcall('SET', key, value, 'PX', math.ceil((arrival + interval - now) / 1000) + 1)
 end
 """
 
-_CHARGE = GCRA + "return admit(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]))"
+# What can't be counted, such as a guess at a password, must not go on uncounted.
+_CHARGE = (
+    GCRA
+    + """
+local early, written = admit(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]))
+if type(written) == 'table' and written.err then return written end
+return early
+"""
+)
 
 _REFUND = """
 local arrival = redis.call('GET', KEYS[1])

@@ -55,15 +55,13 @@ class Job:
 
     def as_dict(self) -> dict[str, Any]:
         """The job resource of the HTTP API."""
-        resource = {
-            field.name: _plain(getattr(self, field.name)) for field in fields(self) if field.name != "trace"
-        }
+        resource = {field.name: _plain(getattr(self, field.name)) for field in fields(self) if field.name != "trace"}
         return resource | {"poll_url": self.poll_url, "stream_url": f"{self.poll_url}/stream"}
 
     @classmethod
     def from_record(cls, record: Record) -> Job:
         raw = record.fields
-        text = {name: _decoded(value) for name, value in raw.items() if name not in ("data", "exc_info")}
+        text = {name: _decoded(value) for name, value in raw.items() if name != "data"}
         status = FROM_RQ.get(text.get("status", ""), Status.PENDING)
         meta = _json(text.get("meta"), {})
         func_name, params = _call(raw.get("data", b""))
@@ -94,7 +92,7 @@ class Job:
             error=_error(text, status),
             error_type=text.get("error_type") or ("failed" if _foreign_failure(text, status) else None),
             version=int(text.get("version") or _FOREIGN_VERSION[status]),
-            trace=_trace(raw.get("exc_info")),
+            trace=_trace(record.result),
         )
 
 
@@ -164,13 +162,9 @@ def _error(text: dict[str, str], status: Status) -> str | None:
     return text.get("error") or None
 
 
-def _trace(compressed: bytes | None) -> str | None:
-    if not compressed:
-        return None
-    try:
-        return zlib.decompress(compressed).decode("utf-8", "replace")
-    except zlib.error:
-        return _decoded(compressed)
+def _trace(stored: dict[str, bytes]) -> str | None:
+    exc_string = stored.get("exc_string")
+    return zlib.decompress(b64decode(exc_string)).decode("utf-8", "replace") if exc_string else None
 
 
 def _time(text: str | None) -> datetime | None:

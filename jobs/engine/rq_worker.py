@@ -40,8 +40,9 @@ logger = logging.getLogger("workhorse")
 
 QUEUES = tuple(str(priority) for priority in Priority)
 
-#: Seconds: the worker's record lives this long (and a minute) without a sign of life; rq looks after its jobs this often.
+#: Seconds: a worker's record lives this long, and a minute, without a sign of life.
 WORKER_TTL = 20
+#: Seconds: rq's own path looks after its jobs this often.
 MONITOR_SECONDS = 2
 #: Seconds before SHUTDOWN_GRACE ends in which horses are stopped and their jobs put back.
 PUT_BACK_SECONDS = 3.0
@@ -61,6 +62,7 @@ class Worker(rq.Worker):
     def __init__(self, *args: Any, engine: Engine | None = None, **kwargs: Any) -> None:
         self.engine = engine
         self.stop = Stop()
+        self._next_execution = uuid4().hex
         if engine is not None:
             kwargs = {
                 "connection": engine.store.connection,
@@ -79,10 +81,10 @@ class Worker(rq.Worker):
 
     # --- the loop ------------------------------------------------------------------
 
-    def work(self, *args: Any, burst: bool = False, **kwargs: Any) -> bool:
+    def work(self, burst: bool = False, *args: Any, **kwargs: Any) -> bool:
         """Claim and run jobs until told to stop; with `burst`, until there are none."""
         if self.engine is None:
-            return bool(super().work(*args, burst=burst, **kwargs))
+            return bool(super().work(burst, *args, **kwargs))
         self._install_signal_handlers()
         while not self._come_up() and not self._stop_requested:
             time.sleep(IDLE_SECONDS)
@@ -127,7 +129,9 @@ class Worker(rq.Worker):
         self.check_for_suspension(burst=False)
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
-        claim = self.engine.store.claim(self.name, uuid4().hex, self.queue_names())
+        claim = self.engine.store.claim(self.name, self._next_execution, self.queue_names())
+        # Kept until it was answered: the script that we did not hear of may have claimed.
+        self._next_execution = uuid4().hex
         if isinstance(claim, ForeignClaim):
             self._run_foreign(claim)
         elif claim is not None:
@@ -304,7 +308,7 @@ class Worker(rq.Worker):
             raise
         except Exception:  # one bad record of a foreign job must not stop a worker (rq/registry.py, cleanup)
             logger.exception("%s: rq's maintenance failed", self.name)
-            self.last_cleaned_at = rq.utils.now()
+            self.last_cleaned_at = rq.utils.now()  # type: ignore[assignment]  # rq infers None from its __init__
 
 
 def _decompressed(data: bytes) -> bytes:
@@ -312,5 +316,3 @@ def _decompressed(data: bytes) -> bytes:
         return zlib.decompress(data)
     except zlib.error:
         return data
-
-

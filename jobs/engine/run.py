@@ -11,7 +11,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -185,8 +185,8 @@ def track(iterable: Iterable[Item], message: str | None = None, *, total: int | 
     if attempt is None:
         yield from iterable
         return
-    if total is None:
-        total = len(iterable) if hasattr(iterable, "__len__") else None
+    if total is None and isinstance(iterable, Sized):
+        total = len(iterable)
     began = time.monotonic()
     done = 0
 

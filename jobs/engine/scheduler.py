@@ -53,7 +53,7 @@ class Scheduler:
                     self._attend(chore)
             time.sleep(PROMOTE_SECONDS)
 
-    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
+    def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         self._stop = True
 
     def _attend(self, chore: Chore) -> None:

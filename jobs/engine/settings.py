@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -127,7 +128,7 @@ class Settings(BaseSettings):
     @property
     def broker_url(self) -> str:
         """REDIS_URL, or the embedded broker's socket."""
-        return self.redis_url or f"unix://{self.broker_socket}"
+        return self.redis_url or f"unix://{quote(str(self.broker_socket))}"
 
     @property
     def storage(self) -> str:
@@ -137,13 +138,13 @@ class Settings(BaseSettings):
     @cached_property
     def signing_key(self) -> str:
         """SECRET_KEY, or one that was made once and is kept in DATA_DIR."""
-        return self.secret_key or self._kept_secret("secret_key", lambda: secrets.token_urlsafe(48))
+        return self.secret_key or self.kept_secret("secret_key", lambda: secrets.token_urlsafe(48))
 
     def shown(self) -> dict[str, str]:
         """Every setting as text, secrets hidden."""
         return {name: _hidden(name, value) for name, value in self.model_dump().items()}
 
-    def _kept_secret(self, name: str, make: Any) -> str:
+    def kept_secret(self, name: str, make: Any) -> str:
         """The secret kept in DATA_DIR under `name`; made by whichever process comes first."""
         path = self.data_dir / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -164,7 +165,7 @@ class Settings(BaseSettings):
 
 def _explain(error: ValidationError) -> str:
     lines = [
-        f"{'.'.join(str(part) for part in fault['loc']).upper()}={_shown(fault)}: {fault['msg'].removeprefix('Value error, ')}"
+        f"{str(fault['loc'][0]).upper()}={_shown(fault)}: {fault['msg'].removeprefix('Value error, ')}"
         for fault in error.errors()
     ]
     return "These settings can't be used:\n  " + "\n  ".join(lines)

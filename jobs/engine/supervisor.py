@@ -28,6 +28,7 @@ from .store import Store
 logger = logging.getLogger("workhorse")
 
 TICK_SECONDS = 0.1
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: A process that ends sooner than this is started again more slowly each time.
 STEADY_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 10.0
@@ -56,7 +57,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Answers the exit code."""
         adopt_orphans()
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in STOP_SIGNALS:
             signal.signal(each, self._request_stop)
         self.children = [Child(f"worker {number + 1}", self._work) for number in range(self.settings.workers)]
         self.children.append(Child("scheduler", self._schedule))
@@ -70,7 +71,7 @@ class Supervisor:
                 return 0
             time.sleep(TICK_SECONDS)
 
-    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
+    def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
             self._signal(signal.SIGTERM)
@@ -100,14 +101,20 @@ class Supervisor:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
+        # A stop that comes during the fork waits until the child has forgotten our handler, and we have its id.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._become(child, parent)
         child.pid, child.started_at = pid, now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _become(self, child: Child, parent: int) -> None:
         code = 1
         try:
+            for each in STOP_SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             die_with_parent(parent)
             child.main()
             code = 0

@@ -68,6 +68,7 @@ redis.call('SREM', KEYS[2], ARGV[1])
 redis.call('DEL', KEYS[6])
 """
 
+# Writes that fail are passed over: a broker that is out of memory still serves reads.
 _ADMIT = (
     GCRA
     + """

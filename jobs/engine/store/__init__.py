@@ -1,12 +1,12 @@
 """Every key, record and script that the engine keeps in the broker.
 
-A script is one atomic step of a job's life: submit, claim, report, finish, cancel, retry. Each is a file of
-Lua beside this one, put behind `prelude.lua`, which holds what they share. Keys that begin with `rq:` are RQ's
+A script is one atomic step of a job's life: submit, claim, report, finish, cancel, retry. Each is a file of Lua
+beside this one, put behind `prelude.lua`, which holds what they share. Keys that begin with `rq:` are RQ's
 own, in RQ's own formats (2.12.0), so that every RQ tool sees the truth; those that begin with `wh:` are ours.
 
 | key | holds |
 |---|---|
-| `rq:job:<id>` | the job: RQ's fields, and `user`, `type`, `version`, `attempt`, `execution` (the fence) and more of ours |
+| `rq:job:<id>` | the job: RQ's fields, and ours: `user`, `type`, `version`, `attempt`, `execution` (the fence) … |
 | `wh:events:<id>` | its history, newest 200 entries |
 | `wh:logs:<id>` | what it printed and logged |
 | `wh:checkpoint:<id>` | the state it saved |
@@ -40,9 +40,7 @@ KEEP_LOG_LINES = 2_000
 #: Records that one page of a filtered list looks at.
 PAGE_LOOK = 1_000
 
-_SCRIPTS = (
-    "submit claim heartbeat report finish cancel retry remove promote suspects sweep find page".split()
-)
+_SCRIPTS = "submit claim heartbeat report finish cancel retry remove promote suspects sweep find page".split()
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class Store:
         checkpoint: str | None = None,
         lines: Sequence[str] = (),
     ) -> bool:
-        """Write what a running attempt has to say. False: the execution no longer holds the job; nothing was written."""
+        """Write what a running attempt has to say. False: the execution holds the job no more; nothing was written."""
         news = json.dumps(progress) if progress else ""
         return bool(self._run("report", job_id, execution, news, checkpoint or "", KEEP_LOG_LINES, *lines))
 
@@ -123,13 +121,10 @@ class Store:
         outcome: dict[str, Any],
         *,
         result: str = "",
-        trace: bytes = b"",
-        trace_base64: str = "",
+        trace: str = "",
     ) -> str:
         """End an execution. Answers what became of the job, or `lost`."""
-        return _text(
-            self._run("finish", job_id, execution, worker, json.dumps(outcome), result, trace, trace_base64)
-        )
+        return _text(self._run("finish", job_id, execution, worker, json.dumps(outcome), result, trace))
 
     def cancel(self, job_id: str) -> str:
         return _text(self._run("cancel", job_id))
@@ -184,14 +179,15 @@ class Store:
         tag: str,
     ) -> tuple[list[str], tuple[str, str] | None]:
         """The ids of one page, and where the next one begins."""
-        answer = self._run(
-            "page", user_id, highest, lowest, after, limit, job_type, tag, PAGE_LOOK, ",".join(statuses)
-        )
+        answer = self._run("page", user_id, highest, lowest, after, limit, job_type, tag, PAGE_LOOK, ",".join(statuses))
         ids = [_text(job_id) for job_id in answer[0]]
         return ids, (_text(answer[1]), _text(answer[2])) if len(answer) > 1 else None
 
     def indexed(self, user_id: str, status: str, at_most: int) -> list[str]:
-        return [_text(each) for each in cast(list[bytes], self.connection.zrange(f"wh:jobs:{user_id}:{status}", 0, at_most - 1))]
+        return [
+            _text(each)
+            for each in cast(list[bytes], self.connection.zrange(f"wh:jobs:{user_id}:{status}", 0, at_most - 1))
+        ]
 
     def count(self, user_id: str, statuses: Sequence[str]) -> list[int]:
         pipeline = self.connection.pipeline(transaction=False)

@@ -2,6 +2,16 @@
 -- A job is in its queue, held, or ended: there is no moment in between.
 local worker, execution, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
+local function claimed(queue, id)
+  return { 'claimed', queue, id, redis.call('HGETALL', job_key(id)), redis.call('GET', checkpoint_key(id)) or '' }
+end
+
+-- The answer to the last claim was lost on its way: a worker that asks again with the same execution gets it again.
+local held = redis.call('HMGET', 'rq:worker:' .. worker, 'execution', 'current_job')
+if held[1] == execution and held[2] and redis.call('HGET', job_key(held[2]), 'execution') == execution then
+  return claimed(redis.call('HGET', job_key(held[2]), 'origin'), held[2])
+end
+
 for position = 4, #ARGV do
   local queue = ARGV[position]
   while true do
@@ -30,7 +40,7 @@ for position = 4, #ARGV do
       index(id, job[2], 'pending', 'running')
       local attempt = tonumber(redis.call('HGET', key, 'attempt'))
       emit(id, 'job_started', { status = 'running', attempt = attempt })
-      return { 'claimed', queue, id, redis.call('HGETALL', key), redis.call('GET', checkpoint_key(id)) or '' }
+      return claimed(queue, id)
     end
   end
 end

@@ -1,4 +1,4 @@
--- End an execution. ARGV: job, execution, worker or '', outcome, RQ's result, RQ's trace (compressed), its base64.
+-- End an execution. ARGV: job, execution, worker or '', outcome, RQ's result, RQ's trace.
 -- Answers what became of the job, or 'lost' if this execution no longer holds it, and then nothing was written.
 local id, execution, worker = ARGV[1], ARGV[2], ARGV[3]
 local outcome = cjson.decode(ARGV[4])
@@ -45,11 +45,10 @@ else
     'execution_id', execution, 'execution_started_at', began, 'execution_ended_at', decimal(NOW) }
   if kind == 'completed' then
     redis.call('HSET', key, 'meta', outcome.meta)
-    redis.call('HDEL', key, 'error', 'error_type', 'exc_info')
+    redis.call('HDEL', key, 'error', 'error_type')
     if ARGV[5] ~= '' then stored[#stored + 1] = 'return_value'; stored[#stored + 1] = ARGV[5] end
   elseif ARGV[6] ~= '' then
-    redis.call('HSET', key, 'exc_info', ARGV[6])
-    stored[#stored + 1] = 'exc_string'; stored[#stored + 1] = ARGV[7]
+    stored[#stored + 1] = 'exc_string'; stored[#stored + 1] = ARGV[6]
   end
   redis.call('XADD', results_key(id), 'MAXLEN', 10, '*', unpack(stored))
   end_job(id, queue, user, kind, outcome)

@@ -6,6 +6,8 @@ local SECONDS, MICROS = tonumber(TIME[1]), tonumber(TIME[2])
 local NOW = SECONDS + MICROS / 1e6
 
 local KEEP_EVENTS = 200
+-- Seconds without a sign of life after which RQ's record of a worker goes.
+local WORKER_TTL = 80
 local KEEP_RINGS = 64
 local DEATHS_ALLOWED = 3
 
@@ -115,6 +117,7 @@ local function hold(id, queue, worker, execution, lease)
     decimal(NOW), 'worker_name', worker)
   redis.call('ZADD', 'rq:executions:' .. id, '+inf', execution)
   redis.call('HSET', 'rq:worker:' .. worker, 'state', 'busy', 'current_job', id, 'execution', execution)
+  redis.call('EXPIRE', 'rq:worker:' .. worker, WORKER_TTL)
 end
 
 local function let_go(id, queue, worker, execution)
@@ -156,6 +159,16 @@ local function dependencies(ids)
     if status ~= 'completed' then state = 'waiting' end
   end
   return state
+end
+
+-- Wait for those that have not ended; to be released by the script that ends the last of them.
+local function await(id, queue, ids)
+  for _, dependency in ipairs(ids) do
+    local status = STATUS[redis.call('HGET', job_key(dependency), 'status') or 'finished']
+    if status == 'pending' or status == 'running' then redis.call('SADD', dependents_key(dependency), id) end
+  end
+  redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), id)
+  redis.call('HSET', job_key(id), 'status', 'deferred', 'reason', 'waiting')
 end
 
 local end_job

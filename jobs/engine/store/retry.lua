@@ -12,11 +12,9 @@ if state == 'doomed' then return { 'doomed', culprit } end
 keep(id, user, status)
 redis.call('ZREM', REGISTRY[status] .. queue, id)
 index(id, user, status, 'pending')
-redis.call('HDEL', key, 'attempt', 'resumed', 'deaths', 'error', 'error_type', 'exc_info', 'ended_at', 'expires', 'due', 'meta', 'started_at')
+redis.call('HDEL', key, 'attempt', 'resumed', 'deaths', 'error', 'error_type', 'ended_at', 'expires', 'due', 'meta', 'started_at')
 if state == 'waiting' then
-  redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), id)
-  for _, dependency in ipairs(cjson.decode(job[4])) do redis.call('SADD', dependents_key(dependency), id) end
-  redis.call('HSET', key, 'status', 'deferred', 'reason', 'waiting')
+  await(id, queue, cjson.decode(job[4]))
 else
   push(id, queue, false)
 end

@@ -52,9 +52,7 @@ for offset, job in ipairs(jobs) do
     make_ready(job.id, job.queue, due)
     emit(job.id, 'job_queued', { status = 'pending' })
   else
-    for _, dependency in ipairs(job.depends_on) do redis.call('SADD', dependents_key(dependency), job.id) end
-    redis.call('ZADD', 'rq:deferred:' .. job.queue, whole(NOW), job.id)
-    redis.call('HSET', key, 'status', 'deferred', 'reason', 'waiting')
+    await(job.id, job.queue, job.depends_on)
     emit(job.id, 'job_queued', { status = 'pending' })
     if state == 'doomed' then
       redis.call('ZREM', 'rq:deferred:' .. job.queue, job.id)
@@ -66,9 +64,5 @@ end
 
 if shared.idempotency then
   redis.call('SET', shared.idempotency, shared.digest .. ':' .. jobs[1].id, 'EX', 86400)
-end
-if shared.known_user then
-  redis.call('HINCRBY', 'wh:user:' .. user, 'request_count', 1)
-  redis.call('HSET', 'wh:user:' .. user, 'last_request_at', NOW_ISO)
 end
 return { 'stored', jobs[1].id }

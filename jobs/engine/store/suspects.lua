@@ -3,9 +3,14 @@
 -- after an outage of the broker every lease has expired, and every live worker needs the time to say that it lives.
 local patience = tonumber(ARGV[1])
 local dead = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:leases', '-inf', decimal(NOW), 'LIMIT', 0, 100)) do
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:leases', '-inf', decimal(NOW), 'LIMIT', 0, 1000)) do
+  local id, execution = string.match(member, '^(.*):([^:]*)$')
   local seen = tonumber(redis.call('HGET', 'wh:suspects', member) or '')
-  if not seen then
+  if redis.call('HGET', job_key(id), 'execution') ~= execution then
+    -- The job is gone, or somebody else's by now: nothing to take from a holder that holds nothing.
+    redis.call('ZREM', 'wh:leases', member)
+    redis.call('HDEL', 'wh:suspects', member)
+  elseif not seen then
     redis.call('HSET', 'wh:suspects', member, decimal(NOW))
   elseif NOW - seen >= patience then
     dead[#dead + 1] = member

@@ -34,7 +34,8 @@ class Person:
 
     def __call__(self, method: str, path: str, **options: Any) -> TestResponse:
         headers = {"Authorization": self._authorization, **options.pop("headers", {})}
-        return self._client.open(path, method=method, headers=headers, **options)
+        # Read whole: an answer from a file would keep it open.
+        return self._client.open(path, method=method, headers=headers, buffered=True, **options)
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self("GET", path, **options)

@@ -41,7 +41,11 @@ class Door:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = {"data_dir": self.data_dir, "secret_key": "s" * 32, "admin_api_key": ADMIN_KEY} | self.settings
+        given: dict[str, Any] = {
+            "data_dir": self.data_dir,
+            "secret_key": "s" * 32,
+            "admin_api_key": ADMIN_KEY,
+        } | self.settings
         settings = Settings(**given)
         self.server = fakeredis.FakeServer()
         self.connection = fakeredis.FakeRedis(server=self.server, protocol=2)

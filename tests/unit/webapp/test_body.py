@@ -11,6 +11,7 @@ from flask import Flask, jsonify
 from pydantic import BaseModel
 from werkzeug.test import TestResponse
 
+from jobs.engine.errors import MalformedRequest
 from webapp import body, problems
 from webapp.services import EXTENSION, Services
 
@@ -28,11 +29,16 @@ def reader(services: Services) -> Flask:
     app = Flask("reader")
     app.extensions[EXTENSION] = services
     problems.install(app)
-    app.add_url_rule("/value", view_func=lambda: jsonify(body.json_value(LIMIT)), methods=["POST"])
-    app.add_url_rule("/object", view_func=lambda: jsonify(body.json_object()), methods=["POST"])
-    app.add_url_rule("/model", view_func=lambda: jsonify(body.model(Point).model_dump()), methods=["POST"])
-    app.add_url_rule("/nothing", view_func=lambda: jsonify(body.no_body()), methods=["POST"])
+    app.add_url_rule("/value", "value", view_func=lambda: jsonify(body.json_value(LIMIT)), methods=["POST"])
+    app.add_url_rule("/object", "object", view_func=lambda: jsonify(body.json_object()), methods=["POST"])
+    app.add_url_rule("/model", "model", view_func=lambda: jsonify(body.model(Point).model_dump()), methods=["POST"])
+    app.add_url_rule("/nothing", "nothing", view_func=_nothing, methods=["POST"])
     return app
+
+
+def _nothing() -> str:
+    body.no_body()
+    return "nothing"
 
 
 def send(reader: Flask, data: Any, path: str = "/value", **headers: str) -> TestResponse:
@@ -192,6 +198,6 @@ def test_a_body_with_one_key_twice_among_many_is_refused_fast(reader):
     many = ",".join(f'"k{n}":0' for n in range(100_000))
     with (
         reader.test_request_context("/", method="POST", data=f'{{{many},"k99999":1}}', content_type="application/json"),
-        pytest.raises(body.MalformedRequest, match="k99999"),
+        pytest.raises(MalformedRequest, match="k99999"),
     ):
         body.json_value(10_000_000)

@@ -52,9 +52,8 @@ def foreign(door: Door, *args: Any, **options: Any) -> Any:
 
 def stored(door: Door) -> dict[bytes, Any]:
     """Everything of RQ and of jobs in the broker."""
-    return {
-        key: door.connection.dump(key) for key in door.connection.keys("*") if b"user" not in key and b"rate" not in key
-    }
+    keys = [bytes(key) for key in door.connection.keys("*")]  # type: ignore[arg-type]  # bytes: nothing is decoded
+    return {key: door.connection.dump(key) for key in keys if b"user" not in key and b"rate" not in key}
 
 
 def fail(door: Door, job: Job) -> None:
@@ -62,7 +61,7 @@ def fail(door: Door, job: Job) -> None:
     door.connection.lrem("rq:queue:default", 0, job.job_id)
     door.connection.hset(f"rq:job:{job.job_id}", "status", "failed")
     door.connection.zadd("rq:failed:default", {job.job_id: 2**33})
-    score = door.connection.zscore("wh:jobs:alice:pending", job.job_id)
+    score = door.connection.zscore("wh:jobs:alice:pending", job.job_id) or 0.0
     door.connection.zrem("wh:jobs:alice:pending", job.job_id)
     door.connection.zadd("wh:jobs:alice:failed", {job.job_id: score})
 

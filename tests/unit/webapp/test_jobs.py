@@ -289,11 +289,11 @@ def test_somebody_elses_job_is_forbidden_and_nothing_of_it_leaks(alice, bob, adm
 def test_the_list_is_the_callers_newest_first_in_pages(alice, bob):
     ids = [alice.submits()["job_id"] for _ in range(5)]
     bob.submits()
-    seen, cursor = [], ""
-    while cursor is not None:
-        page = alice.get(f"{JOBS}?limit=2" + (f"&cursor={cursor}" if cursor else "")).get_json()
+    page = alice.get(f"{JOBS}?limit=2").get_json()
+    seen = [job["job_id"] for job in page["jobs"]]
+    while cursor := page["next_cursor"]:
+        page = alice.get(f"{JOBS}?limit=2&cursor={cursor}").get_json()
         seen += [job["job_id"] for job in page["jobs"]]
-        cursor = page["next_cursor"]
     assert seen == ids[::-1]
 
 

@@ -18,7 +18,7 @@ def test_a_web_process_starts_and_lives_while_the_broker_is_down(settings):
 
 
 def test_the_admin_is_made_with_the_first_request_that_finds_the_broker(stranger, services, broker):
-    key = services.accounts._settings._kept_secret("admin_api_key", lambda: "k" * 40)
+    key = services.accounts._settings.kept_secret("admin_api_key", lambda: "k" * 40)
     headers = {"Authorization": f"Bearer {key}"}
     broker.connected = False
     assert stranger.get("/api/v1/jobs", headers=headers).status_code == 503
@@ -63,7 +63,7 @@ def test_the_docs_page_alone_may_style_itself(alice):
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/api/v1/jobs", "/static/docs.js", "/docs"])
 def test_every_answer_is_harmless_in_a_browser(alice, stranger, path):
-    for answer in (alice.get(path), stranger.get(path)):
+    for answer in (alice.get(path), stranger.get(path, buffered=True)):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]

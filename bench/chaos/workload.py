@@ -1,0 +1,68 @@
+"""The seeded mix of jobs: what is submitted, in which order, and what is done to it afterwards."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+PRIORITIES = ("high", "default", "low")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One submission to be made."""
+
+    number: int
+    job_type: str
+    params: dict[str, Any]
+    priority: str
+    delay_seconds: float | None = None
+    #: The number of an earlier wish whose job it waits for.
+    after: int | None = None
+    #: Seconds after the answer at which the client cancels it.
+    cancel_after_seconds: float | None = None
+    #: Why it is to be refused: `unknown_dependency`, `reused_key` or None.
+    flaw: str | None = None
+    #: How many equal submissions are sent at once.
+    copies: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"wish-{self.number}"
+
+
+def wishes(seed: int, count: int) -> Iterator[Wish]:
+    dice = random.Random(seed)
+    for number in range(count):
+        yield _wish(number, dice)
+
+
+def _wish(number: int, dice: random.Random) -> Wish:
+    job_type, params = _call(number, dice)
+    fate = dice.random()
+    return Wish(
+        number,
+        job_type,
+        params,
+        dice.choice(PRIORITIES),
+        delay_seconds=round(dice.uniform(0.2, 3), 2) if 0.10 < fate < 0.20 else None,
+        after=number - dice.randint(1, 6) if 0.20 < fate < 0.40 and number > 6 else None,
+        cancel_after_seconds=round(dice.uniform(0, 0.5), 3) if dice.random() < 0.05 else None,
+        flaw=dice.choice(("unknown_dependency", "reused_key")) if fate > 0.98 and number else None,
+        copies=8 if 0.975 < fate <= 0.98 else 1,
+    )
+
+
+def _call(number: int, dice: random.Random) -> tuple[str, dict[str, Any]]:
+    kind = dice.random()
+    if kind < 0.62:
+        return "once", {"number": number}
+    if kind < 0.74:
+        return "once", {"number": number, "seconds": round(dice.uniform(0.1, 0.6), 2)}
+    if kind < 0.84:
+        return "stepping", {"number": number, "steps": dice.randint(2, 8), "seconds": 0.05}
+    if kind < 0.97:
+        return "stubborn", {"number": number, "fails": dice.randint(0, 2)}
+    return "hopeless", {"number": number}

@@ -1,0 +1,47 @@
+"""A real broker and real workers, for each file of tests its own, ended with it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from jobs.engine.broker import EmbeddedBroker
+from jobs.engine.events import Follower
+from jobs.engine.settings import Settings
+from tests.integration.harness import JOB_PACKAGES, Harness
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        data_dir=tmp_path_factory.mktemp("data"),
+        job_packages=(JOB_PACKAGES,),
+        workers=1,
+        shutdown_grace=8,
+        max_result_bytes=100_000,
+    )
+
+
+@pytest.fixture(scope="module")
+def broker(settings: Settings) -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(settings) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def harness(broker: EmbeddedBroker, settings: Settings) -> Iterator[Harness]:
+    with ExitStack() as stack:
+        yield Harness(broker, settings, stack)
+
+
+@pytest.fixture(scope="module")
+def workers(harness: Harness) -> subprocess.Popen[bytes]:
+    return harness.start_workers()
+
+
+@pytest.fixture(scope="module")
+def follower(harness: Harness) -> Follower:
+    return Follower(harness.client)

@@ -1,0 +1,273 @@
+"""A local start with real processes: stand-ins for web and worker, and at the end the real ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jobs.engine.broker import EmbeddedBroker
+from jobs.engine.connection import connect
+from jobs.engine.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+WEB = """
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Ready(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Ready).serve_forever()
+"""
+
+#: Says good-bye to the broker when it is told to stop.
+WORKER = """
+import signal, sys
+from jobs.engine.connection import connect
+from jobs.engine.settings import Settings
+
+connection = connect(Settings())
+
+def put_back(*_):
+    connection.incr("good-byes")
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, put_back)
+connection.incr("starts")
+print("worker is up", flush=True)
+while True:
+    signal.pause()
+"""
+
+START = "import sys; from pathlib import Path; from jobs.engine.local import main; sys.exit(main(Path(sys.argv[1])))"
+
+
+def eventually(met: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline, "the condition was not met in time"
+        time.sleep(0.05)
+
+
+class Instance:
+    """A local start in a process of its own, and what it prints."""
+
+    def __init__(self, procfile: Path, settings: Settings, **environment: str) -> None:
+        self._printed = procfile.parent / f"printed-{time.monotonic_ns()}"
+        with self._printed.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", START, str(procfile)],
+                env=os.environ
+                | {"PORT": str(settings.port), "DATA_DIR": str(settings.data_dir), "PYTHONPATH": str(ROOT)}
+                | environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def printed(self) -> str:
+        return self._printed.read_text()
+
+    def wait_until_ready(self) -> None:
+        eventually(lambda: "is ready" in self.printed and "worker is up" in self.printed)
+
+    def ends(self) -> int:
+        return self.process.wait(40)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return Settings(data_dir=tmp_path / "data", port=port, redis_url=None)
+
+
+@pytest.fixture
+def procfile(tmp_path: Path) -> Path:
+    (tmp_path / "web.py").write_text(WEB)
+    (tmp_path / "worker.py").write_text(WORKER)
+    path = tmp_path / "Procfile"
+    path.write_text("web: python web.py\nworker: python worker.py\nrelease: python nothing_of_the_kind.py\n")
+    return path
+
+
+@pytest.fixture
+def start(procfile: Path, settings: Settings) -> Iterator[Callable[..., Instance]]:
+    started: list[Instance] = []
+
+    def starter(**environment: str) -> Instance:
+        started.append(Instance(procfile, settings, **environment))
+        return started[-1]
+
+    yield starter
+    for instance in started:
+        instance.process.terminate()
+        instance.process.wait(40)
+
+
+def descendants(instance: Instance) -> list[psutil.Process]:
+    return psutil.Process(instance.process.pid).children(recursive=True)
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def counted(settings: Settings, name: str) -> int:
+    with EmbeddedBroker(settings), connect(settings) as connection:
+        return int(connection.get(name) or 0)
+
+
+def test_it_says_where_it_is_and_how_to_get_in(start: Callable[..., Instance], settings: Settings) -> None:
+    instance = start()
+    instance.wait_until_ready()
+    address = f"http://127.0.0.1:{settings.port}"
+    assert address in instance.printed
+    assert re.search(rf"{address}/sign-in\?token=[\w-]{{20,}}", instance.printed)
+    key = settings.data_dir / "admin_api_key"
+    assert str(key) in instance.printed
+    assert key.read_text() not in instance.printed
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_that_was_asked_for_ends_the_broker_last_and_is_a_success(
+    start: Callable[..., Instance], settings: Settings, how: signal.Signals
+) -> None:
+    instance = start()
+    instance.wait_until_ready()
+    processes = descendants(instance)
+    # As a terminal does it: the whole group in the foreground gets it.
+    os.killpg(instance.process.pid, how)
+    assert instance.ends() == 0
+    assert alive(processes) == []
+    assert counted(settings, "good-byes") == 1
+
+
+def test_the_next_start_goes_on_where_the_last_one_stopped(start: Callable[..., Instance], settings: Settings) -> None:
+    for _ in range(2):
+        instance = start()
+        instance.wait_until_ready()
+        instance.process.send_signal(signal.SIGINT)
+        assert instance.ends() == 0
+    assert counted(settings, "starts") == 2
+
+
+def test_a_process_that_ends_by_itself_stops_everything_and_is_a_failure(
+    start: Callable[..., Instance], procfile: Path, settings: Settings
+) -> None:
+    (procfile.parent / "web.py").write_text("import sys; sys.exit(7)")
+    instance = start()
+    assert instance.ends() == 7
+    assert "web stopped (rc=7)" in instance.printed
+    assert counted(settings, "good-byes") == counted(settings, "starts")
+
+
+def test_a_busy_port_is_a_sentence_and_nothing_is_started(start: Callable[..., Instance], settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", settings.port)):
+        instance = start()
+        assert instance.ends() == 1
+    assert f"make run PORT={settings.port + 1}" in instance.printed
+    assert "Traceback" not in instance.printed
+    assert not settings.data_dir.exists()
+
+
+def test_a_bad_setting_is_a_sentence(start: Callable[..., Instance]) -> None:
+    instance = start(RATE_LIMIT="often")
+    assert instance.ends() == 1
+    assert "RATE_LIMIT='often'" in instance.printed
+    assert "Traceback" not in instance.printed
+
+
+def test_two_instances_cannot_share_their_data(
+    start: Callable[..., Instance], settings: Settings, procfile: Path
+) -> None:
+    first = start()
+    first.wait_until_ready()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    second = start(PORT=str(port))
+    assert second.ends() == 1
+    assert f"in use by another instance (process {first.process.pid})" in second.printed
+
+
+def test_a_broker_that_is_named_is_used_and_left_running(
+    start: Callable[..., Instance], settings: Settings, tmp_path: Path
+) -> None:
+    theirs = Settings(data_dir=tmp_path / "theirs", redis_url=None)
+    with EmbeddedBroker(theirs), connect(theirs) as connection:
+        connection.config_set("maxmemory-policy", "allkeys-lru")
+        instance = start(REDIS_URL=theirs.broker_url)
+        instance.wait_until_ready()
+        assert "WARNING" in instance.printed
+        instance.process.terminate()
+        assert instance.ends() == 0
+        assert connection.get("good-byes") == b"1"
+    assert not (settings.data_dir / "broker").exists()
+
+
+def test_a_broker_that_is_named_but_away_is_a_sentence(start: Callable[..., Instance]) -> None:
+    instance = start(REDIS_URL="redis://127.0.0.1:9")
+    assert instance.ends() == 1
+    assert "can't be reached" in instance.printed
+    assert "Traceback" not in instance.printed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_after_a_kill_9_nothing_holds_the_port_and_the_next_start_works(start: Callable[..., Instance]) -> None:
+    killed = start()
+    killed.wait_until_ready()
+    processes = [each for each in descendants(killed) if "valkey" not in each.name()]
+    killed.process.kill()
+    killed.process.wait()
+    eventually(lambda: not alive(processes))
+    start().wait_until_ready()
+
+
+def test_it_stops_in_order_although_nobody_reads_what_it_prints(procfile: Path, settings: Settings) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, str(procfile)],
+        env=os.environ | {"PORT": str(settings.port), "DATA_DIR": str(settings.data_dir), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    while "worker is up" not in process.stdout.readline():
+        assert process.poll() is None
+    process.stdout.close()
+    process.terminate()
+    assert process.wait(40) == 0
+    assert counted(settings, "good-byes") == 1
+
+
+def test_the_tour_starts_an_instance_runs_real_jobs_on_it_and_stops_it(settings: Settings) -> None:
+    tour = subprocess.run(
+        [sys.executable, "-m", "jobs.engine.demo"],
+        env=os.environ | {"PORT": str(settings.port), "DATA_DIR": str(settings.data_dir), "WORKERS": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert tour.returncode == 0, tour.stdout + tour.stderr
+    assert "4 of 4 jobs completed" in tour.stdout
+    assert "[##############################] 100 %" in tour.stdout
+    with socket.create_server(("127.0.0.1", settings.port)):
+        pass  # nothing is left on the port

@@ -1,0 +1,115 @@
+"""It stays RQ: plain RQ's jobs run here, and its tools see the truth."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rq
+from rq.job import Job as RQJob
+from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
+from rq.serializers import JSONSerializer
+
+from jobs.engine.rq_worker import Worker
+from tests.integration.harness import Harness, eventually
+
+pytestmark = pytest.mark.usefixtures("workers")
+
+ECHO = "tests.jobs_for_tests.behaviours.echo"
+
+
+def queue(harness: Harness, name: str = "default") -> rq.Queue:
+    return rq.Queue(name, connection=harness.connection, serializer=JSONSerializer)
+
+
+def ended(harness: Harness, job: RQJob) -> RQJob:
+    eventually(lambda: job.get_status() in ("finished", "failed"), "rq's job ends")
+    job.refresh()
+    return job
+
+
+def test_a_job_enqueued_with_plain_rq_runs_and_belongs_to_nobody(harness: Harness) -> None:
+    job = ended(harness, queue(harness).enqueue(ECHO, "hello", times=2))
+
+    assert job.return_value() == ["hello", "hello"]
+    seen = harness.client.find(job.id)
+    assert (seen.status, seen.result, seen.user_id) == ("completed", ["hello", "hello"], None)
+    assert not harness.connection.lrange("rq:queue:default:intermediate", 0, -1)
+
+
+def test_a_pickled_job_fails_unread_and_its_error_names_the_fix(harness: Harness, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "boom",))
+
+    job = RQJob.create(ECHO, connection=harness.connection, origin="default")
+    job.data = pickle.dumps(Bomb())
+    job.save()
+    queue(harness).push_job_id(job.id)
+
+    eventually(lambda: RQJob.fetch(job.id, connection=harness.connection).get_status() == "failed", "it fails")
+    trace = harness.client.find(job.id).trace
+    assert trace and "serializer='json'" in trace
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("planted", ["os.system", "subprocess.run", "tests.jobs_for_tests.behaviours.Path.touch"])
+def test_a_function_that_is_not_in_the_catalogue_is_never_run(harness: Harness, planted: str, tmp_path: Path) -> None:
+    job = ended(harness, queue(harness).enqueue(planted, str(tmp_path / "boom")))
+
+    assert job.get_status() == "failed"
+    assert not (tmp_path / "boom").exists()
+    trace = harness.client.find(job.id).trace
+    assert trace and "ALLOWED_FUNCTIONS" in trace
+
+
+def test_a_callback_that_is_not_in_the_catalogue_is_never_run(harness: Harness) -> None:
+    job = queue(harness).enqueue(ECHO, "hello", on_success=rq.Callback("os.getcwd"))
+
+    assert ended(harness, job).get_status() == "failed"
+
+
+def test_rq_s_registries_results_and_meta_tell_the_truth_of_our_jobs(harness: Harness) -> None:
+    job = harness.run("report-slowly", steps=2, seconds=0.1)
+    failed = harness.run("fail")
+
+    seen = RQJob.fetch(job.job_id, connection=harness.connection, serializer=JSONSerializer)
+    assert (seen.get_status(), seen.return_value(), seen.meta["progress"]) == ("finished", 2, 100)
+    assert job.job_id in FinishedJobRegistry(queue=queue(harness)).get_job_ids()
+    other = RQJob.fetch(failed.job_id, connection=harness.connection, serializer=JSONSerializer)
+    assert "the well is dry" in (other.latest_result().exc_string or "")  # type: ignore[union-attr]
+    assert failed.job_id in FailedJobRegistry(queue=queue(harness)).get_job_ids()
+
+
+def test_rq_s_tools_see_a_running_job_and_do_it_no_harm(harness: Harness) -> None:
+    job = harness.running(harness.submit("sleep", seconds=2))
+
+    assert job.job_id in StartedJobRegistry(queue=queue(harness)).get_job_ids()
+    told = subprocess.run(
+        [sys.executable, "-m", "rq.cli", "info", "--url", harness.settings.broker_url],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    (worker,) = Worker.all(connection=harness.connection)
+    assert worker.name in told.stdout, told.stderr
+    assert "busy" in told.stdout
+    assert harness.ended(job).status == "completed"
+
+
+def test_rq_s_stop_command_ends_a_running_job(harness: Harness) -> None:
+    job = harness.running(harness.submit("sleep", seconds=60))
+
+    rq.command.send_stop_job_command(harness.connection, job.job_id, serializer=JSONSerializer)
+
+    assert harness.ended(job).status == "cancelled"
+
+
+def test_a_foreign_job_that_fails_says_no_more_than_that(harness: Harness) -> None:
+    job = ended(harness, queue(harness).enqueue("tests.jobs_for_tests.behaviours.fail"))
+
+    seen = harness.client.find(job.id)
+    assert (seen.status, seen.error) == ("failed", "The job failed; its trace is for admins.")

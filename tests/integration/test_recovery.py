@@ -1,0 +1,127 @@
+"""What happens to a job when something above it is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.engine.resource import Job
+from tests.integration.harness import Harness, alive, eventually
+
+
+@pytest.fixture(autouse=True)
+def clean(harness: Harness) -> Iterator[None]:
+    yield
+    harness.end_all()
+    harness.forget_everything()
+
+
+def started(harness: Harness, path: Path, seconds: float = 60) -> tuple[Job, int]:
+    """A job that runs, and the process id of its horse."""
+    job = harness.submit("note-after-sigterm", path=str(path), seconds=seconds)
+    eventually(lambda: path.exists() and path.read_text(), "the job starts")
+    return harness.running(job), int(path.read_text())
+
+
+def test_a_job_whose_worker_is_killed_runs_again_within_two_seconds(harness: Harness, tmp_path: Path) -> None:
+    harness.start_workers()
+    job, horse = started(harness, tmp_path / "pid")
+    (worker,) = harness.worker_pids()
+    (tmp_path / "pid").unlink()
+
+    os.kill(worker, signal.SIGKILL)
+    killed = time.monotonic()
+    eventually(lambda: not alive(horse), "its horse dies with it", timeout=1)
+    again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1, timeout=5)
+
+    assert time.monotonic() - killed < 2.5
+    assert again.attempt == 1
+
+
+def test_killing_the_supervisor_takes_everything_with_it_and_another_host_goes_on(
+    harness: Harness, tmp_path: Path
+) -> None:
+    supervisor = harness.start_workers()
+    job, horse = started(harness, tmp_path / "pid")
+    (worker,) = harness.worker_pids()
+    harness.start_workers()
+
+    supervisor.kill()
+    killed = time.monotonic()
+    eventually(lambda: not alive(horse) and not alive(worker), "its processes die with it", timeout=1)
+    again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1)
+
+    assert time.monotonic() - killed < 15
+    assert [event["type"] for event in harness.client.events(again.job_id)].count("job_resumed") == 1
+
+
+def test_a_deploy_lets_a_short_job_finish(harness: Harness, tmp_path: Path) -> None:
+    workers = harness.start_workers()
+    job, _horse = started(harness, tmp_path / "pid", seconds=1.5)
+
+    harness.signal_everyone(workers, signal.SIGTERM)
+
+    assert workers.wait(timeout=8) == 0
+    assert harness.client.find(job.job_id).status == "completed"
+
+
+def test_a_deploy_puts_a_long_job_back_at_the_head_of_its_queue_and_spends_no_attempt(
+    harness: Harness, tmp_path: Path
+) -> None:
+    workers = harness.start_workers()
+    job, horse = started(harness, tmp_path / "pid")
+    behind = harness.submit("noop")
+    began = time.monotonic()
+
+    harness.signal_everyone(workers, signal.SIGTERM)
+    time.sleep(0.5)
+    harness.signal_everyone(workers, signal.SIGTERM)
+
+    assert workers.wait(timeout=9) == 0
+    assert time.monotonic() - began < harness.settings.shutdown_grace
+    assert not alive(horse)
+    put_back = harness.client.find(job.job_id)
+    assert (put_back.status, put_back.attempt, put_back.resumed) == ("pending", 1, 1)
+    assert put_back.queue_position == 1
+    assert harness.client.find(behind.job_id).queue_position == 2
+
+
+def test_a_waiting_worker_stops_at_once(harness: Harness) -> None:
+    workers = harness.start_workers()
+
+    workers.terminate()
+
+    assert workers.wait(timeout=3) == 0
+    assert harness.connection.scard("rq:workers") == 0
+
+
+def test_a_worker_survives_an_outage_of_the_broker_and_saves_what_it_has_computed(
+    harness: Harness, tmp_path: Path
+) -> None:
+    workers = harness.start_workers()
+    job, _horse = started(harness, tmp_path / "pid", seconds=2)
+
+    assert harness.broker.pid
+    os.kill(harness.broker.pid, signal.SIGKILL)
+
+    ended = harness.ended_after_outage(job)
+    assert (ended.status, ended.attempt, ended.resumed) == ("completed", 1, 0)
+    assert workers.poll() is None
+
+
+def test_a_job_goes_on_while_the_broker_hangs(harness: Harness, tmp_path: Path) -> None:
+    harness.start_workers()
+    job, _horse = started(harness, tmp_path / "pid", seconds=3)
+
+    assert harness.broker.pid
+    os.kill(harness.broker.pid, signal.SIGSTOP)
+    time.sleep(12)  # longer than a lease
+    os.kill(harness.broker.pid, signal.SIGCONT)
+
+    ended = harness.ended_after_outage(job)
+    assert (ended.status, ended.attempt, ended.resumed) == ("completed", 1, 0)

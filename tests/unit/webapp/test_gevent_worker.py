@@ -1,0 +1,91 @@
+"""The web server's edge: slow bodies, malformed ones, and what is not HTTP at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from gunicorn.http.errors import InvalidChunkSize
+from werkzeug.exceptions import RequestTimeout
+
+from webapp import gevent_worker
+from webapp.gevent_worker import PacedBody, write_problem
+from webapp.shutdown import shutdown
+
+
+class Body:
+    """As gunicorn gives it: what it answers comes after a while, or not at all."""
+
+    failed = False
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.read = read
+
+
+def raising(error: Exception) -> Callable[[int], bytes]:
+    def read(_: int) -> bytes:
+        raise error
+
+    return read
+
+
+def test_a_body_that_comes_at_its_pace_is_read_whole():
+    assert PacedBody(Body(io.BytesIO(b"x" * 100_000).read)).readall() == b"x" * 100_000
+
+
+def test_a_drip_is_cut(monkeypatch):
+    monkeypatch.setattr(gevent_worker, "BODY_SECONDS", 0.2)
+
+    def drip(_: int) -> bytes:
+        gevent.sleep(0.02)
+        return b"x"
+
+    with pytest.raises(RequestTimeout):
+        PacedBody(Body(drip)).readall()
+
+
+def test_a_body_that_does_not_come_is_cut(monkeypatch):
+    monkeypatch.setattr(gevent_worker, "BODY_SECONDS", 0.05)
+
+    def silence(_: int) -> bytes:
+        gevent.sleep(60)
+        return b""
+
+    with pytest.raises(RequestTimeout):
+        PacedBody(Body(silence)).read(10)
+
+
+def test_malformed_chunks_read_as_a_connection_that_broke():
+    with pytest.raises(OSError, match="malformed"):
+        PacedBody(Body(raising(InvalidChunkSize(b"zz")))).read(10)
+
+
+def test_a_connection_with_a_broken_body_is_not_used_again():
+    body: Any = Body(lambda _: b"")
+    paced = PacedBody(body)
+    assert not paced.failed
+    body.failed = True
+    assert paced.failed
+
+
+def test_what_is_not_http_is_refused_with_a_problem_document():
+    server, client = socket.socketpair()
+    with server, client:
+        write_problem(server, 431, "Request Header Fields Too Large", "X-Secret: /etc/passwd")
+        head, _, document = client.recv(65_536).decode().partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 431 ") and "application/problem+json" in head
+    assert f"Content-Length: {len(document)}" in head
+    assert json.loads(document)["code"] == "request_header_fields_too_large"
+    assert "/etc" not in document
+
+
+def test_a_long_poll_ends_early_when_the_process_is_told_to_stop(alice, monkeypatch):
+    monkeypatch.setattr(shutdown, "begun", True)
+    url = alice.submits()["poll_url"]
+    assert alice.get(f"{url}?wait=25").status_code == 200
+    assert alice.get(f"{url}?wait=25", headers={"If-None-Match": '"1"'}).status_code == 304
