@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import secrets
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,6 +15,7 @@ from jobs.classifier import Classifier, majority_share, split, train
 from jobs.engine import Fatal, blob_exists, current_job, job, progress, read_blob, user_path, write_blob
 
 DATA_SET = Path(__file__).parent / "data" / "sentiment.csv"
+SHIPPED_MODEL = DATA_SET.with_suffix(".npz")
 DEFAULT_MODEL = "default"
 DEFAULT_EPOCHS = 20
 
@@ -59,7 +60,7 @@ class Trained:
     held_out_texts: int
 
 
-@job(timeout=1800, preload=("sklearn.linear_model", "sklearn.feature_extraction.text"))
+@job(timeout=1800, preload=("sklearn.linear_model", "sklearn.model_selection", "scipy.sparse"))
 def train_model(
     training_data: TrainingData,
     epochs: Annotated[int, Field(ge=1, le=1000)] = 10,
@@ -99,29 +100,31 @@ def find_model(model_id: str) -> Classifier:
     """
     if model_id == DEFAULT_MODEL:
         return default_model()
-    if not blob_exists(_place(model_id)):
-        raise Fatal(f"You have no model {model_id!r}. Train one with train-model, or leave model_id out.")
-    return Classifier.load(read_blob(_place(model_id)))
-
-
-def default_model() -> Classifier:
-    """The model of the data set that ships: is an English sentence positive or negative?
-
-    It is trained at its first use, always to the same weights, and kept in storage after that.
-    """
-    data = DATA_SET.read_bytes()
-    # A new data set or format makes a new name, so an old model is never taken for it.
-    place = f"models/default-{sha256(data).hexdigest()[:16]}.npz"
+    place = _place(model_id)
     if not blob_exists(place):
-        *_, model = train(*_shipped_examples(), epochs=DEFAULT_EPOCHS, seed=0)
-        write_blob(place, model.dump())
+        raise Fatal(f"You have no model {model_id!r}. Train one with train-model, or leave model_id out.")
+    return _loaded(place)
+
+
+@lru_cache(maxsize=8)
+def _loaded(place: str) -> Classifier:
+    """A model as a process keeps it: the web process uses the same ones again and again. An id stands for one model."""
     return Classifier.load(read_blob(place))
 
 
-def _shipped_examples() -> tuple[list[str], list[str]]:
+@cache
+def default_model() -> Classifier:
+    """The model that ships: is an English sentence positive or negative?"""
+    return Classifier.load(SHIPPED_MODEL.read_bytes())
+
+
+def train_default_model() -> Classifier:
+    """What `SHIPPED_MODEL` holds. After a change of the data set, write its `dump()` there."""
     with DATA_SET.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [row["text"] for row in rows], [row["label"] for row in rows]
+    texts, labels = [row["text"] for row in rows], [row["label"] for row in rows]
+    *_, model = train(texts, labels, epochs=DEFAULT_EPOCHS, seed=0)
+    return model
 
 
 def _new_model_id() -> str:

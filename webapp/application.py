@@ -16,6 +16,7 @@ from . import (
     api_keys,
     auth,
     dashboard,
+    files,
     first_admin,
     home,
     job_types,
@@ -24,13 +25,35 @@ from . import (
     problems,
     security_headers,
     sign_in,
+    stream_slots,
+    streams,
     submissions,
+    tickets,
     tokens,
     users,
+    webhooks,
+    websockets,
 )
 from .services import EXTENSION, Services
+from .shutdown import shutdown
 
-_VIEWS = (submissions, jobs, job_types, tokens, users, api_keys, operations, home, sign_in, dashboard)
+_VIEWS = (
+    submissions,
+    jobs,
+    streams,
+    websockets,
+    job_types,
+    tokens,
+    tickets,
+    users,
+    api_keys,
+    files,
+    webhooks,
+    operations,
+    home,
+    sign_in,
+    dashboard,
+)
 
 
 def build_services(settings: Settings | None = None) -> Services:
@@ -39,7 +62,8 @@ def build_services(settings: Settings | None = None) -> Services:
     catalogue = Catalogue.discover(settings.job_packages)
     connection = connect(settings)
     client = Client(connection, settings, catalogue)
-    return Services(settings, catalogue, client, Accounts(connection, settings), Follower(client))
+    follower = Follower(client, stopping=lambda: shutdown.begun)
+    return Services(settings, catalogue, client, Accounts(connection, settings), follower)
 
 
 def make_app(services: Services) -> Flask:
@@ -55,6 +79,7 @@ def make_app(services: Services) -> Flask:
     security_headers.install(app)
     first_admin.install(app)
     auth.install(app)
+    stream_slots.install(app, services.settings.max_streams)
     for view in _VIEWS:
         app.register_blueprint(view.blueprint)
     return app

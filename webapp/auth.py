@@ -31,6 +31,8 @@ OPEN = frozenset(
         ("GET", "/static/<path:filename>"),
     }
 )
+#: Streams, whose clients in a browser can't send a header: they are opened with a ticket, too.
+STREAMS = frozenset({"/api/v1/jobs/stream", "/api/v1/jobs/<job_id>/stream", "/api/v1/jobs/<job_id>/ws"})
 #: Open, too, if REGISTRATION is.
 REGISTER = ("POST", "/api/v1/users")
 
@@ -90,6 +92,17 @@ def require_admin() -> User:
     if not user.is_admin:
         raise Forbidden("Only administrators may do this.")
     return user
+
+
+def bearer_token() -> str | None:
+    """The key or token in the header of a request that came through the door."""
+    header = request.headers.get("Authorization")
+    return None if header is None else _bearer_token(header)
+
+
+def session_secret() -> str | None:
+    """The secret of the browser's session, if there is one."""
+    return cast("str | None", session.get(_SECRET))
 
 
 def credential_check() -> Callable[[], User]:
@@ -179,6 +192,9 @@ def _identify() -> User:
     if "Authorization" in request.headers:
         check = partial(accounts.authenticate, _bearer_token(request.headers["Authorization"]))
         user = check()
+    elif "ticket" in request.args and request.url_rule is not None and request.url_rule.rule in STREAMS:
+        check = partial(accounts.tickets.check, request.args["ticket"])
+        user = _redeem_ticket()
     elif _SECRET in session:
         check = partial(accounts.session_user, session[_SECRET])
         user = check()
@@ -187,6 +203,16 @@ def _identify() -> User:
         raise Unauthenticated
     g.credential_check = check
     return user
+
+
+def _redeem_ticket() -> User:
+    g.ticket = request.args["ticket"]
+    return services().accounts.tickets.redeem(
+        g.ticket,
+        stream=request.path,
+        job_id=str((request.view_args or {}).get("job_id", "")),
+        resumes="Last-Event-ID" in request.headers,
+    )
 
 
 def _bearer_token(header: str) -> str:

@@ -58,7 +58,11 @@ def json_object(max_bytes: int | None = None) -> dict[str, Any]:
 
 def model(kind: type[Model], max_bytes: int | None = None) -> Model:
     """Read the body as `json_object` does, into a pydantic model; unknown fields are refused."""
-    value = json_object(max_bytes)
+    return model_of(kind, json_object(max_bytes))
+
+
+def model_of(kind: type[Model], value: dict[str, Any]) -> Model:
+    """Read a body that is JSON already into a pydantic model; unknown fields are refused."""
     try:
         return kind.model_validate(value, extra="forbid")
     except ValidationError as error:

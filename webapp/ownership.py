@@ -1,8 +1,9 @@
-"""Whose job it is: only its owner and admins may see or touch it."""
+"""Whose it is: only its owner and admins may see or touch a job, a batch or a pipeline."""
 
 from __future__ import annotations
 
 from jobs.engine.errors import Forbidden
+from jobs.engine.groups import Group, Groups
 from jobs.engine.resource import Job
 
 from .auth import caller
@@ -20,3 +21,16 @@ def visible_job(job_id: str) -> Job:
     if job.user_id != user.user_id and not user.is_admin:
         raise Forbidden("This job belongs to somebody else.")
     return job
+
+
+def visible_group(kind: str, group_id: str) -> Group:
+    """A batch or pipeline that the caller may see.
+
+    Raises:
+        GroupNotFound, Forbidden
+    """
+    group = Groups(services().client).find(kind, group_id)
+    user = caller()
+    if group.user_id != user.user_id and not user.is_admin:
+        raise Forbidden(f"This {kind} belongs to somebody else.")
+    return group

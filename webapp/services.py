@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from flask import current_app
+
+from jobs.engine.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from jobs.engine.accounts import Accounts
@@ -25,6 +28,10 @@ class Services:
     accounts: Accounts
     #: One for each web process: it holds the process's only subscription to the broker.
     follower: Follower
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.client.store.connection)
 
 
 def services() -> Services:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from jobs.engine.catalogue import JobType
 from jobs.engine.client import Submission, Submitted
 from jobs.engine.errors import BrokerUnavailable
+from jobs.engine.outbound import PublicUrl
 from jobs.engine.resource import Job
 from jobs.engine.states import Priority
 
@@ -36,6 +39,7 @@ class Options(BaseModel):
     delay: Decimal | None = Field(None, ge=0, le=31_536_000)
     run_at: Moment | None = None
     timeout: Whole | None = Field(None, ge=1, le=86_400)
+    webhook_url: PublicUrl | None = None
     depends_on: tuple[JobId, ...] = Field((), max_length=100)
     tag: tuple[Tag, ...] = Field((), max_length=10)
 
@@ -56,7 +60,14 @@ def submit(job_type: str) -> Response:
     options = query(Options)
     seconds = preferred_wait()
     kind.parameters.validate(params)
-    submission = Submission(
+    digest = request_digest(params) if key else None
+    submission = replace(submission_of(kind, params, options), idempotency_key=key, digest=digest)
+    return _answer(services().client.submit(submission), seconds)
+
+
+def submission_of(kind: JobType, params: dict[str, Any], options: Options) -> Submission:
+    """The caller's job."""
+    return Submission(
         job_type=kind,
         params=params,
         user_id=caller().user_id,
@@ -66,11 +77,9 @@ def submit(job_type: str) -> Response:
         timeout=options.timeout,
         depends_on=tuple(dict.fromkeys(options.depends_on)),
         tags=tuple(dict.fromkeys(options.tag)),
-        idempotency_key=key,
-        digest=_digest(params) if key else None,
         admin=caller().is_admin,
+        webhook_url=options.webhook_url,
     )
-    return _answer(services().client.submit(submission), seconds)
 
 
 def accepted(job: Job) -> Response:
@@ -105,7 +114,7 @@ def _done(job: Job, seconds: int) -> Response:
     return answer
 
 
-def _digest(params: dict[str, Any]) -> str:
+def request_digest(params: Any) -> str:
     """Of what was asked for, however its keys and parameters were ordered."""
     asked = [request.method, request.path, sorted(request.args.items(multi=True)), params]
     return sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

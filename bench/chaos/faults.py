@@ -6,13 +6,17 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .processes import Server, World, children, family, kill
+from .witness import born
+
+Candidate = TypeVar("Candidate", int, Server)
 
 #: How often each fault comes, relative to the others, where nothing else fixes its number.
-WEIGHTS = {"horse": 45, "worker": 25, "supervisor": 8, "tree": 8, "scheduler": 6, "web": 6}
+WEIGHTS = {"horse": 40, "zygote": 5, "worker": 25, "supervisor": 8, "tree": 8, "scheduler": 6, "web": 6}
 #: These take long or stop everything: so many in a quick run, ten times as many in a full one.
 SELDOM = {"broker": 3, "broker-stop": 1, "deploy": 1}
 ALL = (*WEIGHTS, *SELDOM)
@@ -20,6 +24,8 @@ ALL = (*WEIGHTS, *SELDOM)
 BROKER_STOP_SECONDS = 20.0
 DEPLOY_SIGNALS_AT = (0.0, 1.5, 5.0)
 DEPLOY_KILL_AT = 30.0
+#: What a host needs to be at work again after an outage.
+RECOVERY_SECONDS = 5.0
 #: Descendants of a killed process must be dead within this time.
 DEATH_SECONDS = 1.0
 
@@ -41,6 +47,8 @@ class Blow:
     pids: frozenset[int]
     #: Processes that should have died with the killed one, and lived on for more than a second.
     survivors: int = 0
+    #: Until when the broker, or every worker, was away because of it; 0 for other faults.
+    until: float = 0.0
     #: Seconds from the first signal to the last exit of a deploy.
     took: float = 0.0
 
@@ -70,6 +78,7 @@ class Hand:
         """False: there was nothing to hit at this moment."""
         deeds: dict[str, Callable[[Fault], bool]] = {
             "horse": self._horse,
+            "zygote": self._zygote,
             "worker": self._worker,
             "supervisor": self._supervisor,
             "tree": self._tree,
@@ -88,13 +97,20 @@ class Hand:
     # --- workers -------------------------------------------------------------------------
 
     def _horse(self, fault: Fault) -> bool:
-        workers = [pid for host in self.world.hosts for pid in self.world.workers_of(host)]
-        horses = [horse for worker in workers for horse in children(worker)]
+        horses = [pid for worker in self._workers() for pid in family(worker)[1:] if not children(pid)]
         return bool(horses) and self._kill(fault, [_pick(horses, fault)])
 
+    def _zygote(self, fault: Fault) -> bool:
+        """What a worker started that has children of its own: it forks the horses."""
+        zygotes = [pid for worker in self._workers() for pid in children(worker) if children(pid)]
+        return bool(zygotes) and self._kill(fault, [_pick(zygotes, fault)])
+
     def _worker(self, fault: Fault) -> bool:
-        workers = [pid for host in self.world.hosts for pid in self.world.workers_of(host)]
+        workers = self._workers()
         return bool(workers) and self._kill(fault, [_pick(workers, fault)])
+
+    def _workers(self) -> list[int]:
+        return [pid for host in self.world.hosts for pid in self.world.workers_of(host)]
 
     def _supervisor(self, fault: Fault) -> bool:
         host = self._host(fault)
@@ -121,33 +137,37 @@ class Hand:
     def _kill(self, fault: Fault, pids: list[int], host: Server | None = None) -> bool:
         if host is not None:
             host.rest(0.5 + 2.5 * fault.dice)
-        hit = frozenset(relative for pid in pids for relative in family(pid))
-        blow = Blow(fault.kind, time.time(), hit)
-        if not any([kill(pid) for pid in pids]):
+        hit = {relative: born(relative) for pid in pids for relative in family(pid)}
+        blow = Blow(fault.kind, time.time(), frozenset(hit))
+        dead = [kill(pid) for pid in pids]
+        if not any(dead):
             return False
         self.blows.append(blow)
-        if fault.kind in ("horse", "worker", "supervisor", "tree"):
-            self._later(lambda: self._count_survivors(blow))
+        if fault.kind in ("horse", "zygote", "worker", "supervisor", "tree"):
+            self._later(lambda: self._count_survivors(blow, hit))
         return True
 
-    def _count_survivors(self, blow: Blow) -> None:
+    def _count_survivors(self, blow: Blow, hit: dict[int, int | None]) -> None:
         time.sleep(DEATH_SECONDS)
-        blow.survivors = sum(1 for pid in blow.pids if _is_worker_process(pid) and _began_before(pid, blow.at))
+        blow.survivors = sum(1 for pid, birth in hit.items() if birth is not None and born(pid) == birth)
 
     # --- the broker ------------------------------------------------------------------------
 
     def _broker(self, fault: Fault) -> bool:
         if not self.world.broker.running:
             return False
-        self.world.broker.rest(1 + 14 * fault.dice)
-        self.blows.append(Blow(fault.kind, time.time(), frozenset()))
+        away = 1 + 14 * fault.dice
+        self.world.broker.rest(away)
+        now = time.time()
+        self.blows.append(Blow(fault.kind, now, frozenset(), until=now + away + RECOVERY_SECONDS))
         return kill(self.world.broker.pid)
 
     def _broker_stop(self, fault: Fault) -> bool:
         pid = self.world.broker.pid
         if not self.world.broker.running or not kill(pid, signal.SIGSTOP):
             return False
-        self.blows.append(Blow(fault.kind, time.time(), frozenset()))
+        now = time.time()
+        self.blows.append(Blow(fault.kind, now, frozenset(), until=now + BROKER_STOP_SECONDS + RECOVERY_SECONDS))
 
         def go_on() -> None:
             time.sleep(BROKER_STOP_SECONDS)
@@ -171,6 +191,7 @@ class Hand:
             self._signal_all(servers, signal.SIGTERM)
         _wait_for_end(servers, began + DEPLOY_KILL_AT)
         blow.took = time.monotonic() - began
+        blow.until = time.time() + RECOVERY_SECONDS
         self._signal_all(servers, signal.SIGKILL)
         for server in servers:
             server.rest(0)
@@ -186,5 +207,10 @@ class Hand:
         self._background.append(thread)
 
 
-def _pick[T](candidates: list[T], fault: Fault) -> T:
+def _pick(candidates: Sequence[Candidate], fault: Fault) -> Candidate:
     return candidates[int(fault.dice * len(candidates))]
+
+
+def _wait_for_end(servers: list[Server], until: float) -> None:
+    while time.monotonic() < until and any(server.running for server in servers):
+        time.sleep(0.05)

@@ -39,11 +39,19 @@ class Witness:
             os.close(descriptor)
 
     def tell_start(self, number: int, **facts: object) -> None:
-        """Record this start, and which earlier starts of the same job are still alive: there must be none."""
-        earlier = [line for line in self.lines() if line["what"] == "started" and line["pid"] != os.getpid()]
-        alive = [line["pid"] for line in earlier if born(line["pid"]) == line["born"]]
+        """Record this start, and which earlier starts of the same job are still at work: there must be none."""
+        alive = [line["pid"] for line in _at_work(self.lines()) if born(line["pid"]) == line["born"]]
         me = os.getpid()
         self.tell("started", number=number, pid=me, ppid=os.getppid(), born=born(me), alive=alive, **facts)
+
+
+def _at_work(lines: list[Line]) -> Iterator[Line]:
+    """The starts whose function has not returned. Once it has, a process may take its time to end."""
+    for line, following in zip(lines, [*lines[1:], {"what": "started"}], strict=True):
+        if line["what"] == "started":
+            start = line
+        if following["what"] == "started" and line["what"] != "returned":
+            yield start
 
 
 def all_witnesses(folder: Path) -> Iterator[tuple[str, list[Line]]]:
@@ -52,7 +60,7 @@ def all_witnesses(folder: Path) -> Iterator[tuple[str, list[Line]]]:
 
 
 def born(pid: int) -> int | None:
-    """When a process started, in ticks since the machine did: tells it from a later one with its id. None: it is dead."""
+    """When a process started, in ticks since the machine did: it tells two with the same id apart. None: dead."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

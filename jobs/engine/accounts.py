@@ -17,6 +17,7 @@ from .rate import Meter, Rate
 from .registration import RESERVED, Registration, fold
 from .sessions import SESSION_LIFETIME_SECONDS, Grant, Sessions
 from .settings import Settings
+from .tickets import Tickets
 from .tokens import Tokens
 from .users import USER_ROLE, User, Users
 
@@ -46,6 +47,8 @@ class Accounts:
         self._sessions = Sessions(connection)
         self._meter = Meter(connection)
         self._cache = CredentialCache()
+        #: For streams, whose clients can't send a header.
+        self.tickets = Tickets(connection, settings)
 
     @cached_property
     def _tokens(self) -> Tokens:

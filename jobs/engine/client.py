@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from .errors import (
     Fault,
     Forbidden,
     IdempotencyKeyReused,
+    InvalidParameters,
     InvalidRequest,
     JobEnded,
     JobNotEnded,
@@ -25,9 +27,12 @@ from .errors import (
     TooManyActiveJobs,
     Unauthenticated,
 )
+from .file_references import file_references
+from .files import FileStore
 from .resource import Job
 from .settings import Settings
 from .states import Priority, Status
+from .storage import delete_user_blobs
 from .store import Store
 
 if TYPE_CHECKING:
@@ -56,6 +61,36 @@ class Submission:
     digest: str | None = None
     #: May wait for other users' jobs.
     admin: bool = False
+    #: Is sent a signed message once the job has ended.
+    webhook_url: str | None = None
+    #: For jobs that the engine makes on behalf of a user (`user_id` is empty then): nobody's, so they count against
+    #: no limit and stand in no list of theirs, but run with their documents, models and secrets.
+    acts_for: str | None = None
+    #: By default a new one.
+    job_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One job of a group that is to be stored as a whole."""
+
+    submission: Submission
+    #: Where it is in the request, as a JSON Pointer.
+    at: str
+    #: Steps of a pipeline, and their jobs, whose results its parameters refer to.
+    references: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class NewGroup:
+    """Who submits several jobs at once, and as what: `batch` or `pipeline`."""
+
+    kind: str
+    user_id: str
+    admin: bool = False
+    idempotency_key: str | None = None
+    digest: str | None = None
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +118,7 @@ class Client:
         self._settings = settings
         self.catalogue = catalogue
         self.store = Store(connection)
+        self.files = FileStore(connection, settings)
 
     def ping(self) -> None:
         """Ask the broker whether it is there."""
@@ -95,24 +131,86 @@ class Client:
         Raises:
             TooManyActiveJobs: the user has MAX_ACTIVE_JOBS_PER_USER unfinished jobs.
             IdempotencyKeyReused: the key stands for another request.
-            InvalidRequest: it is to wait for a job that does not exist.
-            Forbidden: it is to wait for somebody else's job.
+            InvalidRequest: it is to wait for a job, or to use a file, that does not exist.
+            Forbidden: it is to wait for somebody else's job, or to use somebody else's file.
             Unauthenticated: the user has been deleted meanwhile.
         """
         description, data = self._described(submission)
+        shared = self._shared(submission)
+        self._check_files(submission, shared.get("idempotency"))
         with broker_errors():
-            answer = self.store.submit(self._shared(submission), [(description, data)])
+            answer = self.store.submit(shared, [(description, data)])
         verdict, subject = answer[0], answer[1] if len(answer) > 1 else ""
         if verdict not in ("stored", "replayed"):
             self._refuse(verdict, subject)
         return Submitted(self.find(subject), replayed=verdict == "replayed")
 
-    def _shared(self, submission: Submission) -> dict[str, Any]:
-        shared: dict[str, Any] = {
-            "user": submission.user_id,
-            "known_user": True,
-            "limit": self._settings.max_active_jobs_per_user,
+    def submit_batch(self, group: NewGroup, submissions: Sequence[Submission]) -> tuple[str, bool]:
+        """Store all of these jobs or none, as `submit_group` does; pointers begin with /jobs/0."""
+        return self.submit_group(group, [Part(each, at=f"/jobs/{place}") for place, each in enumerate(submissions)])
+
+    def submit_group(self, group: NewGroup, parts: Sequence[Part]) -> tuple[str, bool]:
+        """Store jobs that belong together, all of them or none, in one atomic step.
+
+        Returns:
+            The group's id, and whether an earlier request with this idempotency key has stored it.
+
+        Raises:
+            What `submit` does; faults point into the request.
+        """
+        described = [self._described(part.submission) for part in parts]
+        for part, (description, _data) in zip(parts, described, strict=True):
+            if part.references:
+                description["references"] = part.references
+        first = parts[0].submission
+        shared = self._shared(
+            replace(first, idempotency_key=group.idempotency_key, digest=group.digest, admin=group.admin)
+        )
+        shared |= {
+            "group": uuid4().hex,
+            "group_kind": group.kind,
+            "job_ids": json.dumps([description["id"] for description, _data in described]),
         }
+        if group.webhook_url:
+            shared["webhook_url"] = group.webhook_url
+        self._check_files_of(parts, shared.get("idempotency"))
+        with broker_errors():
+            verdict, *subject = self.store.submit(shared, described)
+        if verdict == "unknown_dependency":
+            raise InvalidRequest([_unknown_job(parts[int(subject[1]) - 1], subject[0])])
+        if verdict not in ("stored", "replayed"):
+            self._refuse(verdict, subject[0] if subject else "")
+        return subject[0], verdict == "replayed"
+
+    def _check_files_of(self, parts: Sequence[Part], idempotency: str | None) -> None:
+        faults = []
+        for part in parts:
+            # What stands for a result is known when its step starts, and checked there.
+            if not part.references:
+                try:
+                    self._check_files(part.submission, idempotency)
+                except InvalidParameters as error:
+                    faults += [replace(fault, pointer=f"{part.at}/params{fault.pointer}") for fault in error.faults]
+        if faults:
+            raise InvalidRequest(faults)
+
+    def _check_files(self, submission: Submission, idempotency: str | None) -> None:
+        references = file_references(submission.job_type.parameters, submission.params)
+        try:
+            self.files.check(references, submission.user_id, admin=submission.admin)
+        except (Forbidden, InvalidParameters):
+            # A repeat is answered as its first request was, also if the file has gone meanwhile.
+            if idempotency is None or not self._is_bound(idempotency):
+                raise
+
+    def _is_bound(self, idempotency: str) -> bool:
+        with broker_errors():
+            return bool(self.store.connection.exists(idempotency))
+
+    def _shared(self, submission: Submission) -> dict[str, Any]:
+        shared: dict[str, Any] = {"user": submission.user_id}
+        if submission.user_id:
+            shared |= {"known_user": True, "limit": self._settings.max_active_jobs_per_user}
         # Left out, not null: Lua takes cjson's null for true.
         if submission.admin:
             shared["admin"] = True
@@ -125,17 +223,20 @@ class Client:
     def _described(self, submission: Submission) -> tuple[dict[str, Any], bytes]:
         job_type = submission.job_type
         description = {
-            "id": uuid4().hex,
+            "id": submission.job_id or uuid4().hex,
             "type": job_type.name,
             "queue": str(submission.priority or job_type.priority),
             "timeout": submission.timeout or job_type.timeout,
             "max_attempts": job_type.max_attempts,
+            "max_running": job_type.max_running,
             "result_ttl": job_type.result_ttl or self._settings.result_ttl,
             "failure_ttl": self._settings.failure_ttl,
             "tags": list(submission.tags) or None,
             "depends_on": list(dict.fromkeys(submission.depends_on)) or None,
             "delay": submission.delay_seconds or None,
             "due": submission.run_at.timestamp() if submission.run_at else None,
+            "webhook_url": submission.webhook_url,
+            "acts_for": submission.acts_for,
         }
         present = {name: value for name, value in description.items() if value is not None}
         call: list[Any] = [job_type.func_name, None, [], submission.params]
@@ -156,6 +257,19 @@ class Client:
             fault = Fault(f"there is no job {subject}; it may have expired", "unknown_job", parameter="depends_on")
             raise InvalidRequest([fault])
         raise Unauthenticated("This user no longer exists.")
+
+    def submit_nobodys(self, submissions: Sequence[Submission], *, outbox_entry: str | None = None) -> None:
+        """Store jobs that belong to nobody, all of them in one atomic step.
+
+        With `outbox_entry` they are what it asks for, and it is taken out in the same step; nothing happens if
+        somebody else has taken it out.
+        """
+        shared = {"user": ""} if outbox_entry is None else {"user": "", "outbox": outbox_entry}
+        with broker_errors():
+            if submissions:
+                self.store.submit(shared, [self._described(each) for each in submissions])
+            elif outbox_entry is not None:
+                self.store.connection.lrem("wh:outbox", 1, outbox_entry)
 
     def find(self, job_id: str) -> Job:
         """Read one job.
@@ -252,7 +366,7 @@ class Client:
             return dict(zip(Status, self.store.count(user_id, [str(each) for each in Status]), strict=True))
 
     def delete_all(self, user_id: str) -> None:
-        """Remove a user's jobs. Those that run are cancelled, and end as nobody's.
+        """Remove a user's jobs and files. Jobs that run are cancelled, and end as nobody's.
 
         The user must be gone already: a submission that comes later is refused in its own atomic step.
         """
@@ -261,6 +375,15 @@ class Client:
                 while ids := self.store.indexed(user_id, str(status), at_most=500):
                     for job_id in ids:
                         self.store.remove(job_id, user_id)
+            self.store.forget_feed(user_id)
+        self.files.delete_all(user_id)
+        delete_user_blobs(user_id, self._settings)
+
+
+def _unknown_job(part: Part, job_id: str) -> Fault:
+    place = part.submission.depends_on.index(job_id)
+    message = f"there is no job {job_id}; it may have expired"
+    return Fault(message, "unknown_job", pointer=f"{part.at}/depends_on/{place}")
 
 
 def _digest(submission: Submission) -> str:

@@ -16,6 +16,9 @@ from .settings import Settings
 #: A broker that does not answer within this many seconds is taken for unreachable.
 SOCKET_TIMEOUT_SECONDS = 2.0
 
+#: Connections that a process holds at most. Whoever comes when all are taken waits as long as for an answer.
+MAX_CONNECTIONS = 64
+
 #: What redis-py raises when the broker is away, is still loading its data, or can't store more.
 UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError)
 FULL = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
@@ -39,7 +42,12 @@ def connect(settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECON
     url = settings.broker_url
     if url.startswith("rediss://") and not settings.redis_tls_verify:
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
-    return redis.Redis.from_url(url, **options)
+    # redis-py's own pool (8.1.0) fails beyond its hundredth connection; a web process has more requests than that at
+    # once, each for a millisecond, and they may take turns.
+    pool = redis.BlockingConnectionPool.from_url(
+        url, max_connections=MAX_CONNECTIONS, timeout=timeout_seconds, **options
+    )
+    return redis.Redis.from_pool(pool)
 
 
 @contextmanager

@@ -105,6 +105,30 @@ class BlobNotFound(NotFound):
     code = "blob_not_found"
 
 
+class StoredFileNotFound(NotFound):
+    """There is no such file; it may have expired."""
+
+    code = "file_not_found"
+
+
+class WebhookNotFound(NotFound):
+    """There is no such webhook."""
+
+    code = "webhook_not_found"
+
+
+class GroupNotFound(NotFound):
+    """There is no such batch or pipeline; it may have expired."""
+
+    code = "group_not_found"
+
+
+class ScheduleNotFound(NotFound):
+    """There is no such schedule."""
+
+    code = "schedule_not_found"
+
+
 class MethodNotAllowed(WorkhorseError):
     """This address does not answer that method."""
 
@@ -121,6 +145,12 @@ class PayloadTooLarge(WorkhorseError):
     """The body is over the limit."""
 
     code = "payload_too_large"
+
+
+class RangeNotSatisfiable(WorkhorseError):
+    """The file has no bytes in the range that was asked for."""
+
+    code = "range_not_satisfiable"
 
 
 class UnsupportedMediaType(WorkhorseError):
@@ -184,6 +214,18 @@ class JobEnded(Conflict):
     code = "job_ended"
 
 
+class GroupEnded(Conflict):
+    """All jobs of the batch or pipeline have already ended."""
+
+    code = "group_ended"
+
+
+class TooManySchedules(Conflict):
+    """You have as many schedules as you may have; delete some."""
+
+    code = "too_many_schedules"
+
+
 class JobNotEnded(Conflict):
     """Only a failed or cancelled job can be retried."""
 
@@ -224,6 +266,18 @@ class BrokerUnavailable(TryAgainLater):
     code = "broker_unavailable"
 
 
+class TooManyStreams(TryAgainLater):
+    """This server holds as many open streams as it may; poll, or try again shortly."""
+
+    code = "too_many_streams"
+
+
+class StorageUnavailable(TryAgainLater):
+    """The file storage can't be reached, or is full; try again shortly."""
+
+    code = "storage_unavailable"
+
+
 # --- inside an attempt ----------------------------------------------------------------
 
 
@@ -255,6 +309,12 @@ class ResponseTooLarge(Fatal):
     code = "response_too_large"
 
 
+class ReferenceUnresolved(WorkhorseError):
+    """A step of a pipeline refers to a part of a result that is not there."""
+
+    code = "reference_unresolved"
+
+
 class FetchFailed(WorkhorseError):
     """The server could not be reached, or did not answer in time; trying again may help."""
 
@@ -277,9 +337,3 @@ class ResultTooLarge(WorkhorseError):
     """The result is over MAX_RESULT_BYTES; save it as a file and return the file."""
 
     code = "result_too_large"
-
-
-class AttemptGivenUp(WorkhorseError):
-    """This execution no longer holds its job: another one does, or the job has ended."""
-
-    code = "attempt_given_up"

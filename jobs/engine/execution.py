@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import selectors
-import signal
+import select
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +17,11 @@ from .attempt import timeout_message
 from .catalogue import JobType
 from .connection import FULL, UNREACHABLE
 from .errors import JobTimeout
-from .horse import Horse
+from .processes import memory_bytes
 from .resource import rfc3339
 from .settings import Settings
-from .store import HEARTBEAT_SECONDS, KEEP_LOG_LINES, Claim, Store
+from .store import HEARTBEAT_SECONDS, KEEP_LOG_LINES, Claim, ForeignClaim, Store
+from .zygote import Horse, Zygote
 
 logger = logging.getLogger("workhorse")
 
@@ -29,6 +29,7 @@ logger = logging.getLogger("workhorse")
 KILL_AFTER_TIMEOUT_SECONDS = 0.8
 KILL_AFTER_CANCEL_SECONDS = 2.0
 FLUSH_SECONDS = 0.2
+LISTEN_SECONDS = 0.25
 LOG_LINE_CHARACTERS = 8_000
 BROKER_RETRY_SECONDS = 0.5
 #: What the broker can't do now it can do later.
@@ -50,10 +51,12 @@ class Execution:
     job_type: JobType
     worker: str
     worker_ttl: int
+    queues: Sequence[str]
     store: Store
     settings: Settings
     stop: Stop
-    #: Called at each turn of the watch: commands from RQ's tools.
+    zygote: Zygote
+    #: Called a few times a second while the horse runs: commands from RQ's tools.
     listen: Callable[[], None]
 
     horse: Horse = field(init=False)
@@ -73,23 +76,31 @@ class Execution:
     def fields(self) -> dict[str, bytes]:
         return self.claim.fields
 
-    def run(self, fork: Callable[[], Horse]) -> str:
-        """Run it start to finish. Answers what became of the job: completed, failed, …, or `lost`."""
-        self._start(fork)
+    def run(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
+        """Run it start to finish, and claim the next job in the round trip of the finish.
+
+        Args:
+            claim_next: the id of the next execution.
+
+        Returns:
+            What became of the job (completed, failed, …, or `lost`), and the next claim, unless this worker is to stop.
+        """
+        self._start()
         try:
             self._watch()
         finally:
-            self.horse.close()
-        return self._settle()
+            self.zygote.let_go(self.horse)
+        return self._settle(claim_next)
 
     # --- start -------------------------------------------------------------------
 
-    def _start(self, fork: Callable[[], Horse]) -> None:
+    def _start(self) -> None:
         now = time.monotonic()
         self._timeout = int(self.fields.get("timeout", b"0") or 0) or self.job_type.timeout
         self._began = self._active_at = now
         self._heartbeat_at = now + HEARTBEAT_SECONDS
-        self.horse = fork()
+        self._listen_at = now + LISTEN_SECONDS
+        self.horse = self.zygote.take()
         self.horse.tell(self._order())
 
     def _order(self) -> dict[str, Any]:
@@ -113,24 +124,20 @@ class Execution:
     # --- watch -------------------------------------------------------------------
 
     def _watch(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.horse.pidfd, selectors.EVENT_READ)
-            selector.register(self.horse.channel, selectors.EVENT_READ)
-            for pipe in (self.horse.stdout, self.horse.stderr):
-                selector.register(pipe, selectors.EVENT_READ)
-            while True:
-                ready = {key.fd for key, _mask in selector.select(self._patience())}
-                self._read(ready, selector)
-                if self.horse.pidfd in ready:
-                    break
-                self._take_care(time.monotonic())
-        status = self.horse.reap()
+        """Until the horse has told its outcome, or is dead."""
+        poll = select.poll()
+        for descriptor in (self.horse.channel.fileno(), self.horse.stdout, self.horse.stderr):
+            poll.register(descriptor, select.POLLIN)
+        while self.outcome is None:
+            ready = {descriptor for descriptor, _event in poll.poll(self._patience() * 1000)}
+            if not self._read(ready, poll):
+                break
+            self._take_care(time.monotonic())
         self._read_the_rest()
-        self._died_of = _how(status)
 
     def _patience(self) -> float:
         waiting = self._flush_at - time.monotonic() if self._has_news() else FLUSH_SECONDS
-        return min(max(waiting, 0.0), 0.25)
+        return min(max(waiting, 0.0), FLUSH_SECONDS)
 
     def _take_care(self, now: float) -> None:
         if self._has_news() and now >= self._flush_at:
@@ -139,7 +146,10 @@ class Execution:
             self._heartbeat_at = now + HEARTBEAT_SECONDS
             self._prolong_lease(now)
             self._check_memory()
-        self.listen()
+        if now >= self._listen_at:
+            self._listen_at = now + LISTEN_SECONDS
+            self.zygote.hear()
+            self.listen()
         self._check_clocks(now)
 
     def _check_clocks(self, now: float) -> None:
@@ -172,17 +182,17 @@ class Execution:
 
     def _check_memory(self) -> None:
         limit = self.settings.max_job_memory_bytes
-        if limit and self.horse.memory_bytes() > limit:
+        if limit and memory_bytes(self.horse.pid) > limit:
             self._kill("memory_limit")
 
     # --- what the horse says -------------------------------------------------------
 
-    def _read(self, ready: set[int], selector: selectors.BaseSelector) -> None:
-        if self.horse.channel.fileno() in ready and not self._read_channel():
-            selector.unregister(self.horse.channel)
+    def _read(self, ready: set[int], poll: select.poll) -> bool:
+        """Take in what there is. False: the horse has closed its channel."""
         for pipe, level in ((self.horse.stdout, "info"), (self.horse.stderr, "warning")):
             if pipe in ready and not self._read_pipe(pipe, level):
-                selector.unregister(pipe)
+                poll.unregister(pipe)
+        return self.horse.channel.fileno() not in ready or self._read_channel()
 
     def _read_the_rest(self) -> None:
         self._read_channel(everything=True)
@@ -266,29 +276,26 @@ class Execution:
 
     # --- settle ------------------------------------------------------------------------
 
-    def _settle(self) -> str:
+    def _settle(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
         if self.killed_for == "lost":
-            return "lost"
-        self._patiently(self._flush_whatever_is_left)
+            return "lost", None
+        if self._has_news():
+            self._patiently(self._report)
         outcome = self._decided()
-        trace = outcome.pop("trace", "")
-        result = outcome.pop("result", "")
-        return str(
-            self._patiently(
-                lambda: self.store.finish(
-                    self.claim.job_id,
-                    self.claim.execution,
-                    self.worker,
-                    outcome,
-                    result=result,
-                    trace=trace,
-                )
+        trace, result = outcome.pop("trace", ""), outcome.pop("result", "")
+        answer: tuple[str, Claim | ForeignClaim | None] = self._patiently(
+            lambda: self.store.finish_and_claim(
+                self.claim.job_id,
+                self.claim.execution,
+                self.worker,
+                outcome,
+                result=result,
+                trace=trace,
+                claim_next=None if self.stop.requested else claim_next,
+                queues=self.queues,
             )
         )
-
-    def _flush_whatever_is_left(self) -> None:
-        if self._has_news():
-            self._report()
+        return answer
 
     def _report(self) -> bool:
         return self.store.report(
@@ -342,16 +349,10 @@ class Execution:
             limit = f"{self.settings.max_job_memory_bytes:,}"
             message = f"The job used more than its {limit} bytes of memory (MAX_JOB_MEMORY_BYTES)."
             return {"kind": "failed", "error": message, "error_type": "memory_limit", "fatal": True}
-        return died(self._died_of)
+        return died(self.zygote.how_it_ended(self.horse))
 
     def _stalled(self) -> str:
         return f"The job made no progress for {self.job_type.stall_timeout:g} s (stall_timeout)."
-
-
-def _how(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"signal {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"exit code {os.WEXITSTATUS(status)}"
 
 
 def died(how: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from .accounts import Accounts
 from .broker import EmbeddedBroker, warn_about
 from .connection import broker_errors, connect
 from .errors import CannotStart, WorkhorseError
-from .horse import die_with_parent
+from .processes import die_with_parent
 from .settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

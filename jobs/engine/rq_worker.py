@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import socket
 import time
 import zlib
@@ -28,13 +27,13 @@ from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from .attempt import perform
 from .catalogue import Catalogue, JobType
 from .execution import NOT_NOW, Execution, Stop
-from .horse import Horse
+from .processes import die_with_parent
 from .settings import Settings
 from .states import Priority
 from .store import Claim, ForeignClaim, Store
+from .zygote import Zygote
 
 logger = logging.getLogger("workhorse")
 
@@ -47,6 +46,8 @@ MONITOR_SECONDS = 2
 #: Seconds before SHUTDOWN_GRACE ends in which horses are stopped and their jobs put back.
 PUT_BACK_SECONDS = 3.0
 IDLE_SECONDS = 1.0
+#: Seconds for which a busy worker goes from job to job before it looks at suspension, maintenance and its own record.
+LOOK_ROUND_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Engine:
     settings: Settings
     catalogue: Catalogue
     store: Store
+    zygote: Zygote
 
 
 class Worker(rq.Worker):
@@ -63,6 +65,7 @@ class Worker(rq.Worker):
         self.engine = engine
         self.stop = Stop()
         self._next_execution = uuid4().hex
+        self._look_round_at = 0.0
         if engine is not None:
             kwargs = {
                 "connection": engine.store.connection,
@@ -124,7 +127,7 @@ class Worker(rq.Worker):
             logger.warning("%s: could not sign off: %s", self.name, error)
 
     def _turn(self) -> bool:
-        """Take one job and run it. False: there was none."""
+        """Take a job and run it, and those that come with each finish. False: there was none."""
         assert self.engine is not None
         self.check_for_suspension(burst=False)
         if self.should_run_maintenance_tasks:
@@ -132,11 +135,14 @@ class Worker(rq.Worker):
         claim = self.engine.store.claim(self.name, self._next_execution, self.queue_names())
         # Kept until it was answered: the script that we did not hear of may have claimed.
         self._next_execution = uuid4().hex
-        if isinstance(claim, ForeignClaim):
-            self._run_foreign(claim)
-        elif claim is not None:
-            self._run_claimed(claim)
-        return claim is not None
+        found = claim is not None
+        while claim is not None:
+            if isinstance(claim, ForeignClaim):
+                self._run_foreign(claim)
+                claim = None
+            else:
+                claim = self._run_claimed(claim)
+        return found
 
     def _rest(self) -> None:
         """Wait for work: until something is pushed, or long enough to look for what plain RQ has pushed."""
@@ -151,26 +157,35 @@ class Worker(rq.Worker):
 
     # --- our own jobs ------------------------------------------------------------------
 
-    def _run_claimed(self, claim: Claim) -> None:
+    def _run_claimed(self, claim: Claim) -> Claim | ForeignClaim | None:
+        """Run a job, and claim the next one with its finish, unless there is something else to see to first."""
         assert self.engine is not None
         job_type = self._job_type(claim)
         if job_type is None:
-            return
+            return None
         execution = Execution(
             claim,
             job_type,
             self.name,
             WORKER_TTL + 60,
+            self.queue_names(),
             self.engine.store,
             self.engine.settings,
             self.stop,
+            self.engine.zygote,
             listen=lambda: self._obey(claim, execution),
         )
         self._state = WorkerStatus.BUSY
-        ended = execution.run(self._fork)
+        go_on = time.monotonic() < self._look_round_at
+        ended, following = execution.run(self._next_execution if go_on else None)
+        if go_on:
+            self._next_execution = uuid4().hex
+        else:
+            self._look_round_at = time.monotonic() + LOOK_ROUND_SECONDS
         self._horse_pid = 0
         self._state = WorkerStatus.IDLE
         logger.info("%s: %s %s, attempt %s: %s", self.name, job_type.name, claim.job_id, execution.attempt, ended)
+        return following
 
     def _job_type(self, claim: Claim) -> JobType | None:
         """The claimed job's type; a job that this worker's code does not know ends here, and says so."""
@@ -184,14 +199,8 @@ class Worker(rq.Worker):
             self.engine.store.finish(claim.job_id, claim.execution, self.name, outcome)
         return job_type
 
-    def _fork(self) -> Horse:
-        assert self.engine is not None
-        engine = self.engine
-        horse = Horse.fork(lambda channel: perform(channel, engine.catalogue, engine.settings))
-        self._horse_pid = horse.pid
-        return horse
-
     def _obey(self, claim: Claim, execution: Execution) -> None:
+        self._horse_pid = execution.horse.pid
         self._hear_commands()
         if self._stopped_job_id == claim.job_id:
             # RQ's stop command has already killed the horse (rq/command.py, handle_stop_job_command).
@@ -287,9 +296,11 @@ class Worker(rq.Worker):
         except NOT_NOW:
             logger.debug("%s: no commands, the broker is away", self.name)
 
-    def setup_work_horse_signals(self) -> None:
-        super().setup_work_horse_signals()
-        signal.set_wakeup_fd(-1)
+    def main_work_horse(self, job: RQJob, queue: rq.Queue) -> None:
+        # rq/worker/base.py: an rq horse outlives its worker, and runs on while another worker starts its job again.
+        if self.engine is not None:
+            die_with_parent(os.getppid())
+        super().main_work_horse(job, queue)
 
     # --- what rq keeps of a worker --------------------------------------------------------
 

@@ -11,7 +11,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, MutableMapping, Sized
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -130,6 +130,21 @@ def begin(attempt: Attempt | None) -> None:
     """Make it the current attempt of this process."""
     global _attempt
     _attempt = attempt
+
+
+_at_end: list[Callable[[], None]] = []
+
+
+def at_end(step: Callable[[], None]) -> None:
+    """Have `step` done when the attempt of this process ends, however it ends but by a kill."""
+    if step not in _at_end:
+        _at_end.append(step)
+
+
+def end() -> None:
+    """Do what the attempt has left to be done at its end."""
+    while _at_end:
+        _at_end.pop()()
 
 
 def current_job() -> CurrentJob | None:

@@ -7,14 +7,17 @@ and whoever is left goes on at once when one of them dies.
 from __future__ import annotations
 
 import logging
+import os
+import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FrameType
 
+from .errors import BrokerUnavailable
 from .execution import NOT_NOW, died
-from .rq_worker import QUEUES
+from .rq_worker import QUEUES, Worker
 from .store import Store
 
 logger = logging.getLogger("workhorse")
@@ -22,6 +25,7 @@ logger = logging.getLogger("workhorse")
 PROMOTE_SECONDS = 0.25
 RECOVER_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
+MAKE_ROOM_SECONDS = 1.0
 
 
 @dataclass
@@ -32,13 +36,21 @@ class Chore:
 
 
 class Scheduler:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, more: Iterable[Chore] = (), obituaries: int | None = None) -> None:
+        """Args:
+        more: chores of others.
+        obituaries: the read end of the supervisor's pipe, a line with the process id of each worker that has ended.
+        """
         self._store = store
+        self._obituaries = obituaries
+        self._dead: list[int] = []
         self._stop = False
         self._chores = [
             Chore(PROMOTE_SECONDS, self.promote),
             Chore(RECOVER_SECONDS, self.recover),
             Chore(SWEEP_SECONDS, self.sweep),
+            Chore(MAKE_ROOM_SECONDS, self.make_room),
+            *more,
         ]
 
     def run(self) -> None:
@@ -51,7 +63,16 @@ class Scheduler:
                 if now >= chore.due_at:
                     chore.due_at = now + chore.every_seconds
                     self._attend(chore)
+            self._wait()
+
+    def _wait(self) -> None:
+        """Until it is time for the next chore, or a worker has died."""
+        if self._obituaries is None:
             time.sleep(PROMOTE_SECONDS)
+        elif select.select([self._obituaries], [], [], PROMOTE_SECONDS)[0]:
+            self._dead += [int(pid) for pid in os.read(self._obituaries, 4096).split()]
+        if self._dead:
+            self._attend(Chore(0.0, self.free_the_claims_of_the_dead))
 
     def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         self._stop = True
@@ -59,7 +80,7 @@ class Scheduler:
     def _attend(self, chore: Chore) -> None:
         try:
             chore.do()
-        except NOT_NOW as error:
+        except (*NOT_NOW, BrokerUnavailable) as error:
             logger.warning("scheduler: the broker is away, trying again: %s", error)
             time.sleep(RECOVER_SECONDS)
 
@@ -68,11 +89,23 @@ class Scheduler:
         while self._store.promote(QUEUES)[0]:
             continue
 
+    def free_the_claims_of_the_dead(self) -> None:
+        """Put back what this host's dead workers held."""
+        for pid in list(self._dead):
+            for job_id, execution in self._store.held_by(Worker.host_prefix(pid)):
+                ended = self._store.finish(job_id, execution, "", died("its worker ended"))
+                logger.warning("scheduler: job %s lost its worker (pid %d): %s", job_id, pid, ended)
+            self._dead.remove(pid)
+
     def recover(self) -> None:
         """Put back the jobs of workers that have not been heard of."""
         for job_id, execution in self._store.suspects():
             ended = self._store.finish(job_id, execution, "", died("its worker was not heard of any more"))
             logger.warning("scheduler: job %s lost its worker: %s", job_id, ended)
+
+    def make_room(self) -> None:
+        """Put back jobs that wait for a limit that has room without a finish that told of it."""
+        self._store.make_room()
 
     def sweep(self) -> None:
         """Take expired jobs out of the indexes."""

@@ -13,6 +13,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,8 +23,9 @@ from redis.exceptions import LockError, LockNotOwnedError
 
 from .connection import broker_errors, connect
 from .errors import BlobNotFound, TryAgainLater
+from .filesystem import open_filesystem
 from .run import current_job
-from .settings import settings
+from .settings import Settings, settings
 
 #: A dead holder's lock is free after this. Whoever waits, waits longer, so a death alone fails nobody.
 LOCK_LIFETIME_SECONDS = 30.0
@@ -33,6 +36,8 @@ LOCAL_USER = "local"
 
 _PATH = re.compile(r"[\w%@+=-][\w%@+=.-]*(/[\w%@+=-][\w%@+=.-]*)*", re.ASCII)
 _outside_jobs = threading.Lock()
+#: Of a call that runs a function outside a job, for a user.
+_caller: ContextVar[str | None] = ContextVar("caller", default=None)
 
 
 def read_blob(path: str) -> bytes:
@@ -99,9 +104,48 @@ def user_document(name: str, *, user_id: str | None = None) -> Iterator[dict[str
             write_blob(path, after)
 
 
+@dataclass
+class HeldBlob:
+    """A blob while nobody else may change it; empty if there is none. What `data` is in the end is stored."""
+
+    data: bytes
+
+
+@contextmanager
+def user_blob(name: str, *, user_id: str | None = None) -> Iterator[HeldBlob]:
+    """Change a blob of the current job's user, as `user_document` changes a document. Raises the same."""
+    path = user_path(name, user_id)
+    with _locked(path, shared=user_id is not None or current_job() is not None) as still_ours:
+        before = read_blob(path) if blob_exists(path) else b""
+        blob = HeldBlob(before)
+        yield blob
+        if blob.data != before:
+            still_ours()
+            write_blob(path, blob.data)
+
+
+@contextmanager
+def on_behalf_of(user_id: str) -> Iterator[None]:
+    """Outside a job: what is read in this block is this user's."""
+    token = _caller.set(user_id)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
+def delete_user_blobs(user_id: str, of: Settings) -> None:
+    """Remove all that a user has stored: whoever takes the name next must not find it."""
+    filesystem, place = _locate(user_path("documents", user_id).rpartition("/")[0], of)
+    try:
+        filesystem.rm(place, recursive=True)
+    except FileNotFoundError:
+        pass
+
+
 def _current_user() -> str:
     job = current_job()
-    return (job.user_id if job else None) or LOCAL_USER
+    return (job.user_id if job else None) or _caller.get() or LOCAL_USER
 
 
 @contextmanager
@@ -141,15 +185,12 @@ def _release(lock: Any) -> None:
         pass  # it ends by itself; what was done under it is done
 
 
-def _locate(path: str) -> tuple[Any, str]:
+def _locate(path: str, of: Settings | None = None) -> tuple[Any, str]:
     """The file system of STORAGE_URL, and `path` in it."""
-    from fsspec.core import url_to_fs  # here, because the web process starts faster without it
-
     if not _PATH.fullmatch(path):
         raise ValueError(f"{path!r} can't name a blob: use letters, digits, . _ - and / between names")
-    # Another process may have written since a listing was cached.
-    filesystem, root = url_to_fs(settings().storage, use_listings_cache=False)
-    return filesystem, f"{root.rstrip('/')}/{path}"
+    filesystem, root = open_filesystem((of or settings()).storage)
+    return filesystem, f"{root}/{path}"
 
 
 def _replace_file(place: Path, data: bytes) -> None:

@@ -1,7 +1,8 @@
 """The parent of a host's workers: starts them, starts them again, and frees what a dead one held.
 
-It speaks to the broker only to free a dead worker's claim. A worker that ended by itself is proof enough: its horse
-dies with it, and what outlives both has become this process's child and is ended before the claim is freed.
+It does not speak to the broker, so no outage disturbs it, and it stays as small as every horse is to be. Of a worker
+that has ended it tells the scheduler, which frees the worker's claim at once: its horse died with it, and what outlived
+both has become this process's child and is ended first.
 """
 
 from __future__ import annotations
@@ -13,21 +14,19 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from types import FrameType
 
+from .attempt import perform
 from .catalogue import Catalogue
-from .connection import connect
-from .execution import NOT_NOW, died
-from .horse import adopt_orphans, die_with_parent
-from .rq_worker import Engine, Worker
-from .scheduler import Scheduler
+from .processes import adopt_orphans, die_with_parent, end_children_but
 from .settings import Settings
-from .store import Store
+from .zygote import Zygote
 
 logger = logging.getLogger("workhorse")
 
 TICK_SECONDS = 0.1
+SCHEDULER = "scheduler"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: A process that ends sooner than this is started again more slowly each time.
 STEADY_SECONDS = 5.0
@@ -52,7 +51,8 @@ class Supervisor:
     catalogue: Catalogue
     children: list[Child] = field(default_factory=list)
     _stopping_since: float | None = None
-    _to_free: list[int] = field(default_factory=list)
+    #: A pipe to the scheduler, which frees what a dead worker held. It keeps what is written while there is none.
+    _obituaries: tuple[int, int] = field(default_factory=os.pipe)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Answers the exit code."""
@@ -60,11 +60,9 @@ class Supervisor:
         for each in STOP_SIGNALS:
             signal.signal(each, self._request_stop)
         self.children = [Child(f"worker {number + 1}", self._work) for number in range(self.settings.workers)]
-        self.children.append(Child("scheduler", self._schedule))
-        self._store = Store(connect(self.settings))
+        self.children.append(Child(SCHEDULER, self._schedule))
         while True:
             self._reap()
-            self._free_claims()
             if self._stopping_since is None:
                 self._start_missing()
             elif self._stopped(time.monotonic() - self._stopping_since):
@@ -124,11 +122,19 @@ class Supervisor:
             os._exit(code)
 
     def _work(self) -> None:
-        engine = Engine(self.settings, self.catalogue, Store(connect(self.settings)))
-        Worker(engine=engine).work()
+        preload = [module for job_type in self.catalogue.values() for module in job_type.preload]
+        zygote = Zygote.start(partial(perform, catalogue=self.catalogue, settings=self.settings), preload)
+        # Only now: every horse is a copy of the zygote, and none needs rq or the broker's client.
+        from .connection import connect
+        from .rq_worker import Engine, Worker
+        from .store import Store
+
+        Worker(engine=Engine(self.settings, self.catalogue, Store(connect(self.settings)), zygote)).work()
 
     def _schedule(self) -> None:
-        Scheduler(Store(connect(self.settings))).run()
+        from .chores import run_scheduler
+
+        run_scheduler(self.settings, self.catalogue, self._obituaries[0])
 
     # --- the dead --------------------------------------------------------------------
 
@@ -147,41 +153,12 @@ class Supervisor:
     def _bury(self, child: Child, status: int) -> None:
         now = time.monotonic()
         pid, child.pid = child.pid, 0
-        if child.name != "scheduler":
-            self._to_free.append(pid)
+        # Being their subreaper, what a dead worker left behind is ours now; once it is gone, that is proof of death.
+        end_children_but({each.pid for each in self.children})
+        if child.name != SCHEDULER:
+            os.write(self._obituaries[1], b"%d\n" % pid)
         if self._stopping_since is not None:
             return
         child.quick_ends = child.quick_ends + 1 if now - child.started_at < STEADY_SECONDS else 0
         child.start_at = now + min(MAX_BACKOFF_SECONDS, 0.1 * 2**child.quick_ends - 0.1)
         logger.warning("%s (pid %d) ended with status %s; starting it again", child.name, pid, status)
-
-    def _free_claims(self) -> None:
-        """Put back the jobs of workers that this process has seen dead."""
-        for pid in list(self._to_free):
-            self._end_orphans()
-            try:
-                for job_id, execution in self._store.held_by(Worker.host_prefix(pid)):
-                    ended = self._store.finish(job_id, execution, "", died("its worker ended"))
-                    logger.warning("job %s lost its worker (pid %d): %s", job_id, pid, ended)
-            except NOT_NOW as error:
-                logger.warning("can't free the claims of pid %d yet: %s", pid, error)
-                return
-            self._to_free.remove(pid)
-
-    def _end_orphans(self) -> None:
-        """End what dead workers left behind: being their subreaper, it is all ours now."""
-        known = {child.pid for child in self.children}
-        for pid in _children_of_this_process() - known:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                continue
-
-
-def _children_of_this_process() -> set[int]:
-    """Linux tells; elsewhere a horse ends by itself when its channel closes."""
-    pids: set[int] = set()
-    for listing in Path("/proc/self/task").glob("*/children"):
-        pids.update(int(pid) for pid in listing.read_text().split())
-    return pids

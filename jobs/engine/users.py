@@ -55,7 +55,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
 end
 if redis.call('SISMEMBER', KEYS[4], ARGV[1]) == 1 and redis.call('SCARD', KEYS[4]) == 1 then return 'last admin' end
 for _, digest in ipairs(redis.call('HVALS', KEYS[5])) do redis.call('DEL', 'wh:apikey:' .. digest) end
-redis.call('DEL', KEYS[5])
+redis.call('DEL', KEYS[5], 'wh:webhooks:' .. ARGV[1], 'wh:webhook-secrets:' .. ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[1])
 redis.call('RENAME', KEYS[1], KEYS[6])
 return 'closed'

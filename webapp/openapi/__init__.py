@@ -8,12 +8,15 @@ from jobs.engine.catalogue import Catalogue
 from jobs.engine.settings import Settings
 
 from .account_paths import account_paths
+from .file_paths import FILE, file_paths
 from .job_paths import job_paths
 from .job_type_components import job_type_components
 from .operation_paths import operation_paths
 from .refusals import REFUSALS
 from .schemas import SCHEMAS
+from .stream_paths import stream_paths
 from .submit_paths import submit_paths
+from .webhook_paths import WEBHOOK_SCHEMAS, webhook_paths
 
 API = "/api/v1"
 
@@ -29,7 +32,10 @@ document (RFC 9457) with a stable `code`; refusals come in the order 401, 404 or
 TAGS = [
     {"name": "Submitting", "description": "One call for each job type; the body is the function's arguments."},
     {"name": "Jobs", "description": "Follow, list, cancel and retry jobs."},
+    {"name": "Live", "description": "Be told of every change, as it happens."},
     {"name": "Job types", "description": "What can be run."},
+    {"name": "Files", "description": "What jobs read and produce, kept for a while."},
+    {"name": "Webhooks", "description": "Be told of events over HTTP, signed as Standard Webhooks has it."},
     {"name": "Account", "description": "Users, tokens and API keys."},
     {"name": "Operations", "description": "Is it alive, and how to use it."},
 ]
@@ -52,7 +58,14 @@ SECURITY_SCHEMES = {
 
 def openapi_document(catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
     """Describe every route, with one submitting call for each job type of `catalogue`."""
-    under_api = account_paths(settings) | job_paths() | submit_paths(catalogue, settings)
+    under_api = (
+        webhook_paths()
+        | account_paths(settings)
+        | file_paths()
+        | job_paths()
+        | stream_paths()
+        | submit_paths(catalogue, settings)
+    )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -69,6 +82,6 @@ def openapi_document(catalogue: Catalogue, settings: Settings) -> dict[str, Any]
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "responses": REFUSALS,
-            "schemas": SCHEMAS | job_type_components(catalogue),
+            "schemas": SCHEMAS | WEBHOOK_SCHEMAS | {"File": FILE} | job_type_components(catalogue),
         },
     }

@@ -41,6 +41,12 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
         "unsupported_media_type",
         "Send the body as application/json.",
     ),
+    416: (
+        "RangeNotSatisfiable",
+        "The file has no such bytes; `Content-Range` says how many it has.",
+        "range_not_satisfiable",
+        "The file has 100 bytes, and none in that range.",
+    ),
     422: (
         "Invalid",
         "It is well-formed, but not valid; `errors` says where. Also: a reused Idempotency-Key.",
@@ -62,8 +68,11 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
     ),
 }
 
+CONTENT_RANGE = {"description": "How many bytes there are.", "schema": {"type": "string"}}
+
 HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": WWW_AUTHENTICATE},
+    416: {"Content-Range": CONTENT_RANGE},
     429: {"Retry-After": RETRY_AFTER},
     503: {"Retry-After": RETRY_AFTER},
 }

@@ -17,6 +17,11 @@ OPTIONS = (
     query("run_at", TIME, "Start at this time, not before. Excludes `delay`."),
     query("timeout", {"type": "integer", "minimum": 1, "maximum": 86_400}, "Seconds that one attempt may take."),
     query(
+        "webhook_url",
+        {"type": "string", "format": "uri", "maxLength": 2048},
+        "Is sent a signed message (Standard Webhooks) when the job has ended. It must be public.",
+    ),
+    query(
         "depends_on",
         {"type": "array", "items": TEXT, "maxItems": 100},
         "Start when this job has completed; repeatable.",

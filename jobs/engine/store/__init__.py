@@ -8,6 +8,7 @@ own, in RQ's own formats (2.12.0), so that every RQ tool sees the truth; those t
 |---|---|
 | `rq:job:<id>` | the job: RQ's fields, and ours: `user`, `type`, `version`, `attempt`, `execution` (the fence) … |
 | `wh:events:<id>` | its history, newest 200 entries |
+| `wh:feed:<user>` | the events of all of a user's jobs, newest 10,000, gone after a day without any |
 | `wh:logs:<id>` | what it printed and logged |
 | `wh:checkpoint:<id>` | the state it saved |
 | `wh:jobs:<user>:<status>` | a user's jobs by status, scored by creation |
@@ -15,6 +16,9 @@ own, in RQ's own formats (2.12.0), so that every RQ tool sees the truth; those t
 | `wh:expiry` | when an ended job leaves the indexes |
 | `wh:idempotency:<user>:<digest>` | the job that an Idempotency-Key started |
 | `wh:pushed:<queue>`, `wh:popped:<queue>` | counters behind the queue position |
+| `wh:slots:<limit>`, `wh:limited:<queue>:<limit>` | who holds a slot of `user:<id>` or `type:<name>` · who waits |
+| `wh:group:<id>`, `wh:group:<id>:ended` | a batch or pipeline · how those of its jobs ended that have |
+| `wh:limited` | the limits that somebody waits for |
 | `wh:doorbell:<queue>` | rung at each push, so that an idle worker need not ask |
 
 Errors of redis-py pass through: `client` turns them into ours for callers, a worker waits and asks again.
@@ -23,12 +27,16 @@ Errors of redis-py pass through: `client` turns them into ours for callers, a wo
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, cast
 
 import redis
+
+from jobs.engine.errors import ReferenceUnresolved
+from jobs.engine.references import resolved
 
 #: Seconds without a heartbeat after which a worker may be taken for dead; and between two of its heartbeats.
 LEASE_SECONDS = 8.0
@@ -40,7 +48,10 @@ KEEP_LOG_LINES = 2_000
 #: Records that one page of a filtered list looks at.
 PAGE_LOOK = 1_000
 
-_SCRIPTS = "submit claim heartbeat report finish cancel retry remove promote suspects sweep find page".split()
+_SCRIPTS = (
+    "submit claim heartbeat report finish cancel retry remove promote "
+    "suspects sweep make_room find page cancel_group group"
+).split()
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Claim:
     execution: str
     fields: dict[str, bytes]
     checkpoint: bytes
+    #: By step, the entries of RQ's results that the parameters refer to; those that are gone are left out.
+    results: dict[int, dict[str, bytes]] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,30 @@ class ForeignClaim:
 
     job_id: str
     queue: str
+
+
+@dataclass(frozen=True)
+class FeedEntry:
+    """That a job came to a version, at a position in its owner's feed."""
+
+    position: int
+    job_id: str
+    version: int
+
+    @classmethod
+    def read(cls, entry: bytes) -> FeedEntry:
+        position, job_id, version = entry.split(b" ")
+        return cls(int(position), _text(job_id), int(version))
+
+
+@dataclass(frozen=True)
+class FeedBounds:
+    """The first and the last position of a feed, None if it is empty; its length; the broker's time in microseconds."""
+
+    first: int | None
+    last: int | None
+    length: int
+    now: int
 
 
 @dataclass(frozen=True)
@@ -74,12 +111,28 @@ class Record:
 
 
 class Store:
-    def __init__(self, connection: redis.Redis) -> None:
+    def __init__(self, connection: redis.Redis, max_running_per_user: int = 0) -> None:
         self.connection = connection
+        #: What a claim goes by; 0: no limit.
+        self._max_running_per_user = max_running_per_user
         self._scripts = {name: connection.register_script(_source(name)) for name in _SCRIPTS}
 
     def _run(self, script: str, *arguments: str | bytes | int | float) -> Any:
         return self._scripts[script](args=list(arguments))
+
+    def _run_all(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        """Run scripts one after the other, in one round trip."""
+        pipeline = self.connection.pipeline(transaction=False)
+        for script, arguments in calls:
+            pipeline.execute_command("EVALSHA", self._scripts[script].sha, 0, *arguments)
+        answers = pipeline.execute(raise_on_error=False)
+        for place, (script, arguments) in enumerate(calls):
+            if isinstance(answers[place], redis.exceptions.NoScriptError):
+                # A broker that has started anew knows no script; nothing of this one has run.
+                answers[place] = self._run(script, *arguments)
+            elif isinstance(answers[place], Exception):
+                raise answers[place]
+        return answers
 
     def submit(self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]]) -> list[str]:
         arguments: list[str | bytes] = [json.dumps(shared)]
@@ -88,13 +141,26 @@ class Store:
         return [_text(part) if isinstance(part, bytes) else str(part) for part in self._run("submit", *arguments)]
 
     def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
-        answer = self._run("claim", worker, execution, LEASE_SECONDS, *queues)
-        if answer[0] == b"empty":
-            return None
-        queue, job_id = _text(answer[1]), _text(answer[2])
-        if answer[0] == b"foreign":
-            return ForeignClaim(job_id, queue)
-        return Claim(job_id, queue, execution, _mapping(answer[3]), answer[4])
+        claim = self._claim_arguments(worker, execution, queues)
+        while (answer := self._run("claim", *claim))[0] == b"again":
+            continue
+        return self._ready(_claim(answer, execution), worker, queues)
+
+    def _ready(
+        self, claim: Claim | ForeignClaim | None, worker: str, queues: Sequence[str]
+    ) -> Claim | ForeignClaim | None:
+        """The claim, with results in the place of references to them; the next one if a reference leads nowhere."""
+        if not isinstance(claim, Claim) or claim.results is None:
+            return claim
+        try:
+            return replace(claim, fields=claim.fields | {"data": _with_results(claim)})
+        except ReferenceUnresolved as error:
+            outcome = {"kind": "failed", "error": error.message, "error_type": type(error).__name__}
+            self.finish(claim.job_id, claim.execution, worker, outcome)
+            return self.claim(worker, claim.execution, queues)
+
+    def _claim_arguments(self, worker: str, execution: str, queues: Sequence[str]) -> list[Any]:
+        return [worker, execution, LEASE_SECONDS, self._max_running_per_user, *queues]
 
     def heartbeat(self, worker: str, job_id: str, execution: str, worker_ttl: int) -> str:
         """Prolong the lease. Answers `held`, `cancel` (somebody wants it stopped) or `lost` (it is no longer ours)."""
@@ -126,6 +192,30 @@ class Store:
         """End an execution. Answers what became of the job, or `lost`."""
         return _text(self._run("finish", job_id, execution, worker, json.dumps(outcome), result, trace))
 
+    def finish_and_claim(
+        self,
+        job_id: str,
+        execution: str,
+        worker: str,
+        outcome: dict[str, Any],
+        *,
+        result: str,
+        trace: str,
+        claim_next: str | None,
+        queues: Sequence[str],
+    ) -> tuple[str, Claim | ForeignClaim | None]:
+        """End an execution and, with `claim_next`, claim for that execution: two scripts in one round trip."""
+        calls: list[tuple[str, list[Any]]] = [
+            ("finish", [job_id, execution, worker, json.dumps(outcome), result, trace])
+        ]
+        if claim_next:
+            calls.append(("claim", self._claim_arguments(worker, claim_next, queues)))
+        ended, *claimed = self._run_all(calls)
+        if claim_next and claimed[0][0] == b"again":
+            return _text(ended), self.claim(worker, claim_next, queues)
+        following = _claim(claimed[0], claim_next or "") if claimed else None
+        return _text(ended), self._ready(following, worker, queues)
+
     def cancel(self, job_id: str) -> str:
         return _text(self._run("cancel", job_id))
 
@@ -134,6 +224,15 @@ class Store:
 
     def remove(self, job_id: str, user_id: str) -> None:
         self._run("remove", job_id, user_id)
+
+    def group(self, group_id: str) -> tuple[dict[str, bytes], list[list[bytes]]] | None:
+        """A group's record; and of each of its jobs id, status, type, meta, error and error's type."""
+        answer = self._run("group", group_id)
+        return (_mapping(answer[0]), answer[1]) if answer else None
+
+    def cancel_group(self, group_id: str) -> int:
+        """Cancel what has not ended of a group. Answers how many jobs that was."""
+        return int(self._run("cancel_group", group_id))
 
     def promote(self, queues: Sequence[str], at_most: int = 200) -> tuple[int, float | None]:
         """Move due jobs into their queues: how many, and the seconds until the next one is due."""
@@ -157,6 +256,10 @@ class Store:
 
     def sweep(self, queues: Sequence[str], at_most: int = 500) -> int:
         return int(self._run("sweep", at_most, *queues))
+
+    def make_room(self, at_most: int = 100) -> int:
+        """Put back who waits for a limit that has room, where no finish did: a record was lost, a limit raised."""
+        return int(self._run("make_room", at_most))
 
     def find(self, job_ids: Sequence[str]) -> list[Record]:
         """Read these jobs. What is gone is left out."""
@@ -198,6 +301,25 @@ class Store:
     def events(self, job_id: str) -> list[dict[str, Any]]:
         return [json.loads(entry) for entry in cast(list[bytes], self.connection.lrange(f"wh:events:{job_id}", 0, -1))]
 
+    def feed_bounds(self, user_id: str) -> FeedBounds:
+        key = f"wh:feed:{user_id}"
+        pipeline = self.connection.pipeline()
+        pipeline.lindex(key, 0)
+        pipeline.lindex(key, -1)
+        pipeline.llen(key)
+        pipeline.time()
+        first, last, length, (seconds, micros) = pipeline.execute()
+        ends = [FeedEntry.read(each).position if each else None for each in (first, last)]
+        return FeedBounds(ends[0], ends[1], int(length), seconds * 1_000_000 + micros)
+
+    def feed(self, user_id: str, index: int, limit: int) -> list[FeedEntry]:
+        """Entries of a feed from the `index`-th of those that are kept."""
+        found = self.connection.lrange(f"wh:feed:{user_id}", index, index + limit - 1)
+        return [FeedEntry.read(entry) for entry in cast(list[bytes], found)]
+
+    def forget_feed(self, user_id: str) -> None:
+        self.connection.delete(f"wh:feed:{user_id}")
+
     def logs(self, job_id: str, start: int, limit: int) -> tuple[list[bytes], int]:
         """Log lines from the `start`-th ever written on, and the number of the first of them that is still there."""
         pipeline = self.connection.pipeline()
@@ -214,6 +336,26 @@ class Store:
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
         """Sleep until something is pushed to one of the queues, `seconds` at most."""
         self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
+
+
+def _claim(answer: Any, execution: str) -> Claim | ForeignClaim | None:
+    if answer[0] == b"empty":
+        return None
+    queue, job_id = _text(answer[1]), _text(answer[2])
+    if answer[0] == b"foreign":
+        return ForeignClaim(job_id, queue)
+    results = {int(step): _mapping(entries[0][1]) for step, entries in answer[5] if entries} if answer[5:] else None
+    return Claim(job_id, queue, execution, _mapping(answer[3]), answer[4], results)
+
+
+def _with_results(claim: Claim) -> bytes:
+    """RQ's data of a pipeline's step, with what its parameters refer to."""
+    results = {
+        step: json.loads(b64decode(entry.get("return_value", b"bnVsbA==")))
+        for step, entry in (claim.results or {}).items()
+    }
+    *call, params = json.loads(claim.fields["data"])
+    return json.dumps([*call, resolved(params, results)], separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _source(name: str) -> str:

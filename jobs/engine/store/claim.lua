@@ -1,24 +1,41 @@
--- Take the head of the first non-empty queue and record who holds it. ARGV: worker, execution, lease, queues in order.
--- A job is in its queue, held, or ended: there is no moment in between.
-local worker, execution, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- Take the head of the first non-empty queue and record who holds it.
+-- ARGV: worker, execution, lease, running jobs that a user may have (0: any number), queues in order.
+-- A job is in its queue, set aside for a limit, held, or ended: there is no moment in between.
+local worker, execution, lease, user_limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+-- Heads that one script sets aside. Others have a turn then, and the worker asks again.
+local MOST_ASIDE = 100
+local aside = 0
 
-local function claimed(queue, id)
-  return { 'claimed', queue, id, redis.call('HGETALL', job_key(id)), redis.call('GET', checkpoint_key(id)) or '' }
+-- The scripts that make room go by what the workers were last told.
+if (redis.call('GET', USER_LIMIT) or '0') ~= ARGV[4] then redis.call('SET', USER_LIMIT, ARGV[4]) end
+
+-- With the results that the job's parameters refer to, each with the number of its step: an entry of RQ's results or nothing.
+local function claimed(queue, id, references)
+  local answer = { 'claimed', queue, id, redis.call('HGETALL', job_key(id)), redis.call('GET', checkpoint_key(id)) or '' }
+  if references then
+    answer[6] = {}
+    for position, reference in ipairs(cjson.decode(references)) do
+      answer[6][position] = { reference[1], redis.call('XREVRANGE', results_key(reference[2]), '+', '-', 'COUNT', 1) }
+    end
+  end
+  return answer
 end
 
 -- The answer to the last claim was lost on its way: a worker that asks again with the same execution gets it again.
 local held = redis.call('HMGET', 'rq:worker:' .. worker, 'execution', 'current_job')
 if held[1] == execution and held[2] and redis.call('HGET', job_key(held[2]), 'execution') == execution then
-  return claimed(redis.call('HGET', job_key(held[2]), 'origin'), held[2])
+  local job = redis.call('HMGET', job_key(held[2]), 'origin', 'references')
+  return claimed(job[1], held[2], job[2])
 end
 
-for position = 4, #ARGV do
+for position = 5, #ARGV do
   local queue = ARGV[position]
   while true do
     local id = redis.call('LPOP', queue_key(queue))
     if not id then break end
     local key = job_key(id)
-    local job = redis.call('HMGET', key, 'status', 'user', 'version', 'number', 'resuming', 'data')
+    local job = redis.call('HMGET', key, 'status', 'user', 'version', 'number', 'resuming', 'data', 'type', 'max_running',
+      'slots', 'references')
     if job[4] then redis.call('INCR', 'wh:popped:' .. queue) end
     if job[6] and not job[3] then
       -- Somebody else's: rq's own path runs it, and this is where that path keeps what it has popped.
@@ -26,7 +43,13 @@ for position = 4, #ARGV do
       return { 'foreign', queue, id }
     end
     -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.
-    if job[1] == 'queued' then
+    local full = job[1] == 'queued' and not job[9] and take_slots(id, job[2], job[7], job[8], user_limit)
+    if full then
+      set_aside(id, queue, full, job[4])
+      emit(id, 'job_queued', { status = 'pending', reason = 'limited' })
+      aside = aside + 1
+      if aside == MOST_ASIDE then return { 'again' } end
+    elseif job[1] == 'queued' then
       if job[5] then
         redis.call('HDEL', key, 'resuming')
       else
@@ -40,7 +63,7 @@ for position = 4, #ARGV do
       index(id, job[2], 'pending', 'running')
       local attempt = tonumber(redis.call('HGET', key, 'attempt'))
       emit(id, 'job_started', { status = 'running', attempt = attempt })
-      return claimed(queue, id)
+      return claimed(queue, id, job[10])
     end
   end
 end

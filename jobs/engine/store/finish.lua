@@ -3,7 +3,7 @@
 local id, execution, worker = ARGV[1], ARGV[2], ARGV[3]
 local outcome = cjson.decode(ARGV[4])
 local key = job_key(id)
-local job = redis.call('HMGET', key, 'execution', 'origin', 'user', 'cancel', 'deaths', 'attempt', 'started_at', 'worker_name')
+local job = redis.call('HMGET', key, 'execution', 'origin', 'user', 'cancel', 'deaths', 'attempt', 'started_at', 'worker_name', 'slots')
 if job[1] ~= execution then return 'lost' end
 local queue, user, cancel = job[2], job[3], job[4]
 local kind = outcome.kind
@@ -29,6 +29,7 @@ let_go(id, queue, worker ~= '' and worker or job[8], execution)
 redis.call('HSET', key, 'deaths', deaths)
 
 if kind == 'resumed' then
+  -- It keeps its slots: it is the next to run.
   redis.call('HINCRBY', key, 'resumed', 1)
   redis.call('HSET', key, 'resuming', 1)
   index(id, user, 'running', 'pending')
@@ -36,6 +37,7 @@ if kind == 'resumed' then
   emit(id, 'job_resumed', { status = 'pending', reason = outcome.reason })
 elseif kind == 'retrying' then
   if outcome.uncharged then redis.call('HSET', key, 'resuming', 1) end
+  free_slots(id, job[9])
   index(id, user, 'running', 'pending')
   schedule(id, queue, NOW + outcome.delay, 'retrying')
   emit(id, 'job_retrying', { status = 'pending', attempt = outcome.attempt, error = outcome.error,

@@ -6,6 +6,8 @@ local SECONDS, MICROS = tonumber(TIME[1]), tonumber(TIME[2])
 local NOW = SECONDS + MICROS / 1e6
 
 local KEEP_EVENTS = 200
+local KEEP_FEED = 10000
+local FEED_SECONDS = 86400
 -- Seconds without a sign of life after which RQ's record of a worker goes.
 local WORKER_TTL = 80
 local KEEP_RINGS = 64
@@ -49,6 +51,35 @@ local STATUS = { created = 'pending', queued = 'pending', deferred = 'pending', 
   started = 'running', finished = 'completed', failed = 'failed', stopped = 'failed', canceled = 'cancelled' }
 local REGISTRY = { completed = 'rq:finished:', failed = 'rq:failed:', cancelled = 'rq:canceled:' }
 
+-- The same for its owner, whose log of all their jobs holds a place for each event: '<position> <job> <version>'.
+-- Positions are dense. A log that idles away begins anew with the time in microseconds, which is past them all.
+local function feed(id, version)
+  local user = redis.call('HGET', job_key(id), 'user')
+  if not user or user == '' then return end
+  local key = 'wh:feed:' .. user
+  if redis.call('EXISTS', 'wh:user:' .. user) == 0 then
+    redis.call('DEL', key)
+    return
+  end
+  local last = redis.call('LINDEX', key, -1)
+  local position = whole(last and tonumber(string.match(last, '^%d+')) + 1 or SECONDS * 1e6 + MICROS)
+  local length = redis.call('RPUSH', key, position .. ' ' .. id .. ' ' .. whole(version))
+  if length > KEEP_FEED then redis.call('LTRIM', key, -KEEP_FEED, -1) end
+  redis.call('EXPIRE', key, FEED_SECONDS)
+  redis.call('PUBLISH', key, position)
+end
+
+-- Leave word of an event that somebody wants to be told of over HTTP: '<job> <event>'. The scheduler makes jobs of it,
+-- and takes it out of here in the step that stores them. Progress is for streams.
+local function announce(id, kind, text)
+  if kind == 'job_progress' then return end
+  local job = redis.call('HMGET', job_key(id), 'user', 'webhook_url')
+  local of_job = job[2] and (kind == 'job_completed' or kind == 'job_failed' or kind == 'job_cancelled')
+  if of_job or (job[1] and job[1] ~= '' and redis.call('EXISTS', 'wh:webhooks:' .. job[1]) == 1) then
+    redis.call('RPUSH', 'wh:outbox', id .. ' ' .. text)
+  end
+end
+
 -- One entry of a job's history. Progress takes the place of the progress before it.
 local function emit(id, kind, entry)
   entry.version = redis.call('HINCRBY', job_key(id), 'version', 1)
@@ -64,6 +95,8 @@ local function emit(id, kind, entry)
     redis.call('LTRIM', log, -KEEP_EVENTS, -1)
   end
   redis.call('PUBLISH', 'wh:job:' .. id, entry.version .. ' ' .. kind)
+  feed(id, entry.version)
+  announce(id, kind, text)
   return entry.version
 end
 
@@ -95,6 +128,83 @@ local function schedule(id, queue, due, reason)
   redis.call('SADD', 'rq:queues', queue_key(queue))
   redis.call('ZADD', 'rq:scheduled:' .. queue, decimal(due), id)
   redis.call('HSET', job_key(id), 'status', 'scheduled', 'due', decimal(due), 'reason', reason)
+end
+
+-- Limits of running jobs, called user:<id> and type:<name>. Each has a set of the jobs that hold one of its slots, and
+-- for each queue those that were at its head and wait for a slot, in the order of that queue. A job holds its slots from
+-- its claim to the end of its execution; one that was put back holds them already. What runs is counted by looking at
+-- the set, and a job frees what its own record says that it holds: nothing is added up that could drift.
+local PRIORITIES = { 'high', 'default', 'low' }
+local USER_LIMIT = 'wh:max_running_per_user'
+-- Jobs that one script moves from a full limit's waiting list to another's.
+local MOST_MOVES = 100
+local function slots_key(limit) return 'wh:slots:' .. limit end
+local function waiting_key(limit, queue) return 'wh:limited:' .. queue .. ':' .. limit end
+
+-- Take a slot of every limit that the job is under, or none: answers the first limit that is full, if one is.
+local function take_slots(id, user, kind, max_running, user_limit)
+  local limits = {}
+  if user_limit > 0 and user and user ~= '' then limits[1] = { 'user:' .. user, user_limit } end
+  if max_running then limits[#limits + 1] = { 'type:' .. kind, tonumber(max_running) } end
+  local names = {}
+  for _, limit in ipairs(limits) do
+    if redis.call('SCARD', slots_key(limit[1])) >= limit[2] then return limit[1] end
+    names[#names + 1] = limit[1]
+  end
+  for _, name in ipairs(names) do redis.call('SADD', slots_key(name), id) end
+  if #names > 0 then redis.call('HSET', job_key(id), 'slots', table.concat(names, ' ')) end
+end
+
+-- RQ sees it among the deferred: it waits for other jobs, if only for their room.
+local function set_aside(id, queue, limit, number)
+  redis.call('ZADD', waiting_key(limit, queue), number or 0, id)
+  redis.call('SADD', 'wh:limited', limit)
+  redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), id)
+  redis.call('HSET', job_key(id), 'status', 'deferred', 'reason', 'limited', 'limited_by', limit)
+end
+
+local function first_waiting(limit)
+  for _, queue in ipairs(PRIORITIES) do
+    local first = redis.call('ZRANGE', waiting_key(limit, queue), 0, 0, 'WITHSCORES')
+    if first[1] then return first[1], queue, first[2] end
+  end
+end
+
+-- Put those that wait for this limit back at the head of their queues, in order, as far as there is room.
+-- One whose other limit is full waits for that one from now on.
+local function put_back(limit)
+  local user_limit = tonumber(redis.call('GET', USER_LIMIT) or '0')
+  local back = {}
+  for _ = 1, MOST_MOVES do
+    local id, queue, number = first_waiting(limit)
+    if not id then
+      redis.call('SREM', 'wh:limited', limit)
+      break
+    end
+    local job = redis.call('HMGET', job_key(id), 'limited_by', 'user', 'type', 'max_running')
+    local full = job[1] == limit and take_slots(id, job[2], job[3], job[4], user_limit)
+    if full == limit then break end
+    redis.call('ZREM', waiting_key(limit, queue), id)
+    if full then
+      set_aside(id, queue, full, number)
+    elseif job[1] == limit then
+      back[#back + 1] = { id, queue }
+    end
+  end
+  for position = #back, 1, -1 do
+    local id, queue = back[position][1], back[position][2]
+    redis.call('ZREM', 'rq:deferred:' .. queue, id)
+    redis.call('HDEL', job_key(id), 'limited_by')
+    push(id, queue, true)
+    emit(id, 'job_queued', { status = 'pending', reason = 'queued' })
+  end
+end
+
+local function free_slots(id, slots)
+  if not slots then return end
+  redis.call('HDEL', job_key(id), 'slots')
+  for limit in string.gmatch(slots, '[^ ]+') do redis.call('SREM', slots_key(limit), id) end
+  for limit in string.gmatch(slots, '[^ ]+') do put_back(limit) end
 end
 
 -- Into its queue, or into the scheduled registry if its time has not come.
@@ -171,13 +281,33 @@ local function await(id, queue, ids)
   redis.call('HSET', job_key(id), 'status', 'deferred', 'reason', 'waiting')
 end
 
+-- Jobs that were submitted together: a record, and how each of them ended, which outlives the jobs' own records.
+local function group_key(group) return 'wh:group:' .. group end
+local function ended_key(group) return 'wh:group:' .. group .. ':ended' end
+
+-- A group expires with the last of its jobs to end. This is the one place that knows that a group has ended.
+local function end_in_group(group, id, status, ttl)
+  redis.call('HSET', ended_key(group), id, status)
+  local total = tonumber(redis.call('HGET', group_key(group), 'total') or '0')
+  if redis.call('HLEN', ended_key(group)) >= total then
+    redis.call('EXPIRE', group_key(group), ttl)
+    redis.call('EXPIRE', ended_key(group), ttl)
+  end
+end
+
+local function begin_in_group(group, id)
+  redis.call('HDEL', ended_key(group), id)
+  redis.call('PERSIST', ended_key(group))
+  redis.call('PERSIST', group_key(group))
+end
+
 local end_job
 
 -- What waited for this job goes on, or ends with it.
 local function release_dependents(id)
   for _, child in ipairs(redis.call('SMEMBERS', dependents_key(id))) do
-    local fields = redis.call('HMGET', job_key(child), 'status', 'origin', 'dependency_ids', 'due', 'user', 'allow_dependency_failures', 'version')
-    if fields[1] == 'deferred' and fields[3] then
+    local fields = redis.call('HMGET', job_key(child), 'status', 'origin', 'dependency_ids', 'due', 'user', 'allow_dependency_failures', 'version', 'reason')
+    if fields[1] == 'deferred' and fields[3] and fields[8] ~= 'limited' then
       local state, culprit, how = dependencies(cjson.decode(fields[3]))
       if state == 'doomed' and fields[6] == '1' then state = 'met' end
       if state == 'met' then
@@ -196,11 +326,12 @@ end
 -- The end of a job: status, registry, index, expiry, last event, and those that waited for it.
 end_job = function(id, queue, user, status, outcome)
   local key = job_key(id)
-  local ttls = redis.call('HMGET', key, 'result_ttl', 'failure_ttl', 'status', 'version')
+  local ttls = redis.call('HMGET', key, 'result_ttl', 'failure_ttl', 'status', 'version', 'slots', 'limited_by', 'group')
   local ttl = tonumber((status == 'completed' and ttls[1] or ttls[2]) or '') or 604800
   local rq_status = status == 'completed' and 'finished' or status == 'failed' and 'failed' or 'canceled'
   redis.call('HSET', key, 'status', rq_status, 'ended_at', NOW_ISO, 'expires', decimal(NOW + ttl))
-  redis.call('HDEL', key, 'reason', 'due', 'resuming', 'deaths')
+  redis.call('HDEL', key, 'reason', 'due', 'resuming', 'deaths', 'limited_by')
+  if ttls[6] then redis.call('ZREM', waiting_key(ttls[6], queue), id) end
   if outcome.error then redis.call('HSET', key, 'error', outcome.error, 'error_type', outcome.error_type) end
   redis.call('ZADD', REGISTRY[status] .. queue, whole(NOW + ttl), id)
   index(id, user, STATUS[ttls[3]], status)
@@ -209,5 +340,24 @@ end_job = function(id, queue, user, status, outcome)
   end
   if status == 'completed' then redis.call('DEL', checkpoint_key(id)) end
   expire(id, user, status, ttl)
+  if ttls[7] then end_in_group(ttls[7], id, status, ttl) end
+  free_slots(id, ttls[5])
   release_dependents(id)
+end
+
+-- A running job is marked, and its worker stops it; a waiting one ends at once.
+-- Its entry stays in the queue's list, where the claim drops it: taking it out of the middle costs more the longer the queue.
+local function cancel_job(id)
+  local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'user', 'version')
+  if not job[1] then return 'missing' end
+  local status = STATUS[job[1]]
+  if status == 'running' then
+    redis.call('HSET', job_key(id), 'cancel', 1)
+    return 'running'
+  end
+  if status ~= 'pending' then return 'ended' end
+  redis.call('ZREM', 'rq:scheduled:' .. job[2], id)
+  redis.call('ZREM', 'rq:deferred:' .. job[2], id)
+  end_job(id, job[2], job[3] or '', 'cancelled', {})
+  return 'cancelled'
 end

@@ -1,7 +1,7 @@
 -- Run a failed or cancelled job again, from its checkpoint. ARGV: job.
 local id = ARGV[1]
 local key = job_key(id)
-local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'dependency_ids')
+local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'dependency_ids', 'group')
 if not job[1] then return { 'missing' } end
 local status, queue, user = STATUS[job[1]], job[2], job[3] or ''
 if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
@@ -10,6 +10,7 @@ if job[4] then state, culprit = dependencies(cjson.decode(job[4])) end
 if state == 'doomed' then return { 'doomed', culprit } end
 
 keep(id, user, status)
+if job[5] then begin_in_group(job[5], id) end
 redis.call('ZREM', REGISTRY[status] .. queue, id)
 index(id, user, status, 'pending')
 redis.call('HDEL', key, 'attempt', 'resumed', 'deaths', 'error', 'error_type', 'ended_at', 'expires', 'due', 'meta', 'started_at')

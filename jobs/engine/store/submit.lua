@@ -11,6 +11,9 @@ if shared.idempotency then
   end
 end
 
+-- A webhook's deliveries: whoever takes their entry out of the outbox stores them, and nobody else.
+if shared.outbox and redis.call('LREM', 'wh:outbox', 1, shared.outbox) == 0 then return { 'replayed', '' } end
+
 if shared.known_user and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
 
 local jobs = {}
@@ -23,12 +26,21 @@ end
 local active = redis.call('ZCARD', index_key(user, 'pending')) + redis.call('ZCARD', index_key(user, 'running'))
 if shared.limit and active + #jobs > shared.limit then return { 'too_many', active } end
 
-for _, job in ipairs(jobs) do
+local new = {}
+for position, job in ipairs(jobs) do
   for _, dependency in ipairs(job.depends_on or {}) do
     local known = redis.call('HMGET', job_key(dependency), 'status', 'user')
-    if not known[1] then return { 'unknown_dependency', dependency } end
-    if (known[2] or '') ~= user and not shared.admin then return { 'foreign_dependency', dependency } end
+    if not known[1] and not new[dependency] then return { 'unknown_dependency', dependency, position } end
+    if known[1] and (known[2] or '') ~= user and not shared.admin then return { 'foreign_dependency', dependency } end
   end
+  new[job.id] = true
+end
+
+local group = shared.group
+if group then
+  redis.call('HSET', group_key(group), 'kind', shared.group_kind, 'user', user, 'created_at', NOW_ISO, 'total', #jobs,
+    'job_ids', shared.job_ids)
+  if shared.webhook_url then redis.call('HSET', group_key(group), 'webhook_url', shared.webhook_url) end
 end
 
 for offset, job in ipairs(jobs) do
@@ -38,7 +50,12 @@ for offset, job in ipairs(jobs) do
   redis.call('HSET', key, 'created_at', NOW_ISO, 'data', job.data, 'origin', job.queue, 'description', job.type,
     'timeout', job.timeout, 'user', user, 'type', job.type, 'attempts', job.max_attempts, 'status', 'created',
     'result_ttl', job.result_ttl, 'failure_ttl', job.failure_ttl)
+  if group then redis.call('HSET', key, 'group', group) end
+  if job.references then redis.call('HSET', key, 'references', cjson.encode(job.references)) end
+  if job.max_running then redis.call('HSET', key, 'max_running', job.max_running) end
   if job.tags then redis.call('HSET', key, 'tags', cjson.encode(job.tags)) end
+  if job.webhook_url then redis.call('HSET', key, 'webhook_url', job.webhook_url) end
+  if job.acts_for then redis.call('HSET', key, 'acts_for', job.acts_for) end
   if due then redis.call('HSET', key, 'due', decimal(due)) end
   -- A microsecond apart, so that no two of one request share a score and a page can be cut anywhere.
   redis.call('ZADD', index_key(user, 'pending'), whole(SECONDS * 1e6 + MICROS + offset - 1), job.id)
@@ -63,6 +80,6 @@ for offset, job in ipairs(jobs) do
 end
 
 if shared.idempotency then
-  redis.call('SET', shared.idempotency, shared.digest .. ':' .. jobs[1].id, 'EX', 86400)
+  redis.call('SET', shared.idempotency, shared.digest .. ':' .. (group or jobs[1].id), 'EX', 86400)
 end
-return { 'stored', jobs[1].id }
+return { 'stored', group or jobs[1].id }

@@ -17,7 +17,20 @@ from jobs.engine.catalogue import Catalogue, JobType, job
 from jobs.engine.resource import Job
 from jobs.engine.retry import Retry
 from jobs.engine.settings import Settings
-from webapp import api_keys, job_types, jobs, operations, problems, submissions, tokens, users
+from webapp import (
+    api_keys,
+    files,
+    job_types,
+    jobs,
+    operations,
+    problems,
+    streams,
+    submissions,
+    tickets,
+    tokens,
+    users,
+    websockets,
+)
 from webapp.openapi import openapi_document
 
 
@@ -107,7 +120,19 @@ def test_the_document_is_plain_json_and_every_reference_in_it_resolves(document)
 
 def test_every_route_is_described_and_nothing_else(document):
     app = Flask("routes", static_folder=None)
-    for module in (users, api_keys, tokens, jobs, job_types, submissions, operations):
+    for module in (
+        users,
+        api_keys,
+        files,
+        tokens,
+        jobs,
+        job_types,
+        submissions,
+        operations,
+        streams,
+        tickets,
+        websockets,
+    ):
         app.register_blueprint(module.blueprint)
     routes = set()
     for rule in app.url_map.iter_rules():

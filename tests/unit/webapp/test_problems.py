@@ -84,7 +84,8 @@ def test_every_error_becomes_a_problem_document(bare):
 
 
 def test_no_two_errors_share_a_code():
-    kinds = list(dict.fromkeys(every_error()))
+    # A job's own kind of Fatal may well share its code.
+    kinds = [kind for kind in dict.fromkeys(every_error()) if kind.__module__ == errors.__name__]
     assert len({kind.code for kind in kinds}) == len(kinds)
 
 

@@ -1,0 +1,107 @@
+"""The claim part against plain `rq.Worker`: kill -9 of whole workers on three queues, and count what is in no list.
+
+It shows that the harness can fail. Nothing of Workhorse runs here but the broker's configuration.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from .plain import note
+from .processes import Server, World, children, family, kill
+from .workload import PRIORITIES
+
+WORKERS = 3
+OPEN_JOBS = 40
+#: rq looks after dead workers' jobs much later (up to 810 s); what has not moved for this long will not move soon.
+STILL_SECONDS = 8.0
+
+_WORKER = (
+    "import sys, redis, bench.chaos.plain; from rq import Worker; from rq.serializers import JSONSerializer; "
+    "Worker(sys.argv[2:], connection=redis.Redis(unix_socket_path=sys.argv[1]), serializer=JSONSerializer).work()"
+)
+
+
+def run_stock(seed: int, jobs: int, kills: int) -> int:
+    """Answers 0: stock workers pass nothing here that could be broken."""
+    folder = Path(tempfile.mkdtemp(prefix="chaos-stock-"))
+    world = World.build(folder, hosts=0, workers=1, web_port=None)
+    socket = str(folder / "broker.sock")
+    command = [sys.executable, "-c", _WORKER, socket, *PRIORITIES]
+    workers = [Server(f"worker-{each}", command, world.environment, folder) for each in range(WORKERS)]
+    try:
+        world.broker.start()
+        time.sleep(1)
+        with redis.Redis(unix_socket_path=socket) as connection:
+            dealt = _work(connection, workers, random.Random(seed), jobs, kills)
+            _wait_until_still(connection)
+            print(_table(connection, seed, jobs, dealt))
+    finally:
+        for worker in workers:
+            worker.end()
+        world.end()
+        shutil.rmtree(folder)
+    return 0
+
+
+def _work(connection: redis.Redis, workers: list[Server], dice: random.Random, jobs: int, kills: int) -> int:
+    """Submit and kill in turns. A worker is killed once it works, at a random moment of its round."""
+    queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in PRIORITIES]
+    submitted = dealt = 0
+    at_work: set[int] = set()
+    while submitted < jobs or dealt < kills:
+        for worker in workers:
+            worker.keep_running()
+        waiting = sum(queue.count for queue in queues)
+        while submitted < jobs and waiting < OPEN_JOBS:
+            dice.choice(queues).enqueue(note, submitted, job_id=f"stock-{submitted}", result_ttl=86_400)
+            submitted, waiting = submitted + 1, waiting + 1
+        # A horse of its own tells that a worker has started.
+        at_work |= {worker.pid for worker in workers if children(worker.pid)}
+        time.sleep(dice.uniform(0, 0.02))
+        victim = dice.choice(workers)
+        if dealt < kills * submitted / jobs and victim.running and victim.pid in at_work:
+            for pid in family(victim.pid):
+                kill(pid)
+            dealt += 1
+    return dealt
+
+
+def _wait_until_still(connection: redis.Redis) -> None:
+    last, since = -1, time.monotonic()
+    while time.monotonic() - since < STILL_SECONDS:
+        now = sum(int(connection.zcard(f"rq:finished:{name}")) for name in PRIORITIES)
+        if now != last:
+            last, since = now, time.monotonic()
+        time.sleep(0.2)
+
+
+def _table(connection: redis.Redis, seed: int, jobs: int, dealt: int) -> str:
+    listed = {
+        each.decode().split(":")[0]
+        for name in PRIORITIES
+        for each in [
+            *connection.lrange(f"rq:queue:{name}", 0, -1),
+            *connection.lrange(f"rq:queue:{name}:intermediate", 0, -1),
+            *connection.zrange(f"rq:wip:{name}", 0, -1),
+        ]
+    }
+    ends: Counter[str] = Counter()
+    for number in range(jobs):
+        job = Job.fetch(f"stock-{number}", connection=connection, serializer=JSONSerializer)
+        status = str(job.get_status().value)
+        open_in = "in a list" if job.id in listed else "IN NO LIST: lost"
+        ends[status if status in ("finished", "failed") else f"{status}, {open_in}"] += 1
+    lines = [f"plain rq.Worker, seed {seed}: {jobs} jobs, {dealt} kills -9 of a worker and its horse"]
+    return "\n".join(lines + [f"  {count:>6}  {end}" for end, count in sorted(ends.items())])

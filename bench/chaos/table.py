@@ -1,0 +1,71 @@
+"""The table that a run prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .faults import ALL, Blow
+from .ledger import Ledger
+from .verdict import OUTAGE, Verdict
+
+PROMISED = ("LOST", "GHOST", "DUPLICATE EFFECT", "REGRESSION", "TWO JOBS FOR ONE KEY", "OVERLAP")
+SHOWN = 5
+
+
+def table(verdict: Verdict, ledger: Ledger, blows: list[Blow], findings: list[str]) -> str:
+    return "\n".join([*_faults(verdict, blows), "", *_ledger(verdict, ledger), "", *_violations(verdict, findings)])
+
+
+def _faults(verdict: Verdict, blows: list[Blow]) -> list[str]:
+    dealt = Counter(blow.kind for blow in blows)
+    head = f"{'fault':<12} {'dealt':>5}  {'jobs hit':>8}  {'back in queue p50/p95/max':>28}  "
+    lines = [f"{head}{'runs again p50/p95/max':>28}  notes", "-" * 110]
+    for kind in (kind for kind in ALL if dealt[kind]):
+        again, back = verdict.again[kind], verdict.put_back[kind]
+        notes = _notes([blow for blow in blows if blow.kind == kind])
+        row = f"{kind:<12} {dealt[kind]:>5}  {len(again):>8}  {_spread(back):>28}  {_spread(again):>28}  {notes}"
+        lines.append(row.rstrip())
+        again, back = verdict.again[kind + OUTAGE], verdict.put_back[kind + OUTAGE]
+        if again or back:
+            lines.append(f"{OUTAGE:<12} {'':>5}  {len(again):>8}  {_spread(back):>28}  {_spread(again):>28}")
+    return [*lines, f"{'together':<12} {len(blows):>5}"]
+
+
+def _notes(blows: list[Blow]) -> str:
+    notes = []
+    if survivors := sum(blow.survivors for blow in blows):
+        notes.append(f"{survivors} processes outlived their parent by more than 1 s")
+    if took := [blow.took for blow in blows if blow.took]:
+        notes.append(f"last exit after {max(took):.1f} s")
+    return "; ".join(notes)
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "-"
+    ordered = sorted(values)
+    middle, high = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.95))
+    return f"{middle:.2f} / {high:.2f} / {ordered[-1]:.2f} s"
+
+
+def _ledger(verdict: Verdict, ledger: Ledger) -> list[str]:
+    entries = ledger.snapshot()
+    counts = {
+        "wishes": len(entries),
+        "acked": sum(bool(entry.job_ids) for entry in entries),
+        "refused": sum(entry.refused is not None for entry in entries),
+        "unknown, sent again": sum(entry.unknowns > 0 for entry in entries),
+        "starts": verdict.starts,
+        **{status: verdict.ended[status] for status in sorted(verdict.ended)},
+        "of these worker_lost": verdict.worker_lost,
+    }
+    return ["  ".join(f"{name} {count}" for name, count in counts.items())]
+
+
+def _violations(verdict: Verdict, findings: list[str]) -> list[str]:
+    kinds = [*PROMISED, *(kind for kind in verdict.violations if kind not in PROMISED)]
+    lines = [f"{kind:<24} {len(verdict.violations.get(kind, [])):>5}" for kind in kinds]
+    lines.append(f"{'doctor found':<24} {len(findings):>5}")
+    for kind in kinds:
+        lines += [f"  {kind}: {what}" for what in verdict.violations.get(kind, [])[:SHOWN]]
+    return lines + [f"  doctor: {finding}" for finding in findings[:SHOWN]]

@@ -1,0 +1,1 @@
+"""The jobs that the benchmark runs on this project: a package of its own for JOB_PACKAGES."""

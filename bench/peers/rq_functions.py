@@ -1,0 +1,15 @@
+"""The functions of stock RQ's jobs."""
+
+from __future__ import annotations
+
+from bench.peers import load
+
+load.fill_heap()
+
+
+def noop() -> None:
+    pass
+
+
+def stamp(path: str) -> None:
+    load.stamp(path)

@@ -1,0 +1,39 @@
+"""The chores that make jobs by themselves: what tells of events over HTTP, and the daily clean-up."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from .catalogue import Catalogue
+from .client import Client, Submission
+from .outbox import Outbox
+from .connection import connect
+from .scheduler import Chore, Scheduler
+from .settings import Settings
+
+OUTBOX_SECONDS = 0.25
+CLEAN_UP_SECONDS = 600.0
+CLEAN_UP = "clean-up"
+
+
+def chores(client: Client) -> list[Chore]:
+    """What a host's scheduler does besides its own."""
+    return [
+        Chore(OUTBOX_SECONDS, Outbox(client).empty),
+        Chore(CLEAN_UP_SECONDS, lambda: submit_clean_up(client), due_at=time.monotonic() + CLEAN_UP_SECONDS),
+    ]
+
+
+def submit_clean_up(client: Client) -> None:
+    """See to it that there is one clean-up a day, however many hosts look after it."""
+    if CLEAN_UP in client.catalogue:
+        today = datetime.now(UTC).date().isoformat()
+        job_type = client.catalogue.find(CLEAN_UP)
+        client.submit(Submission(job_type, {}, user_id="", idempotency_key=f"{CLEAN_UP} {today}", digest=today))
+
+
+def run_scheduler(settings: Settings, catalogue: Catalogue, obituaries: int) -> None:
+    """Be a host's scheduler until SIGTERM."""
+    client = Client(connect(settings), settings, catalogue)
+    Scheduler(client.store, chores(client), obituaries).run()

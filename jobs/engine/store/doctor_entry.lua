@@ -1,0 +1,122 @@
+-- Examine one entry or key that belongs to a job, and remove it if it is wrong and that is asked.
+-- ARGV: what it is, its key, the entry in it ('' for the key itself), '1' to mend. Answers kind and detail, or nothing.
+local place, key, member, mend = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+
+local function stands(id)
+  local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'user', 'version', 'execution')
+  return job[1] and STATUS[job[1]], job[1], job
+end
+
+-- Whether this execution is the one that holds the job. Of a job of plain RQ it is RQ's own business.
+local function judge_hold(id, execution)
+  local state, _, job = stands(id)
+  if not state then return 'held_without_job', 'job ' .. id .. ' is gone' end
+  if not job[4] or (state == 'running' and job[5] == execution) then return end
+  if state ~= 'pending' and state ~= 'running' then return 'held_after_its_end', 'job ' .. id .. ' is ' .. state end
+  return 'held_without_job', 'job ' .. id .. ' is ' .. (job[5] and 'held by execution ' .. job[5] or state)
+end
+
+local judge = {}
+
+function judge.hold()
+  return judge_hold(string.match(member, '^(.*):([^:]*)$'))
+end
+
+function judge.execution()
+  if redis.call('TTL', key) ~= -1 then return end
+  local kind, detail = judge_hold(string.match(key, '^rq:execution:(.*):([^:]*)$'))
+  return kind and 'execution_without_job', detail
+end
+
+function judge.executions()
+  local kind, detail = judge_hold(string.match(key, '^rq:executions:(.*)$'), member)
+  return kind and 'execution_without_job', detail
+end
+
+function judge.index()
+  local user, status = string.match(key, '^wh:jobs:(.*):([^:]*)$')
+  local state, _, job = stands(member)
+  if not state then
+    -- It has expired, and waits to be swept.
+    if redis.call('ZSCORE', 'wh:expiry', member .. '|' .. user .. '|' .. status) then return end
+    return 'wrong_index', 'job ' .. member .. ' is gone'
+  end
+  if state ~= status or (job[3] or '') ~= user then
+    return 'wrong_index', 'job ' .. member .. ' is ' .. state .. ' and belongs to ' .. (job[3] or 'nobody')
+  end
+end
+
+local BELONGS = { scheduled = 'scheduled', deferred = 'deferred', finished = 'finished', failed = 'failed', canceled = 'canceled' }
+
+function judge.registry()
+  local name, queue = string.match(key, '^rq:([^:]*):(.*)$')
+  local state, status, job = stands(member)
+  if not state then
+    local score = tonumber(redis.call('ZSCORE', key, member) or '0')
+    local ended = name ~= 'scheduled' and name ~= 'deferred'
+    -- RQ's clean-up and our sweep take out what has reached its time.
+    if ended and score <= NOW + 60 then return end
+    return 'entry_without_job', 'job ' .. member .. ' is gone'
+  end
+  if not job[4] or (status == BELONGS[name] and job[2] == queue) then return end
+  if name == 'failed' and status == 'stopped' then return end
+  return 'in_two_lists', 'job ' .. member .. ' is ' .. status .. ' in queue ' .. job[2]
+end
+
+function judge.queue()
+  local state, status, job = stands(member)
+  if not job[4] or (state ~= 'pending' and state ~= 'running') then return end
+  local queue = string.sub(key, #'rq:queue:' + 1)
+  if job[2] ~= queue then return 'in_two_lists', 'job ' .. member .. ' belongs to queue ' .. job[2] end
+  if status == 'queued' or status == 'created' then return end
+  for _, event in ipairs(redis.call('LRANGE', events_key(member), 0, -1)) do
+    -- A cancelled job's entry stays in its queue by design, and may still be there when the job is run again.
+    if string.find(event, '"job_cancelled"', 1, true) then return end
+  end
+  return 'in_two_lists', 'job ' .. member .. ' is ' .. status
+end
+
+function judge.expiry()
+  local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')
+  local state, _, job = stands(id)
+  if state and (state ~= status or (job[3] or '') ~= user) then return 'expires_alive', 'job ' .. id .. ' is ' .. state end
+end
+
+function judge.owned()
+  local id = string.match(key, '^wh:events:(.*)$') or string.match(key, '^wh:logs:(.*)$') or string.match(key, '^wh:checkpoint:(.*)$')
+    or string.match(key, '^rq:results:(.*)$') or string.match(key, '^rq:job:(.*):dependents$')
+  if redis.call('TTL', key) == -1 and redis.call('EXISTS', job_key(id)) == 0 then
+    return 'key_without_job', 'job ' .. id .. ' is gone'
+  end
+end
+
+function judge.worker()
+  if redis.call('TTL', key) == -1 then return 'never_expires', 'the record of a worker' end
+end
+
+local function is_there()
+  if member == '' then return redis.call('EXISTS', key) == 1 end
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'zset' then return redis.call('ZSCORE', key, member) end
+  if kind == 'hash' then return redis.call('HEXISTS', key, member) == 1 end
+  return kind == 'list' and redis.call('LPOS', key, member)
+end
+
+local function remove()
+  if place == 'worker' then
+    redis.call('EXPIRE', key, 80)
+  elseif member == '' then
+    redis.call('DEL', key)
+  elseif place == 'queue' then
+    redis.call('LREM', key, 0, member)
+  elseif key == 'wh:suspects' then
+    redis.call('HDEL', key, member)
+  else
+    redis.call('ZREM', key, member)
+  end
+end
+
+local kind, detail = judge[place]()
+if not kind or not is_there() then return {} end
+if mend then remove() end
+return { kind, detail }

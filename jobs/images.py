@@ -1,0 +1,132 @@
+"""Making images smaller, for pages and previews."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from jobs.engine import Fatal, File, SavedFile, job, save_file, track
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: A pixel takes 4 bytes in memory, and an image is there twice while it is turned or resized.
+MAX_PIXELS = 50_000_000
+#: What is read. Others of Pillow's formats run programs or are too odd to be uploads.
+READ = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+WRITTEN = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+
+Edge = Annotated[int, Field(ge=1, le=10_000, description="The longest edge, in pixels.")]
+Format = Literal["jpeg", "png", "webp"]
+
+
+class ImageFile(SavedFile):
+    width: int
+    height: int
+
+
+class ProcessedImage(BaseModel):
+    """An image in several sizes."""
+
+    files: list[ImageFile]
+    #: How much smaller the largest of the files is than the original.
+    bytes_saved: int
+
+
+@job(timeout=300, preload=("PIL.Image", "PIL.ImageOps"))
+def process_image(
+    file: File,
+    sizes: Annotated[list[Edge], Field(min_length=1, max_length=20)] = [1600, 800, 200],  # noqa: B006 (never changed)
+    format: Format | None = None,  # noqa: A002 (what clients call it)
+    quality: Annotated[int, Field(ge=1, le=100)] = 85,
+) -> ProcessedImage:
+    """Resize and optimise an image, once for each size.
+
+    A size is the longest edge in pixels; an image is never enlarged. It is turned the way its camera was held, and
+    what the camera noted beside it, the place among it, is left out. Of an animation the first image is taken.
+    Without a format it keeps its own if that is JPEG, PNG or WebP, and else becomes PNG.
+    """
+    image, own_format = _opened(file, longest=max(sizes))
+    chosen = format or own_format
+    if chosen == "jpeg":
+        image = _on_white(image)
+    files = [_saved(image, size, chosen, quality, file.filename) for size in track(sizes, "Resizing")]
+    return ProcessedImage(files=files, bytes_saved=max(0, file.size - max(saved.size for saved in files)))
+
+
+def _opened(file: File, longest: int) -> tuple[Image, Format]:
+    from PIL import Image, ImageOps
+
+    with _sentences(), file.open() as source:
+        image = Image.open(source, formats=READ)
+        _refuse_bomb(image.width, image.height)
+        own: Format = {"JPEG": "jpeg", "WEBP": "webp"}.get(image.format or "", "png")  # type: ignore[assignment]
+        # A JPEG can be read at half its size or less, in that much less memory.
+        image.draft(None, (longest, longest))
+        image.load()
+        turned = ImageOps.exif_transpose(image)
+        return turned if turned.mode in ("RGB", "RGBA", "L") else turned.convert(_plain_mode(turned)), own
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Say what is wrong with the image, for its reader raises whatever its decoders do."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Fatal:
+        raise
+    except UnidentifiedImageError as error:
+        known = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+        raise Fatal(f"The file can't be read as an image; send {known}.") from error
+    except Image.DecompressionBombError as error:
+        raise Fatal(f"The image has too many pixels; {MAX_PIXELS:,} are allowed.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
+        raise Fatal("The image is damaged: it can't be read to its end.") from error
+
+
+def _refuse_bomb(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise Fatal(f"The image has {width} × {height} pixels; {MAX_PIXELS:,} are allowed.")
+
+
+def _plain_mode(image: Image) -> str:
+    return "RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB"
+
+
+def _on_white(image: Image) -> Image:
+    """Without transparency, which JPEG does not have."""
+    from PIL import Image
+
+    if image.mode != "RGBA":
+        return image
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(image, mask=image.getchannel("A"))
+    return flat
+
+
+def _saved(image: Image, size: int, chosen: Format, quality: int, filename: str) -> ImageFile:
+    from PIL import Image
+
+    smaller = image.copy()
+    smaller.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    target = io.BytesIO()
+    options = {
+        "jpeg": {"quality": quality, "progressive": True},
+        "png": {},
+        "webp": {"quality": quality, "method": 4},
+    }[chosen]
+    # Colours stay right only with the profile that they were meant in.
+    smaller.save(target, chosen, optimize=True, icc_profile=image.info.get("icc_profile"), **options)
+    name = f"{PurePath(filename).stem}-{size}{WRITTEN[chosen]}"
+    saved = save_file(target.getvalue(), name, f"image/{chosen}")
+    return ImageFile(**saved.model_dump(), width=smaller.width, height=smaller.height)

@@ -1,0 +1,145 @@
+"""Importing rows of CSV files, each on its own: a bad one is told of, and does not stop the rest."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any, BinaryIO
+
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, field_validator
+
+from jobs.engine import Fatal, File, SavedFile, job, progress, save_file
+
+#: Rejected rows that a result lists; the file of all of them has the rest.
+LISTED = 200
+REPORT_EVERY_ROWS = 100
+HEADER_BYTES = 65_536
+
+
+class Item(BaseModel):
+    """One row: what it must look like to be imported."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    email: EmailStr
+    amount: Annotated[Decimal, Field(max_digits=15, decimal_places=2, allow_inf_nan=False)]
+
+    @field_validator("email")
+    @classmethod
+    def _folded(cls, value: str) -> str:
+        return value.lower()
+
+
+class Rejected(BaseModel):
+    #: Where the row begins, counted from 1; the header is line 1.
+    line: int
+    reason: str
+
+
+class ImportedBatch(BaseModel):
+    """What became of the rows of a CSV file."""
+
+    imported: int
+    rejected: int
+    #: The first of them.
+    errors: list[Rejected]
+    total: Decimal = Field(description="The sum of all imported amounts.")
+    #: The imported rows, one JSON document a line.
+    items: SavedFile
+    #: All rejected rows with line and reason, as CSV; None if there are none.
+    rejects: SavedFile | None
+
+
+@job(timeout=1800)
+def import_batch(file: File) -> ImportedBatch:
+    """Import the rows of a CSV file with the columns name, email and amount.
+
+    A row that is not right is rejected with its line and the reason, and the others are imported all the same. The
+    same e-mail address twice counts as an error of the later row. Columns may come in any order, separated by
+    comma, semicolon or tab; other columns are passed over.
+    """
+    with tempfile.TemporaryFile() as items, tempfile.TemporaryFile() as rejects, file.open() as source:
+        batch = _Batch(items, rejects)
+        for line, row in _rows(source, max(1, file.size)):
+            batch.take(line, row)
+        return batch.result()
+
+
+class _Batch:
+    """The rows so far: the good ones and the bad ones each go to a file of theirs, not to memory."""
+
+    def __init__(self, items: BinaryIO, rejects: BinaryIO) -> None:
+        self._items, self._rejects = items, io.TextIOWrapper(rejects, "utf-8", newline="", write_through=True)
+        self._writer = csv.writer(self._rejects)
+        self._writer.writerow(["line", "reason"])
+        self._imported = self._rejected = 0
+        self._total = Decimal(0)
+        self._errors: list[Rejected] = []
+        self._seen: dict[str, int] = {}
+
+    def take(self, line: int, row: dict[str, Any] | str) -> None:
+        reason = row if isinstance(row, str) else self._imported_or_reason(line, row)
+        if reason is None:
+            return
+        self._rejected += 1
+        self._writer.writerow([line, reason])
+        if len(self._errors) < LISTED:
+            self._errors.append(Rejected(line=line, reason=reason))
+
+    def _imported_or_reason(self, line: int, row: dict[str, Any]) -> str | None:
+        try:
+            item = Item.model_validate(row)
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            return "; ".join(f"{fault['loc'][0]}: {_plainly(fault['msg'])}" for fault in faults)
+        first = self._seen.setdefault(item.email, line)
+        if first != line:
+            return f"email: the same address as in line {first}"
+        self._items.write(item.model_dump_json().encode() + b"\n")
+        self._imported += 1
+        self._total += item.amount
+        return None
+
+    def result(self) -> ImportedBatch:
+        self._rejects.flush()
+        return ImportedBatch(
+            imported=self._imported,
+            rejected=self._rejected,
+            errors=self._errors,
+            total=self._total,
+            items=_saved(self._items, "imported.jsonl", "application/jsonl"),
+            rejects=_saved(self._rejects.buffer, "rejected.csv", "text/csv") if self._rejected else None,
+        )
+
+
+def _saved(temporary: Any, filename: str, content_type: str) -> SavedFile:
+    temporary.flush()
+    # An open file that has no name has this one, for as long as this process lives.
+    return save_file(f"/proc/self/fd/{temporary.fileno()}", filename, content_type)
+
+
+def _rows(source: BinaryIO, size: int) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Each row with the line that it begins in: by column, or the reason why it can't be read."""
+    delimiter = _delimiter(source.read(HEADER_BYTES))
+    source.seek(0)
+    with io.TextIOWrapper(source, "utf-8-sig", "replace", newline="") as text:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        columns = _columns(reader)
+        line = reader.line_num + 1
+        for count in iter(int, 1):  # for ever
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield line, f"the row can't be read as CSV: {error}"
+            else:
+                if row:
+                    yield line, _by_column(columns, row)
+            line = reader.line_num + 1
+            if count % REPORT_EVERY_ROWS == 0:
+                progress(100 * source.tell() / size, "Importing")

@@ -1,0 +1,335 @@
+"""Jobs over a limit wait, others go ahead, and nothing that waits is forgotten."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.engine.doctor import Doctor
+from jobs.engine.resource import Job
+from jobs.engine.scheduler import Scheduler
+from jobs.engine.states import Priority
+from jobs.engine.store import Claim, Store
+from tests.integration.harness import Harness, eventually
+
+QUEUES = ("high", "default", "low")
+COMPLETED = {"kind": "completed", "meta": "{}"}
+
+
+@pytest.fixture(autouse=True)
+def clean(harness: Harness) -> Iterator[None]:
+    yield
+    harness.end_all()
+    findings = Doctor(harness.store).examine()
+    harness.forget_everything()
+    assert findings == []
+
+
+class Host:
+    """Claims and finishes as workers do that may run two jobs of a user at once."""
+
+    def __init__(self, harness: Harness, user_limit: int = 2) -> None:
+        self.store = Store(harness.connection, max_running_per_user=user_limit)
+        self._count = 0
+
+    def claim(self) -> Claim | None:
+        self._count += 1
+        claim = self.store.claim(f"worker-{self._count}", f"execution-{self._count}", QUEUES)
+        assert claim is None or isinstance(claim, Claim)
+        return claim
+
+    def claims(self) -> Claim:
+        claim = self.claim()
+        assert claim
+        return claim
+
+    def finish(self, claim: Claim, outcome: dict[str, Any] | None = None) -> str:
+        return self.store.finish(claim.job_id, claim.execution, "", dict(outcome or COMPLETED))
+
+
+@pytest.fixture
+def host(harness: Harness) -> Host:
+    return Host(harness)
+
+
+def submitted(harness: Harness, count: int, name: str = "noop", **arguments: Any) -> list[Job]:
+    return [harness.submit(name, **arguments) for _ in range(count)]
+
+
+def reasons(harness: Harness, jobs: list[Job]) -> list[str | None]:
+    return [harness.client.find(job.job_id).pending_reason for job in jobs]
+
+
+def keys_of_limits(harness: Harness) -> list[bytes]:
+    return sorted([*harness.connection.keys("wh:slots:*"), *harness.connection.keys("wh:limited*")])
+
+
+def test_another_user_s_job_starts_next_however_many_jobs_of_the_first_user_wait(harness: Harness, host: Host) -> None:
+    burst = submitted(harness, 500)
+    assert [host.claims().job_id, host.claims().job_id] == [burst[0].job_id, burst[1].job_id]
+    bobs = harness.submit("noop", user_id="bob")
+
+    assert host.claims().job_id == bobs.job_id
+    assert host.claim() is None
+    assert set(reasons(harness, burst[2:])) == {"limited"}
+    assert harness.connection.llen("rq:queue:default") == 0
+
+
+def test_who_waited_runs_in_the_order_of_submission_and_never_more_than_the_limit(harness: Harness, host: Host) -> None:
+    jobs = submitted(harness, 6)
+    running = [host.claims(), host.claims()]
+    order = [claim.job_id for claim in running]
+    assert host.claim() is None
+    while running:
+        host.finish(running.pop(0))
+        if claim := host.claim():
+            running.append(claim)
+            order.append(claim.job_id)
+            assert host.claim() is None
+
+    assert order == [job.job_id for job in jobs]
+    assert keys_of_limits(harness) == []
+
+
+def test_what_was_set_aside_says_so_in_its_resource_and_its_history(harness: Harness, host: Host) -> None:
+    *_, third = submitted(harness, 3)
+    running = host.claims()
+    host.claims()
+    host.claim()
+    waiting = harness.client.find(third.job_id)
+    assert (waiting.status, waiting.pending_reason, waiting.queue_position) == ("pending", "limited", None)
+
+    host.finish(running)
+    put_back = harness.client.find(third.job_id)
+    assert (put_back.pending_reason, put_back.version) == ("queued", 3)
+    told = [(event["type"], event.get("reason")) for event in harness.client.events(third.job_id)]
+    assert told == [("job_queued", None), ("job_queued", "limited"), ("job_queued", "queued")]
+
+
+def test_a_finish_puts_the_one_of_highest_priority_back_first(harness: Harness) -> None:
+    host = Host(harness, user_limit=1)
+    low, default, high = (
+        harness.submit("noop", options={"priority": priority})
+        for priority in (Priority.LOW, Priority.DEFAULT, Priority.HIGH)
+    )
+    running = host.claims()
+    assert running.job_id == high.job_id
+    assert host.claim() is None
+
+    host.finish(running)
+    running = host.claims()
+    assert running.job_id == default.job_id
+    host.finish(running)
+    assert host.claims().job_id == low.job_id
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        COMPLETED,
+        {"kind": "failed", "error": "no", "error_type": "ValueError"},
+        {"kind": "cancelled"},
+        {"kind": "retrying", "delay": 60, "error": "later", "error_type": "ConnectionError"},
+    ],
+    ids=lambda outcome: outcome["kind"],
+)
+def test_however_a_job_ends_its_slot_is_free(harness: Harness, outcome: dict[str, Any]) -> None:
+    host = Host(harness, user_limit=1)
+    first, second = submitted(harness, 2)
+    running = host.claims()
+    assert host.claim() is None
+
+    host.finish(running, outcome)
+
+    assert host.claims().job_id == second.job_id
+
+
+def test_a_job_whose_worker_died_is_the_next_to_run_and_keeps_its_slot(harness: Harness) -> None:
+    host = Host(harness, user_limit=1)
+    first, second = submitted(harness, 2)
+    running = host.claims()
+    assert host.claim() is None
+
+    assert host.finish(running, {"kind": "died", "reason": "worker_lost"}) == "resumed"
+
+    again = host.claims()
+    assert again.job_id == first.job_id
+    assert host.claim() is None
+    host.finish(again)
+    assert host.claims().job_id == second.job_id
+
+
+def test_the_third_death_of_a_job_frees_its_slot(harness: Harness) -> None:
+    host = Host(harness, user_limit=1)
+    _first, second = submitted(harness, 2)
+    died = {"kind": "died", "reason": "worker_lost", "error": "It died.", "error_type": "worker_lost"}
+    assert [host.finish(host.claims(), died) for _ in range(3)] == ["resumed", "resumed", "failed"]
+
+    assert host.claims().job_id == second.job_id
+
+
+def test_a_cancelled_job_neither_waits_nor_holds_a_slot(harness: Harness) -> None:
+    host = Host(harness, user_limit=1)
+    _first, second, third, fourth = submitted(harness, 4)
+    running = host.claims()
+    assert host.claim() is None
+
+    assert harness.client.cancel(second.job_id).status == "cancelled"
+    host.finish(running)
+    # The third has been put back, and holds the slot while it is in its queue.
+    assert harness.client.find(third.job_id).pending_reason == "queued"
+    assert harness.client.cancel(third.job_id).status == "cancelled"
+
+    assert host.claims().job_id == fourth.job_id
+
+
+def test_a_cancelled_job_that_was_set_aside_can_be_retried(harness: Harness) -> None:
+    host = Host(harness, user_limit=1)
+    _first, second = submitted(harness, 2)
+    running = host.claims()
+    assert host.claim() is None
+    harness.client.cancel(second.job_id)
+
+    harness.client.retry(second.job_id)
+
+    assert host.claim() is None
+    host.finish(running)
+    assert host.claims().job_id == second.job_id
+
+
+def test_a_type_s_limit_holds_over_all_users_and_others_go_ahead(harness: Harness, tmp_path: Path) -> None:
+    host = Host(harness, user_limit=0)
+    mine, bobs = (harness.submit("one-at-a-time", path=str(tmp_path), user_id=user) for user in ("alice", "bob"))
+    other = harness.submit("noop")
+    running = host.claims()
+    assert (running.job_id, host.claims().job_id) == (mine.job_id, other.job_id)
+    assert reasons(harness, [bobs]) == ["limited"]
+
+    host.finish(running)
+
+    assert host.claims().job_id == bobs.job_id
+
+
+def test_a_job_under_two_limits_waits_for_both_and_blocks_neither(harness: Harness, tmp_path: Path) -> None:
+    host = Host(harness, user_limit=1)
+    bobs_lone = harness.submit("one-at-a-time", path=str(tmp_path), user_id="bob")
+    plain = harness.submit("noop")
+    alices_lone = harness.submit("one-at-a-time", path=str(tmp_path))
+    last = harness.submit("noop")
+    first, second = host.claims(), host.claims()
+    assert [first.job_id, second.job_id] == [bobs_lone.job_id, plain.job_id]
+    assert host.claim() is None
+
+    host.finish(second)  # room for alice, and none for the type: her next plain job goes ahead
+    third = host.claims()
+    assert third.job_id == last.job_id
+    host.finish(first)  # room for the type, and none for alice
+    assert host.claim() is None
+    host.finish(third)
+    fourth = host.claims()
+    assert fourth.job_id == alices_lone.job_id
+    host.finish(fourth)
+    assert keys_of_limits(harness) == []
+
+
+def test_a_limit_that_is_raised_lets_more_of_those_that_wait_run(harness: Harness) -> None:
+    jobs = submitted(harness, 5)
+    host = Host(harness, user_limit=1)
+    host.claims()
+    assert host.claim() is None
+
+    raised = Host(harness, user_limit=3)
+    raised._count = 100
+    assert raised.claim() is None
+    Scheduler(harness.store).make_room()
+
+    assert [raised.claims().job_id, raised.claims().job_id] == [jobs[1].job_id, jobs[2].job_id]
+    assert raised.claim() is None
+
+
+def test_a_slot_whose_job_somebody_deleted_is_found_to_be_free(harness: Harness) -> None:
+    host = Host(harness, user_limit=1)
+    first, second = submitted(harness, 2)
+    running = host.claims()
+    assert host.claim() is None
+    harness.store.remove(first.job_id, "alice")
+    harness.connection.delete(f"rq:job:{first.job_id}")
+
+    Scheduler(harness.store).make_room()
+
+    assert host.claims().job_id == second.job_id
+    assert host.finish(running) == "lost"
+    harness.connection.zrem("wh:leases", f"{first.job_id}:{running.execution}")
+    harness.forget_everything()
+
+
+def test_a_burst_is_set_aside_in_bounded_steps(harness: Harness, host: Host) -> None:
+    submitted(harness, 350)
+    host.claims()
+    host.claims()
+    step = host.store._run("claim", "w", "e", 8, 2, *QUEUES)
+    assert step == [b"again"]
+    assert harness.connection.llen("rq:queue:default") == 248
+
+
+def test_a_user_who_is_removed_leaves_nothing_of_what_waited(harness: Harness) -> None:
+    host = Host(harness, user_limit=1)
+    submitted(harness, 3)
+    running = host.claims()
+    assert host.claim() is None
+
+    harness.connection.delete("wh:user:alice")
+    harness.client.delete_all("alice")
+    host.finish(running)
+    Scheduler(harness.store).make_room()
+
+    assert keys_of_limits(harness) == []
+
+
+# --- on real workers ------------------------------------------------------------------
+
+
+def here(path: Path) -> list[Path]:
+    return [each for each in path.iterdir() if not each.name.startswith("ended-")]
+
+
+def test_of_a_type_limited_to_one_no_two_run_at_once_also_if_its_worker_is_killed(
+    harness: Harness, tmp_path: Path
+) -> None:
+    harness.start_workers(WORKERS="3")
+    first = harness.submit("one-at-a-time", path=str(tmp_path), seconds=30)
+    waiting = [harness.submit("one-at-a-time", path=str(tmp_path), seconds=0.1) for _ in range(5)]
+    harness.running(first)
+    eventually(lambda: set(reasons(harness, waiting)) == {"limited"}, "the others are set aside")
+    (mark,) = eventually(lambda: here(tmp_path), "the first runs")
+    assert harness.run("noop", user_id="bob").status == "completed"
+
+    held_by = harness.connection.hget(f"rq:job:{first.job_id}", "worker_name").decode()
+    pid = int(harness.connection.hget(f"rq:worker:{held_by}", "pid"))
+    mark.unlink()
+    os.kill(pid, signal.SIGKILL)
+    harness.until(first, lambda now: now.resumed == 1 and now.status == "running")
+    harness.client.cancel(first.job_id)
+
+    for job in waiting:
+        assert harness.ended(job).status == "completed"
+        assert len(here(tmp_path)) <= 2  # the mark that the cancelled one left, and one that runs
+    assert keys_of_limits(harness) == []
+
+
+def test_another_user_s_job_starts_while_the_first_user_s_burst_waits(harness: Harness, tmp_path: Path) -> None:
+    harness.start_workers(WORKERS="3", MAX_RUNNING_JOBS_PER_USER="2")
+    burst = [harness.submit("in-a-crowd", path=str(tmp_path), seconds=1.0) for _ in range(500)]
+    eventually(lambda: len(here(tmp_path)) == 2, "two of them run")
+    began = time.monotonic()
+    assert harness.run("noop", user_id="bob").status == "completed"
+    assert time.monotonic() - began < 1.5
+    assert harness.client.find(burst[-1].job_id).pending_reason == "limited"
+    eventually(lambda: len([each for each in tmp_path.iterdir() if each.name.startswith("ended-")]) > 6, "they go on")
+    assert len(here(tmp_path)) <= 2

@@ -1,0 +1,164 @@
+"""Submit many jobs at once, look at them as one, and cancel them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, jsonify
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
+
+from jobs.engine.catalogue import JobType
+from jobs.engine.client import NewGroup
+from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound
+from jobs.engine.groups import Group, Groups
+from jobs.engine.outbound import PublicUrl
+
+from .auth import caller
+from .body import json_object, model_of, no_body
+from .headers import idempotency_key
+from .ownership import visible_group
+from .query import Nothing, query
+from .services import services
+from .submissions import POLL_AFTER_SECONDS, JobId, Options, Tag, request_digest, submission_of
+
+blueprint = Blueprint("batches", __name__, url_prefix="/api/v1/batches")
+
+KIND = "batch"
+MAX_JOBS = 1_000
+MAX_FAULTS = 100
+
+JobTypeName = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Entry(Options):
+    """One job of a batch: the names of the query options, as JSON has them."""
+
+    job_type: JobTypeName
+    params: dict[str, Any] = Field(default_factory=dict)
+    depends_on: Annotated[tuple[JobId, ...], BeforeValidator(_listed)] = Field((), max_length=100)
+    tag: Annotated[tuple[Tag, ...], BeforeValidator(_listed)] = Field((), max_length=10)
+
+    @field_validator("delay", "timeout", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError("expected a number of seconds")
+        return value
+
+    @field_validator("run_at", mode="before")
+    @classmethod
+    def _time(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, str):
+            raise ValueError("expected RFC 3339 time with a zone, as in 2030-01-31T12:00:00Z")
+        return value
+
+
+class NewBatch(BaseModel):
+    jobs: list[Entry] = Field(min_length=1, max_length=MAX_JOBS)
+    webhook_url: PublicUrl | None = None
+
+
+@blueprint.post("")
+def submit() -> Response:
+    """All of the jobs are stored, or none."""
+    key = idempotency_key()
+    sent = json_object()
+    new = model_of(NewBatch, sent)
+    query(Nothing)
+    kinds = valid_types([(f"/jobs/{place}", entry.job_type, entry.params) for place, entry in enumerate(new.jobs)])
+    user = caller()
+    group = NewGroup(
+        KIND,
+        user.user_id,
+        admin=user.is_admin,
+        idempotency_key=key,
+        digest=request_digest(sent) if key else None,
+        webhook_url=new.webhook_url,
+    )
+    submissions = [submission_of(kind, each.params, each) for kind, each in zip(kinds, new.jobs, strict=True)]
+    batch_id, replayed = services().client.submit_batch(group, submissions)
+    return stored(_resource(Groups(services().client).find(KIND, batch_id)), f"/api/v1/batches/{batch_id}", replayed)
+
+
+@blueprint.get("/<batch_id>")
+def show(batch_id: str) -> Response:
+    group = visible_group(KIND, batch_id)
+    query(Nothing)
+    return current(_resource(group), group)
+
+
+@blueprint.delete("/<batch_id>")
+def cancel(batch_id: str) -> Response:
+    visible_group(KIND, batch_id)
+    no_body()
+    query(Nothing)
+    group = Groups(services().client).cancel(KIND, batch_id)
+    return cancelled(_resource(group), group)
+
+
+def stored(resource: dict[str, Any], address: str, replayed: bool) -> Response:
+    """202: all of it is stored. Look again in a second."""
+    answer = jsonify(resource)
+    answer.status_code = 202
+    answer.headers["Location"] = address
+    answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    if replayed:
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def current(resource: dict[str, Any], group: Group) -> Response:
+    answer = jsonify(resource)
+    if not group.status.terminal:
+        answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    return answer
+
+
+def cancelled(resource: dict[str, Any], group: Group) -> Response:
+    """202 while something of it runs, which is being stopped."""
+    answer = current(resource, group)
+    answer.status_code = 200 if group.status.terminal else 202
+    return answer
+
+
+def valid_types(jobs: list[tuple[str, str, dict[str, Any]]], *, check_params: bool = True) -> list[JobType]:
+    """The job types of jobs, each given by its place in the body, its type's name and its parameters.
+
+    Raises:
+        InvalidRequest: with a fault for each job type that does not exist and each parameter that does not fit.
+    """
+    kinds: list[JobType] = []
+    faults: list[Fault] = []
+    for at, name, params in jobs:
+        try:
+            kinds.append(services().catalogue.find(name))
+            if check_params:
+                kinds[-1].parameters.validate(params)
+        except JobTypeNotFound as error:
+            faults.append(Fault(error.message, error.code, pointer=f"{at}/job_type"))
+        except InvalidParameters as error:
+            faults += _moved(error.faults, f"{at}/params")
+    if faults:
+        more = [Fault(f"and {len(faults) - MAX_FAULTS} more errors", "too_many_errors", pointer="")]
+        raise InvalidRequest(faults if len(faults) <= MAX_FAULTS else faults[:MAX_FAULTS] + more)
+    return kinds
+
+
+def _moved(faults: list[Fault], place: str) -> Iterator[Fault]:
+    for fault in faults:
+        yield Fault(fault.message, fault.code, pointer=place + (fault.pointer or ""))
+
+
+def _resource(group: Group) -> dict[str, Any]:
+    return {
+        "batch_id": group.group_id,
+        "status": str(group.status),
+        "progress": group.progress,
+        "counts": group.counts,
+        "job_ids": group.job_ids,
+    }

@@ -1,0 +1,50 @@
+"""How many streams this process holds open: each costs memory, and a place among gunicorn's connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+
+from flask import Flask, current_app
+
+from jobs.engine.errors import TooManyStreams
+
+EXTENSION = "workhorse_stream_slots"
+RETRY_SECONDS = 5
+
+
+class StreamSlots:
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._taken = 0
+        self._lock = Lock()
+
+    def take(self) -> Callable[[], None]:
+        """Take a slot, and return what gives it back, however often it is called.
+
+        Raises:
+            TooManyStreams: if none is free.
+        """
+        with self._lock:
+            if self._taken >= self._count:
+                raise TooManyStreams(retry_after=RETRY_SECONDS)
+            self._taken += 1
+        held = [True]
+
+        def give_back() -> None:
+            with self._lock:
+                if held:
+                    held.clear()
+                    self._taken -= 1
+
+        return give_back
+
+
+def install(app: Flask, count: int) -> None:
+    app.extensions[EXTENSION] = StreamSlots(count)
+
+
+def take_slot() -> Callable[[], None]:
+    """Take a slot of the current app. Raises TooManyStreams if none is free."""
+    slots: StreamSlots = current_app.extensions[EXTENSION]
+    return slots.take()

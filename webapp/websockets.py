@@ -1,0 +1,135 @@
+"""WebSocket: one job until it ends, with the same messages as its event stream, and a way to cancel it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from threading import Thread
+from typing import Any
+
+from flask import Blueprint, g, request
+from flask.blueprints import BlueprintSetupState
+from flask_sock import Sock
+from pydantic import BaseModel
+from simple_websocket import ConnectionClosed, Server
+
+from jobs.engine.errors import JobEnded, WorkhorseError
+from jobs.engine.news import News
+
+from .auth import refuse_foreign_origin
+from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, last_event_id
+from .ownership import visible_job
+from .query import query
+from .services import services
+from .stream_slots import take_slot
+
+blueprint = Blueprint("websockets", __name__, url_prefix="/api/v1")
+_sock = Sock()
+
+#: What a client says is short.
+MAX_MESSAGE_BYTES = 4_096
+#: Why it was closed (RFC 6455, 7.4.1).
+DONE, GOING_AWAY, POLICY = 1000, 1001, 1008
+
+
+class Options(BaseModel):
+    #: Read at the door.
+    ticket: str | None = None
+
+
+class Whole:
+    """A socket that sends all or fails: simple_websocket (1.1.0, ws.py) takes a part for the whole."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+
+    def send(self, data: bytes) -> int:
+        self._socket.sendall(data)
+        return len(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+@blueprint.record_once
+def _configure(state: BlueprintSetupState) -> None:
+    state.app.config["SOCK_SERVER_OPTIONS"] = {
+        "ping_interval": HEARTBEAT_SECONDS,
+        "max_message_size": MAX_MESSAGE_BYTES,
+    }
+
+
+@blueprint.before_request
+def _before_the_handshake() -> None:
+    """Refuse while it can be done in HTTP. Browsers let any page open a WebSocket, so its origin counts."""
+    refuse_foreign_origin()
+    g.job = visible_job((request.view_args or {})["job_id"])
+    query(Options)
+    g.after = last_event_id()
+    g.live = Live(lambda user, owner=g.job.user_id: user.is_admin or user.user_id == owner)  # type: ignore[misc]
+    g.give_back = take_slot()
+    if "gunicorn.socket" in request.environ:
+        request.environ["gunicorn.socket"] = Whole(request.environ["gunicorn.socket"])
+    # Compression would cost each connection a quarter of a megabyte.
+    request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+
+
+@blueprint.teardown_request
+def _after(_error: BaseException | None) -> None:
+    if "give_back" in g:
+        g.give_back()
+
+
+@_sock.route("/jobs/<job_id>/ws", bp=blueprint, endpoint="follow")  # type: ignore[untyped-decorator]  # no types
+def follow(connection: Server, job_id: str) -> None:
+    live: Live = g.live
+    Thread(target=_listen, args=(connection, live, services().client, job_id), daemon=True).start()
+    news = services().follower.follow_job(job_id, g.after, live.subscription, idle_seconds=IDLE_SECONDS)
+    reason = GOING_AWAY
+    try:
+        for each in live.follow(news):
+            for message in _messages(each):
+                connection.send(message)
+            if each is not None and each.event in ("complete", "error"):
+                reason = DONE if each.event == "complete" else POLICY
+                break
+        connection.close(reason)
+    except (ConnectionClosed, OSError):
+        pass  # the client has gone
+    finally:
+        live.subscription.end()
+
+
+def _messages(news: News | None) -> Iterator[str]:
+    if news is None:
+        return
+    if news.job is not None:
+        yield f'{{"event": "{news.event}", "job": {news.resource}}}'
+    else:
+        yield json.dumps({"event": news.event, **(news.error or {})})
+
+
+def _listen(connection: Server, live: Live, client: Any, job_id: str) -> None:
+    """Do what the client asks for, until it goes."""
+    try:
+        while True:
+            _obey(connection, client, job_id, connection.receive())
+    except (ConnectionClosed, OSError):
+        live.subscription.end()
+
+
+def _obey(connection: Server, client: Any, job_id: str, message: str | bytes | None) -> None:
+    try:
+        asked = json.loads(message or "null")
+    except ValueError:
+        asked = None
+    if asked != {"action": "cancel"}:
+        detail = 'The only message that is understood is {"action": "cancel"}.'
+        connection.send(json.dumps({"event": "error", "code": "invalid_request", "detail": detail}))
+        return
+    try:
+        client.cancel(job_id)
+    except JobEnded:
+        pass  # it will be told, or has been
+    except WorkhorseError as error:
+        connection.send(json.dumps({"event": "error", "code": error.code, "detail": error.message}))
