@@ -100,7 +100,6 @@ class Classifier:
             return np.hstack([1 - chances, chances])
         return np.asarray(chances / chances.sum(axis=1, keepdims=True))
 
-
     def _scores(self, text: str) -> np.ndarray:
         import numpy as np
 

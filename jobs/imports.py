@@ -7,7 +7,9 @@ import io
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Any, BinaryIO
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Self
 
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, field_validator
 
@@ -62,8 +64,7 @@ def import_batch(file: File) -> ImportedBatch:
     same e-mail address twice counts as an error of the later row. Columns may come in any order, separated by
     comma, semicolon or tab; other columns are passed over.
     """
-    with tempfile.TemporaryFile() as items, tempfile.TemporaryFile() as rejects, file.open() as source:
-        batch = _Batch(items, rejects)
+    with tempfile.TemporaryDirectory() as folder, file.open() as source, _Batch(Path(folder)) as batch:
         for line, row in _rows(source, max(1, file.size)):
             batch.take(line, row)
         return batch.result()
@@ -72,14 +73,22 @@ def import_batch(file: File) -> ImportedBatch:
 class _Batch:
     """The rows so far: the good ones and the bad ones each go to a file of theirs, not to memory."""
 
-    def __init__(self, items: BinaryIO, rejects: BinaryIO) -> None:
-        self._items, self._rejects = items, io.TextIOWrapper(rejects, "utf-8", newline="", write_through=True)
+    def __init__(self, folder: Path) -> None:
+        self._items = (folder / "items").open("w", encoding="utf-8")
+        self._rejects = (folder / "rejects").open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._rejects)
         self._writer.writerow(["line", "reason"])
         self._imported = self._rejected = 0
         self._total = Decimal(0)
         self._errors: list[Rejected] = []
         self._seen: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._items.close()
+        self._rejects.close()
 
     def take(self, line: int, row: dict[str, Any] | str) -> None:
         reason = row if isinstance(row, str) else self._imported_or_reason(line, row)
@@ -99,27 +108,22 @@ class _Batch:
         first = self._seen.setdefault(item.email, line)
         if first != line:
             return f"email: the same address as in line {first}"
-        self._items.write(item.model_dump_json().encode() + b"\n")
+        self._items.write(item.model_dump_json() + "\n")
         self._imported += 1
         self._total += item.amount
         return None
 
     def result(self) -> ImportedBatch:
+        self._items.flush()
         self._rejects.flush()
         return ImportedBatch(
             imported=self._imported,
             rejected=self._rejected,
             errors=self._errors,
             total=self._total,
-            items=_saved(self._items, "imported.jsonl", "application/jsonl"),
-            rejects=_saved(self._rejects.buffer, "rejected.csv", "text/csv") if self._rejected else None,
+            items=save_file(self._items.name, "imported.jsonl", "application/jsonl"),
+            rejects=save_file(self._rejects.name, "rejected.csv", "text/csv") if self._rejected else None,
         )
-
-
-def _saved(temporary: Any, filename: str, content_type: str) -> SavedFile:
-    temporary.flush()
-    # An open file that has no name has this one, for as long as this process lives.
-    return save_file(f"/proc/self/fd/{temporary.fileno()}", filename, content_type)
 
 
 def _rows(source: BinaryIO, size: int) -> Iterator[tuple[int, dict[str, Any] | str]]:
@@ -130,7 +134,7 @@ def _rows(source: BinaryIO, size: int) -> Iterator[tuple[int, dict[str, Any] | s
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         columns = _columns(reader)
         line = reader.line_num + 1
-        for count in iter(int, 1):  # for ever
+        for number in count(1):
             try:
                 row = next(reader)
             except StopIteration:
@@ -141,5 +145,33 @@ def _rows(source: BinaryIO, size: int) -> Iterator[tuple[int, dict[str, Any] | s
                 if row:
                     yield line, _by_column(columns, row)
             line = reader.line_num + 1
-            if count % REPORT_EVERY_ROWS == 0:
+            if number % REPORT_EVERY_ROWS == 1:
                 progress(100 * source.tell() / size, "Importing")
+
+
+def _delimiter(beginning: bytes) -> str:
+    header = beginning.decode("utf-8-sig", "replace").splitlines()[0] if beginning else ""
+    return max(",;\t", key=header.count)
+
+
+def _columns(reader: Any) -> list[str]:
+    try:
+        columns = [name.strip().lower() for name in next(reader, [])]
+    except csv.Error as error:
+        raise Fatal(f"The file can't be read as CSV: {error}.") from error
+    if missing := [name for name in Item.model_fields if name not in columns]:
+        found = ", ".join(columns)[:200] or "nothing"
+        raise Fatal(f"The CSV file has no column {', '.join(missing)}; its first line must name them. It has: {found}.")
+    return columns
+
+
+def _by_column(columns: list[str], row: list[str]) -> dict[str, Any] | str:
+    if len(row) != len(columns):
+        return f"the row has {len(row)} values for {len(columns)} columns"
+    if any("\ufffd" in value for value in row):
+        return "the row is not text in UTF-8"
+    return dict(zip(columns, row, strict=True))
+
+
+def _plainly(message: str) -> str:
+    return message.removeprefix("Value error, ")[:1].lower() + message.removeprefix("Value error, ")[1:]

@@ -44,19 +44,19 @@ class SentMail:
     sent_by: Literal["smtp", "file"]
 
 
-_PATIENT = Retry(max=5, delay=5, max_delay=600, on=(MailNotTaken,))
+PATIENT = Retry(max=5, delay=5, max_delay=600, on=(MailNotTaken,))
 
 
-@job(timeout=120, retry=_PATIENT)
+@job(timeout=120, retry=PATIENT)
 def send_email(to: EmailStr, subject: Subject, body: Body) -> SentMail:
     """Send a plain-text e-mail.
 
     Without a mail server set up (SMTP_URL) it is written to a file that the operator can read.
     """
-    return _send(_message(to, subject, body))
+    return send(compose(to, subject, body))
 
 
-@job(timeout=120, retry=_PATIENT)
+@job(timeout=120, retry=PATIENT)
 def send_welcome_email(username: Annotated[Line, Field(min_length=1, max_length=150)], email: EmailStr) -> SentMail:
     """Welcome a new user by e-mail."""
     body = (
@@ -65,10 +65,11 @@ def send_welcome_email(username: Annotated[Line, Field(min_length=1, max_length=
         "and submit your first job.\n\n"
         "If you did not register, somebody mistyped an address: you need not do anything.\n"
     )
-    return _send(_message(email, f"Welcome, {username}", body))
+    return send(compose(email, f"Welcome, {username}", body))
 
 
-def _message(to: str, subject: str, body: str) -> EmailMessage:
+def compose(to: str, subject: str, body: str) -> EmailMessage:
+    """Make a plain-text mail, with an id that is the job's own."""
     sender = settings().mail_from
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
@@ -84,7 +85,13 @@ def _message_id(domain: str) -> str:
     return f"<{current.job_id}@{domain}>" if current else make_msgid(domain=domain)
 
 
-def _send(message: EmailMessage) -> SentMail:
+def send(message: EmailMessage) -> SentMail:
+    """Send a mail over SMTP_URL, or write it to a file; once, also if the job goes on after its process died.
+
+    Raises:
+        MailNotTaken: trying again may help.
+        MailRefused: for good.
+    """
     by: Literal["smtp", "file"] = "smtp" if settings().smtp_url else "file"
     sent = SentMail(str(message["To"]), str(message["Message-ID"]), by)
     # An attempt that died between sending and finishing: the mail is out.

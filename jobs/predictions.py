@@ -1,17 +1,21 @@
-"""Labels for texts, by a trained model."""
+"""Labels for texts, by a trained model; and the log of those that were asked for one at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated
 
 from pydantic import Field
 
-from jobs.engine import job, progress
+from jobs.engine import Retry, TryAgainLater, current_job, job, progress, user_document
 from jobs.models import DEFAULT_MODEL, ModelId, Text, find_model
 
 BATCH_SIZE = 10
+#: Of a user's log, the newest are kept: entries, and characters of each text.
+KEEP_LOGGED = 1_000
+LOGGED_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Predictions:
     total: int
 
 
-@job(timeout=600, preload=("sklearn.feature_extraction.text",))
+@job(timeout=600, preload=("numpy",))
 def batch_predict(
     texts: Annotated[list[Text], Field(min_length=1, max_length=1000)],
     model_id: ModelId | None = None,
@@ -53,3 +57,59 @@ def batch_predict(
             predictions.append(Prediction(len(predictions), label, round(confidence, 4)))
         progress(current=len(predictions), total=len(texts), message=f"{len(predictions)} of {len(texts)} texts")
     return Predictions(chosen, predictions, len(predictions))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The likeliest label of a text."""
+
+    model_id: str
+    label: str
+    #: How likely the label is by the model, from 0 to 1.
+    confidence: float
+
+
+@job(priority="high", timeout=60, preload=("numpy",))
+def predict(text: Text, model_id: ModelId | None = None) -> Labelled:
+    """Predict a label for one text.
+
+    `POST /predict` does this at once and needs no job; as a job type it can stand in pipelines and schedules.
+    """
+    chosen = model_id or DEFAULT_MODEL
+    [(label, confidence)] = find_model(chosen).predict([text])
+    return Labelled(chosen, label, round(confidence, 4))
+
+
+@dataclass(frozen=True)
+class Logged:
+    #: Predictions logged so far, also those that are no longer kept.
+    total: int
+
+
+@job(priority="low", timeout=120, retry=Retry(max=5, on=(TryAgainLater,)))
+def log_prediction(
+    text: Text,
+    label: Annotated[str, Field(max_length=100)],
+    confidence: Annotated[float, Field(ge=0, le=1)],
+    model_id: ModelId = DEFAULT_MODEL,
+) -> Logged:
+    """Write a prediction into your prediction log, which keeps the newest 1,000.
+
+    `POST /predict` submits this behind each answer.
+    """
+    current = current_job()
+    entry = {
+        "job_id": current.job_id if current else None,
+        "at": datetime.now(UTC).isoformat(),
+        "text": text[:LOGGED_CHARACTERS],
+        "label": label,
+        "confidence": confidence,
+        "model_id": model_id,
+    }
+    with user_document("predictions") as log:
+        newest = log.setdefault("newest", [])
+        # A job that is run again has written its entry already.
+        if current is None or all(each["job_id"] != current.job_id for each in newest):
+            log["newest"] = [*newest, entry][-KEEP_LOGGED:]
+            log["total"] = log.get("total", 0) + 1
+        return Logged(log["total"])

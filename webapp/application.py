@@ -14,7 +14,10 @@ from jobs.engine.settings import settings as environment
 
 from . import (
     api_keys,
+    audit,
     auth,
+    batches,
+    calls,
     dashboard,
     files,
     first_admin,
@@ -22,7 +25,10 @@ from . import (
     job_types,
     jobs,
     operations,
+    pipelines,
     problems,
+    recording,
+    schedules,
     security_headers,
     sign_in,
     stream_slots,
@@ -42,6 +48,10 @@ _VIEWS = (
     jobs,
     streams,
     websockets,
+    batches,
+    pipelines,
+    schedules,
+    calls,
     job_types,
     tokens,
     tickets,
@@ -49,6 +59,7 @@ _VIEWS = (
     api_keys,
     files,
     webhooks,
+    audit,
     operations,
     home,
     sign_in,
@@ -79,6 +90,7 @@ def make_app(services: Services) -> Flask:
     security_headers.install(app)
     first_admin.install(app)
     auth.install(app)
+    recording.install(app)
     stream_slots.install(app, services.settings.max_streams)
     for view in _VIEWS:
         app.register_blueprint(view.blueprint)

@@ -118,6 +118,7 @@ def credential_check() -> Callable[[], User]:
 
 def start_session(user: User, *, key: str | None = None) -> None:
     """Sign the browser in. A session opened with an API key ends with that key."""
+    g.claimed_name = user.user_id  # for the audit log
     end_session()  # nothing of an earlier one, and nothing that an attacker planted, lives on
     session[_SECRET] = services().accounts.open_session(user, key=key)
     session[_CSRF] = secrets.token_urlsafe(32)

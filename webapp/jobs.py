@@ -16,6 +16,7 @@ from .body import no_body
 from .headers import MAX_WAIT_SECONDS
 from .ownership import visible_job
 from .query import Moment, Nothing, Whole, query
+from .recording import admin_reads
 from .services import services
 from .submissions import POLL_AFTER_SECONDS, accepted
 from .waiting import job_after
@@ -50,6 +51,8 @@ def page() -> Response:
     if request.args.get("user_id", caller().user_id) != caller().user_id and not caller().is_admin:
         raise Forbidden("Only an admin may list somebody else's jobs.")
     filters = query(Filters)
+    if filters.user_id not in (None, caller().user_id):
+        admin_reads(f"jobs of {filters.user_id}")
     chosen = filters.model_dump(exclude={"user_id"})
     found = services().client.page(filters.user_id or caller().user_id, **chosen)
     return jsonify(jobs=[job.as_dict() for job in found.jobs], next_cursor=found.next_cursor)

@@ -7,6 +7,7 @@ from jobs.engine.groups import Group, Groups
 from jobs.engine.resource import Job
 
 from .auth import caller
+from .recording import admin_reads
 from .services import services
 
 
@@ -20,6 +21,8 @@ def visible_job(job_id: str) -> Job:
     user = caller()
     if job.user_id != user.user_id and not user.is_admin:
         raise Forbidden("This job belongs to somebody else.")
+    if job.user_id != user.user_id:
+        admin_reads(job_id)
     return job
 
 
@@ -33,4 +36,6 @@ def visible_group(kind: str, group_id: str) -> Group:
     user = caller()
     if group.user_id != user.user_id and not user.is_admin:
         raise Forbidden(f"This {kind} belongs to somebody else.")
+    if group.user_id != user.user_id:
+        admin_reads(group_id)
     return group

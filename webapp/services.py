@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from flask import current_app
 
+from jobs.engine.audit import Audit
 from jobs.engine.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Services:
     accounts: Accounts
     #: One for each web process: it holds the process's only subscription to the broker.
     follower: Follower
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.client.store.connection)
 
     @cached_property
     def webhooks(self) -> Webhooks:

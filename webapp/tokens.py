@@ -9,6 +9,7 @@ from jobs.engine.errors import Fault, InvalidRequest, UnsupportedMediaType
 
 from . import body
 from .query import Nothing, query
+from .recording import claims_to_be
 from .services import services
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1")
@@ -29,6 +30,7 @@ class Credentials(BaseModel):
 def issue() -> Response:
     credentials = _credentials()
     query(Nothing)
+    claims_to_be(credentials.username)
     accounts = services().accounts
     user = accounts.check_password(credentials.username, credentials.password, address=request.remote_addr)
     token, seconds = accounts.issue_token(user)

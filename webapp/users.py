@@ -13,6 +13,7 @@ from jobs.engine.accounts import User
 from jobs.engine.client import Submission
 from jobs.engine.errors import Forbidden, WorkhorseError
 from jobs.engine.resource import rfc3339
+from jobs.engine.schedules import Schedules
 
 from . import body
 from .auth import caller, caller_if_any, end_session
@@ -68,6 +69,7 @@ def remove(user_id: str) -> tuple[str, int]:
     query(Nothing)
     user_id = caller().user_id if itself else user_id
     services().accounts.close(user_id)
+    Schedules(services().client).delete_all(user_id)
     services().client.delete_all(user_id)
     services().accounts.delete(user_id)
     if itself:

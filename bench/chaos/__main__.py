@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument("--faults", help=f"comma-separated, of {','.join(ALL)}")
     parser.add_argument("--hosts", type=int, default=2, help="worker trees")
     parser.add_argument("--workers", type=int, default=2, help="of each host")
-    parser.add_argument("--web", type=int, metavar="PORT", help="submit over HTTP, to web processes of its own")
+    parser.add_argument("--no-web", action="store_true", help="submit with the engine's client instead of over HTTP")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and witnesses")
     parser.add_argument("--stock", action="store_true", help="kill plain rq.Worker instead, to see that it can fail")
     given = parser.parse_args()
@@ -37,11 +38,14 @@ def main() -> int:
         jobs=given.jobs or (6_000 if given.quick else 60_000),
         kills=given.kills or (100 if given.quick else 1_000),
         seconds=given.seconds or (200.0 if given.quick else 2_400.0),
-        faults=tuple(given.faults.split(",")) if given.faults else tuple(k for k in ALL if k != "web" or given.web),
+        faults=tuple(given.faults.split(","))
+        if given.faults
+        else tuple(k for k in ALL if k != "web" or not given.no_web),
         seldom_times=1 if given.quick or 0 < (given.kills or 0) < 500 else 10,
         hosts=given.hosts,
         workers=given.workers,
-        web_port=given.web,
+        web_port=None if given.no_web else _free_port(),
+        deploy_lengths=(3, 20, 30) if given.quick else (3, 20, 120),
     )
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     began = time.monotonic()
@@ -53,6 +57,12 @@ def main() -> int:
     if kept and not given.keep:
         shutil.rmtree(folder)
     return 0 if kept else 1
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

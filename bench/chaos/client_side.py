@@ -6,7 +6,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -18,7 +18,8 @@ from jobs.engine.states import FROM_RQ
 from .doors import Acked, Answer, Door, Refused, Unknown
 from .ledger import Entry, Ledger
 from .processes import World
-from .workload import Wish
+from .witness import Witness
+from .workload import Wish, deploy_wishes
 
 SUBMITTERS = 3
 #: Jobs under way beyond which the clients wait: a long queue would hide how soon a job runs again.
@@ -124,6 +125,19 @@ class Clients:
             elif isinstance(answer, Refused):
                 entry.refused = answer.why
             return
+
+    def start_before_deploy(self, nth: int, lengths: Sequence[float]) -> None:
+        """Submit jobs of these lengths and wait until each has started, or will not soon."""
+        entries = []
+        for wish in deploy_wishes(nth, lengths):
+            entries.append(self.ledger.open(wish))
+            self._ask(entries[-1], (), wish.key)
+        deadline = time.monotonic() + 8
+        while time.monotonic() < deadline and not all(self._has_started(entry) for entry in entries):
+            time.sleep(0.05)
+
+    def _has_started(self, entry: Entry) -> bool:
+        return entry.job_id is not None and bool(Witness(entry.job_id, self.world.witness).lines())
 
     # --- cancelling ---------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ DEPLOY_SIGNALS_AT = (0.0, 1.5, 5.0)
 DEPLOY_KILL_AT = 30.0
 #: What a host needs to be at work again after an outage.
 RECOVERY_SECONDS = 5.0
+#: The share of killed horses that are to be at work.
+HORSES_AT_WORK = 0.85
 #: Descendants of a killed process must be dead within this time.
 DEATH_SECONDS = 1.0
 
@@ -72,6 +74,8 @@ class Hand:
 
     world: World
     blows: list[Blow] = field(default_factory=list)
+    #: Submits the jobs that a deploy is to interrupt, and waits until they run.
+    before_deploy: Callable[[int], None] | None = None
     _background: list[threading.Thread] = field(default_factory=list)
 
     def deal(self, fault: Fault) -> bool:
@@ -97,7 +101,9 @@ class Hand:
     # --- workers -------------------------------------------------------------------------
 
     def _horse(self, fault: Fault) -> bool:
-        horses = [pid for worker in self._workers() for pid in family(worker)[1:] if not children(pid)]
+        """The oldest one of a worker is at work, or next; seldom one that is kept warm."""
+        warm = [sorted(pid for pid in family(worker)[1:] if not children(pid)) for worker in self._workers()]
+        horses = [pid for pids in warm for pid in (pids if fault.dice > HORSES_AT_WORK else pids[:1])]
         return bool(horses) and self._kill(fault, [_pick(horses, fault)])
 
     def _zygote(self, fault: Fault) -> bool:
@@ -183,6 +189,8 @@ class Hand:
         servers = [server for server in self.world.servers if server is not self.world.broker and server.running]
         for server in servers:
             server.rest(DEPLOY_KILL_AT + 5)
+        if self.before_deploy is not None:
+            self.before_deploy(sum(blow.kind == "deploy" for blow in self.blows))
         blow = Blow(fault.kind, time.time(), frozenset(pid for server in servers for pid in family(server.pid)))
         self.blows.append(blow)
         began = time.monotonic()

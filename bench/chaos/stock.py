@@ -45,7 +45,7 @@ def run_stock(seed: int, jobs: int, kills: int) -> int:
         time.sleep(1)
         with redis.Redis(unix_socket_path=socket) as connection:
             dealt = _work(connection, workers, random.Random(seed), jobs, kills)
-            _wait_until_still(connection)
+            _wait_until_still(connection, workers)
             print(_table(connection, seed, jobs, dealt))
     finally:
         for worker in workers:
@@ -78,12 +78,14 @@ def _work(connection: redis.Redis, workers: list[Server], dice: random.Random, j
     return dealt
 
 
-def _wait_until_still(connection: redis.Redis) -> None:
+def _wait_until_still(connection: redis.Redis, workers: list[Server]) -> None:
     last, since = -1, time.monotonic()
     while time.monotonic() - since < STILL_SECONDS:
         now = sum(int(connection.zcard(f"rq:finished:{name}")) for name in PRIORITIES)
         if now != last:
             last, since = now, time.monotonic()
+        for worker in workers:
+            worker.keep_running()
         time.sleep(0.2)
 
 

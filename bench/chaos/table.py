@@ -59,7 +59,8 @@ def _ledger(verdict: Verdict, ledger: Ledger) -> list[str]:
         **{status: verdict.ended[status] for status in sorted(verdict.ended)},
         "of these worker_lost": verdict.worker_lost,
     }
-    return ["  ".join(f"{name} {count}" for name, count in counts.items())]
+    late = f"{len(verdict.late)} delayed jobs were late by p50/p95/max {_spread(verdict.late)}"
+    return ["  ".join(f"{name} {count}" for name, count in counts.items()), late]
 
 
 def _violations(verdict: Verdict, findings: list[str]) -> list[str]:

@@ -13,7 +13,10 @@ from .faults import Blow
 from .ledger import TERMINAL, Entry, Ledger
 from .processes import World
 from .witness import Line, all_witnesses
+from .workload import DEPLOY_NUMBERS
 
+#: How late a delayed job may be while there is a broker and a host.
+LATE_SECONDS = 5.0
 #: Put behind a fault's name for jobs that were hit while, or shortly before, the broker or all hosts were away.
 OUTAGE = " in outage"
 
@@ -27,6 +30,8 @@ class Verdict:
     again: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     put_back: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    #: Seconds by which delayed jobs came into their queues too late.
+    late: list[float] = field(default_factory=list)
     starts: int = 0
     worker_lost: int = 0
 
@@ -42,7 +47,10 @@ def judge(world: World, ledger: Ledger, blows: list[Blow]) -> Verdict:
         for entry in ledger.snapshot():
             _judge_answers(verdict, entry, numbers.get(entry.wish.number, set()))
             if entry.job_id is not None:
-                _judge_end(verdict, entry, connection, witnesses.get(entry.job_id, []))
+                lines = witnesses.get(entry.job_id, [])
+                _judge_end(verdict, entry, connection, lines)
+                _judge_deploy(verdict, entry, lines, blows)
+                _measure_delay(verdict, entry, connection, blows)
         _judge_starts(verdict, ledger, witnesses)
         for lines in witnesses.values():
             _judge_effects(verdict, lines)
@@ -104,6 +112,37 @@ def _judge_reason(verdict: Verdict, entry: Entry, who: str, connection: redis.Re
         verdict.accuse("FAILED WITHOUT CAUSE", f"{who}: {error_type} {error[:120]}")
     elif entry.status == "cancelled" and not entry.cancel_asked and error_type != "dependency_failed":
         verdict.accuse("CANCELLED WITHOUT CAUSE", f"{who}: {error_type} {error[:120]}")
+
+
+def _judge_deploy(verdict: Verdict, entry: Entry, lines: list[Line], blows: list[Blow]) -> None:
+    """A job that a deploy found running finishes if the grace time allows it, and spends no retry if not."""
+    if entry.wish.number < DEPLOY_NUMBERS:
+        return
+    starts = [line for line in lines if line["what"] == "started"]
+    if any(line["attempt"] > 1 for line in starts):
+        verdict.accuse("RETRY SPENT", f"by a deploy: {starts}")
+    seconds = entry.wish.params["steps"] * entry.wish.params["seconds"]
+    away = [blow for blow in blows if blow.kind.startswith("broker") and blow.until]
+    deploys = [blow for blow in blows if blow.kind == "deploy" and starts and blow.at >= starts[0]["at"]]
+    if seconds <= 20 and len(starts) > 1 and deploys and not any(_overlap(each, deploys[0]) for each in away):
+        verdict.accuse("CUT SHORT", f"a job of {seconds:g} s, by a deploy: {starts}")
+
+
+def _overlap(one: Blow, other: Blow) -> bool:
+    return one.at <= other.until and other.at <= one.until
+
+
+def _measure_delay(verdict: Verdict, entry: Entry, connection: redis.Redis, blows: list[Blow]) -> None:
+    delay = entry.wish.delay_seconds
+    if delay is None or entry.wish.after is not None:
+        return
+    events = [json.loads(event) for event in connection.lrange(f"wh:events:{entry.job_id}", 0, -1)]
+    queued = [_moment(event) for event in events if event["type"] == "job_queued"]
+    if len(queued) < 2 or any(blow.at <= queued[1] and queued[0] <= blow.until for blow in blows if blow.until):
+        return
+    verdict.late.append(queued[1] - queued[0] - delay)
+    if verdict.late[-1] > LATE_SECONDS:
+        verdict.accuse("LATE", f"job {entry.job_id} came {verdict.late[-1]:.1f} s after its time")
 
 
 def _judge_starts(verdict: Verdict, ledger: Ledger, witnesses: dict[str, list[Line]]) -> None:

@@ -47,11 +47,14 @@ class Witness:
 
 def _at_work(lines: list[Line]) -> Iterator[Line]:
     """The starts whose function has not returned. Once it has, a process may take its time to end."""
-    for line, following in zip(lines, [*lines[1:], {"what": "started"}], strict=True):
-        if line["what"] == "started":
-            start = line
-        if following["what"] == "started" and line["what"] != "returned":
+    start: Line | None = None
+    for line in lines:
+        if start is not None and line["what"] == "started":
             yield start
+        if line["what"] in ("started", "returned"):
+            start = line if line["what"] == "started" else None
+    if start is not None:
+        yield start
 
 
 def all_witnesses(folder: Path) -> Iterator[tuple[str, list[Line]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,19 @@ class Wish:
     @property
     def key(self) -> str:
         return f"wish-{self.number}"
+
+
+#: Numbers of the wishes that a deploy makes begin here.
+DEPLOY_NUMBERS = 1_000_000
+STEP_SECONDS = 0.5
+
+
+def deploy_wishes(nth: int, lengths: Sequence[float]) -> list[Wish]:
+    """Jobs that run when the nth deploy begins, of these lengths in seconds."""
+    first = DEPLOY_NUMBERS + 100 * nth
+    steps = [int(seconds / STEP_SECONDS) for seconds in lengths]
+    params = [{"number": first + place, "steps": each, "seconds": STEP_SECONDS} for place, each in enumerate(steps)]
+    return [Wish(each["number"], "stepping", each, "high") for each in params]  # type: ignore[arg-type]
 
 
 def wishes(seed: int, count: int) -> Iterator[Wish]:

@@ -27,7 +27,7 @@ def perform(channel: SocketChannel, catalogue: Catalogue, settings: Settings) ->
     job_type = catalogue.by_function(order["func_name"])
     assert job_type is not None, "the worker checks this before it hands a job over"
     current = run.CurrentJob(order["job_id"], job_type.name, order["user_id"], order["attempt"], order["resumed"])
-    attempt = run.Attempt(current, channel, order["checkpoint"], order["meta"])
+    attempt = run.Attempt(current, channel, order["checkpoint"], order["meta"], order["positions"])
     run.begin(attempt)
     _listen_for_cancel(attempt)
     outcome = _outcome(job_type, order, settings)

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 from .catalogue import Catalogue
 from .client import Client, Submission
-from .outbox import Outbox
 from .connection import connect
+from .outbox import Outbox
 from .scheduler import Chore, Scheduler
+from .schedules import Schedules
 from .settings import Settings
 
 OUTBOX_SECONDS = 0.25
+SCHEDULES_SECONDS = 1.0
 CLEAN_UP_SECONDS = 600.0
 CLEAN_UP = "clean-up"
 
@@ -21,6 +23,7 @@ def chores(client: Client) -> list[Chore]:
     """What a host's scheduler does besides its own."""
     return [
         Chore(OUTBOX_SECONDS, Outbox(client).empty),
+        Chore(SCHEDULES_SECONDS, Schedules(client).run_due),
         Chore(CLEAN_UP_SECONDS, lambda: submit_clean_up(client), due_at=time.monotonic() + CLEAN_UP_SECONDS),
     ]
 

@@ -182,6 +182,24 @@ class Client:
             self._refuse(verdict, subject[0] if subject else "")
         return subject[0], verdict == "replayed"
 
+    def check(self, submission: Submission) -> None:
+        """Refuse what `submit` would refuse at any time: files that are not there, or not the user's."""
+        self._check_files(submission, None)
+
+    def submit_tick(self, submission: Submission, schedule_id: str, tick: int, following: int) -> bool:
+        """Store a schedule's job for this tick and move the schedule on, in one atomic step. False: another host did.
+
+        Raises:
+            What `submit` does.
+        """
+        self.check(submission)
+        shared = self._shared(submission) | {"schedule": schedule_id, "tick": tick, "following": following}
+        with broker_errors():
+            verdict, *subject = self.store.submit(shared, [self._described(submission)])
+        if verdict not in ("stored", "replayed"):
+            self._refuse(verdict, subject[0] if subject else "")
+        return verdict == "stored"
+
     def _check_files_of(self, parts: Sequence[Part], idempotency: str | None) -> None:
         faults = []
         for part in parts:

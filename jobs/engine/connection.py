@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +15,11 @@ from redis.retry import Retry
 from .errors import BrokerUnavailable
 from .settings import Settings
 
+logger = logging.getLogger("workhorse")
+
 #: A broker that does not answer within this many seconds is taken for unreachable.
 SOCKET_TIMEOUT_SECONDS = 2.0
+RETRY_SECONDS = 0.5
 
 #: Connections that a process holds at most. Whoever comes when all are taken waits as long as for an answer.
 MAX_CONNECTIONS = 64
@@ -48,6 +53,18 @@ def connect(settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECON
         url, max_connections=MAX_CONNECTIONS, timeout=timeout_seconds, **options
     )
     return redis.Redis.from_pool(pool)
+
+
+def wait_for_broker(connection: redis.Redis) -> None:
+    """Return once the broker answers, however long it is away."""
+    while True:
+        try:
+            connection.ping()
+        except UNREACHABLE as error:
+            logger.warning("the broker is away, trying again: %s", error)
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 @contextmanager

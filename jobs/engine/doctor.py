@@ -28,7 +28,7 @@ from .store import LEASE_SECONDS, Store, _source
 #: Scripts sent in one round trip, and entries read in one.
 BATCH = 500
 #: A plain RQ worker pops first and records afterwards (rq/queue.py 2.12.0, dequeue_any): look twice, this far apart.
-FOREIGN_PATIENCE_SECONDS = 1.0
+FOREIGN_PATIENCE_SECONDS = 0.5
 
 
 class Damage(StrEnum):
@@ -40,6 +40,7 @@ class Damage(StrEnum):
     EXECUTION_WITHOUT_JOB = "execution_without_job"
     ENTRY_WITHOUT_JOB = "entry_without_job"
     KEY_WITHOUT_JOB = "key_without_job"
+    SLOT_WITHOUT_JOB = "slot_without_job"
     DEFERRED_FOR_NOTHING = "deferred_for_nothing"
     NOT_INDEXED = "not_indexed"
     WRONG_INDEX = "wrong_index"
@@ -108,10 +109,15 @@ class Doctor:
             case ("wh", "leases") | ("rq", "wip"):
                 yield from self._entries("hold", key)
             case "wh", "suspects":
-                members = cast(list[bytes], self._connection.hkeys(key))
-                yield from (Subject("hold", key, member.decode()) for member in members)
+                suspects = cast(list[bytes], self._connection.hkeys(key))
+                yield from (Subject("hold", key, member.decode()) for member in suspects)
             case "wh", "jobs":
                 yield from self._entries("index", key)
+            case "wh", "limited":
+                yield from self._entries("limited", key)
+            case "wh", "slots":
+                members = cast(Iterable[bytes], self._connection.sscan_iter(key, count=BATCH))
+                yield from (Subject("slot", key, member.decode()) for member in members)
             case "wh", "expiry":
                 yield from self._entries("expiry", key)
             case "rq", "scheduled" | "deferred" | "finished" | "failed" | "canceled":

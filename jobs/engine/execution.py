@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import select
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from .attempt import timeout_message
 from .catalogue import JobType
 from .connection import FULL, UNREACHABLE
-from .errors import JobTimeout
+from .outcome import Ending, decided, died
 from .processes import memory_bytes
-from .resource import rfc3339
+from .reports import Reports
 from .settings import Settings
-from .store import HEARTBEAT_SECONDS, KEEP_LOG_LINES, Claim, ForeignClaim, Store
+from .store import HEARTBEAT_SECONDS, Claim, ForeignClaim, Store
 from .zygote import Horse, Zygote
 
 logger = logging.getLogger("workhorse")
@@ -30,10 +26,11 @@ KILL_AFTER_TIMEOUT_SECONDS = 0.8
 KILL_AFTER_CANCEL_SECONDS = 2.0
 FLUSH_SECONDS = 0.2
 LISTEN_SECONDS = 0.25
-LOG_LINE_CHARACTERS = 8_000
 BROKER_RETRY_SECONDS = 0.5
 #: What the broker can't do now it can do later.
 NOT_NOW = UNREACHABLE + FULL
+
+NEVER = float("inf")
 
 
 @dataclass
@@ -41,8 +38,8 @@ class Stop:
     """What the worker's owner wants of it. `kill_at` is when a running horse must have been stopped."""
 
     requested: bool = False
-    kill_at: float = float("inf")
-    give_up_at: float = float("inf")
+    kill_at: float = NEVER
+    give_up_at: float = NEVER
 
 
 @dataclass
@@ -60,21 +57,19 @@ class Execution:
     listen: Callable[[], None]
 
     horse: Horse = field(init=False)
-    outcome: dict[str, Any] | None = None
+    reports: Reports = field(init=False)
     #: Why the worker ended the horse, if it did.
     killed_for: str | None = None
-    _progress: dict[str, Any] | None = None
-    _last_progress: dict[str, Any] | None = None
-    _checkpoint: str | None = None
-    _lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEEP_LOG_LINES))
-    _inbox: bytes = b""
-    _partial: dict[int, bytes] = field(default_factory=dict)
     _flush_at: float = 0.0
-    _cancel_kill_at: float = float("inf")
+    _cancel_kill_at: float = NEVER
 
     @property
     def fields(self) -> dict[str, bytes]:
         return self.claim.fields
+
+    @property
+    def attempt(self) -> int:
+        return int(self.fields.get("attempt", b"1"))
 
     def run(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
         """Run it start to finish, and claim the next job in the round trip of the finish.
@@ -88,19 +83,21 @@ class Execution:
         self._start()
         try:
             self._watch()
+            return self._settle(claim_next)
         finally:
+            self.reports.close()
             self.zygote.let_go(self.horse)
-        return self._settle(claim_next)
 
     # --- start -------------------------------------------------------------------
 
     def _start(self) -> None:
         now = time.monotonic()
         self._timeout = int(self.fields.get("timeout", b"0") or 0) or self.job_type.timeout
-        self._began = self._active_at = now
+        self._began = now
         self._heartbeat_at = now + HEARTBEAT_SECONDS
         self._listen_at = now + LISTEN_SECONDS
         self.horse = self.zygote.take()
+        self.reports = Reports(self.horse, self.claim, self.store, self.attempt)
         self.horse.tell(self._order())
 
     def _order(self) -> dict[str, Any]:
@@ -114,33 +111,35 @@ class Execution:
             "resumed": int(self.fields.get("resumed", b"0")),
             "timeout": self._timeout,
             "checkpoint": json.loads(self.claim.checkpoint or b"{}"),
+            "positions": json.loads(self.fields.get("positions", b"[]")),
             "meta": json.loads(self.fields.get("meta", b"{}")),
         }
-
-    @property
-    def attempt(self) -> int:
-        return int(self.fields.get("attempt", b"1"))
 
     # --- watch -------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Until the horse has told its outcome, or is dead."""
         poll = select.poll()
-        for descriptor in (self.horse.channel.fileno(), self.horse.stdout, self.horse.stderr):
+        channel, pipes = self.horse.channel.fileno(), (self.horse.stdout, self.horse.stderr)
+        for descriptor in (channel, *pipes):
             poll.register(descriptor, select.POLLIN)
-        while self.outcome is None:
+        while self.reports.outcome is None:
             ready = {descriptor for descriptor, _event in poll.poll(self._patience() * 1000)}
-            if not self._read(ready, poll):
+            for pipe in pipes:
+                if pipe in ready and not self.reports.read_pipe(pipe):
+                    poll.unregister(pipe)
+            if channel in ready and not self.reports.read_channel():
                 break
             self._take_care(time.monotonic())
-        self._read_the_rest()
+        self.reports.read_the_rest()
 
     def _patience(self) -> float:
-        waiting = self._flush_at - time.monotonic() if self._has_news() else FLUSH_SECONDS
-        return min(max(waiting, 0.0), FLUSH_SECONDS)
+        if self.reports.has_words():
+            return min(max(self._flush_at - time.monotonic(), 0.0), FLUSH_SECONDS)
+        return FLUSH_SECONDS
 
     def _take_care(self, now: float) -> None:
-        if self._has_news() and now >= self._flush_at:
+        if (now >= self._flush_at or self.reports.awaited) and self.reports.has_news():
             self._flush(now)
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + HEARTBEAT_SECONDS
@@ -153,9 +152,10 @@ class Execution:
         self._check_clocks(now)
 
     def _check_clocks(self, now: float) -> None:
+        stall = self.job_type.stall_timeout
         if now >= self._began + self._timeout + KILL_AFTER_TIMEOUT_SECONDS:
             self._kill("timeout")
-        elif self.job_type.stall_timeout and now >= self._active_at + self.job_type.stall_timeout:
+        elif stall and now >= self.reports.active_at + stall:
             self._kill("stalled")
         elif now >= self._cancel_kill_at:
             self._kill("cancelled")
@@ -167,6 +167,16 @@ class Execution:
             self.killed_for = reason
             self.horse.kill()
 
+    def _flush(self, now: float) -> None:
+        try:
+            held = self.reports.write()
+        except NOT_NOW:
+            self._flush_at = now + BROKER_RETRY_SECONDS
+            return
+        self._flush_at = time.monotonic() + FLUSH_SECONDS
+        if not held:
+            self._kill("lost")
+
     def _prolong_lease(self, now: float) -> None:
         try:
             verdict = self.store.heartbeat(self.worker, self.claim.job_id, self.claim.execution, self.worker_ttl)
@@ -176,7 +186,7 @@ class Execution:
             return
         if verdict == "lost":
             self._kill("lost")
-        elif verdict == "cancel" and self._cancel_kill_at == float("inf"):
+        elif verdict == "cancel" and self._cancel_kill_at == NEVER:
             self._cancel_kill_at = now + KILL_AFTER_CANCEL_SECONDS
             self.horse.ask_to_stop()
 
@@ -185,103 +195,14 @@ class Execution:
         if limit and memory_bytes(self.horse.pid) > limit:
             self._kill("memory_limit")
 
-    # --- what the horse says -------------------------------------------------------
-
-    def _read(self, ready: set[int], poll: select.poll) -> bool:
-        """Take in what there is. False: the horse has closed its channel."""
-        for pipe, level in ((self.horse.stdout, "info"), (self.horse.stderr, "warning")):
-            if pipe in ready and not self._read_pipe(pipe, level):
-                poll.unregister(pipe)
-        return self.horse.channel.fileno() not in ready or self._read_channel()
-
-    def _read_the_rest(self) -> None:
-        self._read_channel(everything=True)
-        for pipe, level in ((self.horse.stdout, "info"), (self.horse.stderr, "warning")):
-            while self._read_pipe(pipe, level, once=True):
-                continue
-            if rest := self._partial.pop(pipe, b""):
-                self._line(time.time(), level, rest.decode("utf-8", "replace"))
-
-    def _read_channel(self, everything: bool = False) -> bool:
-        while True:
-            try:
-                data = self.horse.channel.recv(262_144)
-            except BlockingIOError:
-                return True
-            except ConnectionError:
-                return False
-            if not data:
-                return False
-            *lines, self._inbox = (self._inbox + data).split(b"\n")
-            for line in lines:
-                self._hear(json.loads(line))
-            if not everything:
-                return True
-
-    def _hear(self, message: dict[str, Any]) -> None:
-        if "progress" in message:
-            self._active_at = time.monotonic()
-            if message["progress"] != self._last_progress:
-                self._progress = self._last_progress = message["progress"]
-        for at, level, text in message.get("lines", ()):
-            self._line(at, level, text)
-        if "checkpoint" in message:
-            self._active_at = time.monotonic()
-            self._checkpoint = message["checkpoint"]
-            self._flush_at = 0.0
-        if "outcome" in message:
-            self.outcome = message["outcome"]
-
-    def _read_pipe(self, pipe: int, level: str, once: bool = False) -> bool:
-        try:
-            data = os.read(pipe, 65_536)
-        except BlockingIOError:
-            return not once
-        if not data:
-            return False
-        *lines, rest = (self._partial.get(pipe, b"") + data).split(b"\n")
-        if len(rest) > LOG_LINE_CHARACTERS:
-            lines.append(rest)
-            rest = b""
-        self._partial[pipe] = rest
-        now = time.time()
-        for line in lines[-KEEP_LOG_LINES:]:
-            self._line(now, level, line.decode("utf-8", "replace"))
-        return True
-
-    def _line(self, at: float, level: str, text: str) -> None:
-        message = text.rstrip("\r\n")[:LOG_LINE_CHARACTERS].encode("utf-8", "replace").decode()
-        moment = rfc3339(datetime.fromtimestamp(at, UTC))
-        self._lines.append(json.dumps({"at": moment, "attempt": self.attempt, "level": level, "message": message}))
-
-    # --- what the broker is told -----------------------------------------------------
-
-    def _has_news(self) -> bool:
-        return bool(self._progress or self._lines or self._checkpoint is not None)
-
-    def _flush(self, now: float) -> None:
-        try:
-            held = self._report()
-        except NOT_NOW:
-            self._flush_at = now + BROKER_RETRY_SECONDS
-            return
-        self._flush_at = time.monotonic() + FLUSH_SECONDS
-        asked = self._checkpoint is not None
-        self._progress, self._checkpoint = None, None
-        self._lines.clear()
-        if not held:
-            self._kill("lost")
-        elif asked:
-            self.horse.tell({"written": True})
-
     # --- settle ------------------------------------------------------------------------
 
     def _settle(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
         if self.killed_for == "lost":
             return "lost", None
-        if self._has_news():
-            self._patiently(self._report)
-        outcome = self._decided()
+        if self.reports.has_news():
+            self._patiently(self.reports.write)
+        outcome = self._outcome()
         trace, result = outcome.pop("trace", ""), outcome.pop("result", "")
         answer: tuple[str, Claim | ForeignClaim | None] = self._patiently(
             lambda: self.store.finish_and_claim(
@@ -297,14 +218,23 @@ class Execution:
         )
         return answer
 
-    def _report(self) -> bool:
-        return self.store.report(
-            self.claim.job_id,
-            self.claim.execution,
-            progress=self._progress,
-            checkpoint=self._checkpoint,
-            lines=list(self._lines),
+    def _outcome(self) -> dict[str, Any]:
+        told = self.reports.outcome
+        state = told.pop("state") if told is not None else self.reports.last_progress
+        ending = Ending(
+            self.job_type,
+            self.attempt,
+            int(self.fields.get("attempts", b"1")),
+            self._timeout,
+            told,
+            self.killed_for,
+            self.stop.requested,
+            self.settings.max_job_memory_bytes,
         )
+        outcome = decided(ending) or died(self.zygote.how_it_ended(self.horse))
+        if outcome["kind"] == "completed":
+            outcome["meta"] = json.dumps(state | {"progress": 100.0, "eta_seconds": None})
+        return outcome
 
     def _patiently(self, step: Callable[[], Any]) -> Any:
         """Do it, however long the broker is away: what has been computed is not computed again."""
@@ -316,50 +246,3 @@ class Execution:
                     raise
                 logger.warning("%s: the broker is away, trying again: %s", self.worker, error)
                 time.sleep(BROKER_RETRY_SECONDS)
-
-    def _decided(self) -> dict[str, Any]:
-        """The outcome for the finish script: its kind, and what it needs to know."""
-        outcome = dict(self.outcome or self._without_outcome())
-        state = outcome.pop("state", None) or self._last_progress or {}
-        kind = outcome["kind"]
-        if kind == "completed":
-            return outcome | {"meta": json.dumps(state | {"progress": 100.0, "eta_seconds": None})}
-        retryable, fatal = outcome.pop("retryable", False), outcome.pop("fatal", False)
-        if kind == "later":
-            return outcome | {"kind": "retrying", "uncharged": True}
-        if kind == "failed" and self.stop.requested and not fatal:
-            # Its children were told to stop as well, or the network was taken away: not its own failure.
-            return {"kind": "resumed", "reason": "shutdown"}
-        if kind == "failed" and retryable and self.attempt < int(self.fields.get("attempts", b"1")):
-            assert self.job_type.retry is not None
-            return outcome | {"kind": "retrying", "delay": self.job_type.retry.seconds_before(self.attempt)}
-        return outcome
-
-    def _without_outcome(self) -> dict[str, Any]:
-        if self.killed_for == "cancelled":
-            return {"kind": "cancelled"}
-        if self.killed_for == "shutdown":
-            return {"kind": "resumed", "reason": "shutdown"}
-        if self.killed_for in ("timeout", "stalled"):
-            policy = self.job_type.retry
-            message = timeout_message(self._timeout) if self.killed_for == "timeout" else self._stalled()
-            retryable = policy is not None and policy.applies_to(JobTimeout(message))
-            return {"kind": "failed", "error": message, "error_type": self.killed_for, "retryable": retryable}
-        if self.killed_for == "memory_limit":
-            limit = f"{self.settings.max_job_memory_bytes:,}"
-            message = f"The job used more than its {limit} bytes of memory (MAX_JOB_MEMORY_BYTES)."
-            return {"kind": "failed", "error": message, "error_type": "memory_limit", "fatal": True}
-        return died(self.zygote.how_it_ended(self.horse))
-
-    def _stalled(self) -> str:
-        return f"The job made no progress for {self.job_type.stall_timeout:g} s (stall_timeout)."
-
-
-def died(how: str) -> dict[str, Any]:
-    """The outcome of an attempt whose process ended without a word. The third in a row is its last."""
-    return {
-        "kind": "died",
-        "reason": "worker_lost",
-        "error": f"The process that ran this job ended without a word ({how}), three times running.",
-        "error_type": "worker_lost",
-    }

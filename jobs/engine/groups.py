@@ -80,13 +80,21 @@ class Groups:
         Raises:
             GroupNotFound: there is none, it is of another kind, or its results' time is over.
         """
+        group = self.read(group_id)
+        if group.kind != kind:
+            raise GroupNotFound(f"There is no {kind} {group_id[:64]!r}; it may have expired.")
+        return group
+
+    def read(self, group_id: str) -> Group:
+        """Read a group of any kind. Raises GroupNotFound."""
         with broker_errors():
             found = self._store.group(group_id)
-        if found is None or found[0]["kind"] != kind.encode():
-            raise GroupNotFound(f"There is no {kind} {group_id[:64]!r}; it may have expired.")
+        if found is None:
+            raise GroupNotFound(f"There is no group {group_id[:64]!r}; it may have expired.")
         record, rows = found
         webhook_url = record.get("webhook_url", b"").decode() or None
-        return Group(group_id, kind, record["user"].decode(), webhook_url, tuple(Member.read(row) for row in rows))
+        members = tuple(Member.read(row) for row in rows)
+        return Group(group_id, record["kind"].decode(), record["user"].decode(), webhook_url, members)
 
     def cancel(self, kind: str, group_id: str) -> Group:
         """Cancel what has not ended, in one atomic step. What runs is stopped by its worker within 5 s.

@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from .client import Client, Submission
 from .connection import broker_errors
-from .errors import JobNotFound, JobTypeNotFound
+from .errors import JobTypeNotFound, NotFound
+from .groups import Groups
 from .resource import Job
 from .states import TERMINAL, Priority
 from .webhooks import Webhooks
@@ -31,16 +32,18 @@ MAX_VALUE_BYTES = 16_384
 
 @dataclass(frozen=True)
 class Announced:
-    """An outbox entry: an event, and the job that it happened to."""
+    """An outbox entry: an event, and the job that it happened to; or that a group has ended."""
 
     entry: str
-    job_id: str
+    job_id: str | None
+    group_id: str | None
     event: dict[str, Any]
 
     @classmethod
     def read(cls, entry: str) -> Announced:
-        job_id, _, event = entry.partition(" ")
-        return cls(entry, job_id, json.loads(event))
+        subject, _, event = entry.partition(" ")
+        kind, _, group_id = subject.rpartition(":")
+        return cls(entry, None if kind else subject, group_id if kind else None, json.loads(event))
 
     def message(self, job: Job) -> dict[str, Any]:
         """What receivers get: the event's type and time, and the job as it was then."""
@@ -74,38 +77,53 @@ class Outbox:
     def _dispatch(self, entry: str) -> None:
         deliveries: list[Submission] = []
         try:
-            deliveries = list(self._deliveries(Announced.read(entry)))
-        except JobNotFound:
-            logger.info("no webhook is sent of %s: its owner was removed", entry[:64])
+            announced = Announced.read(entry)
+            if announced.group_id is not None:
+                deliveries = list(self._of_group(announced, announced.group_id))
+            elif announced.job_id is not None:
+                deliveries = list(self._of_job(announced, announced.job_id))
         except JobTypeNotFound:
             logger.warning("no webhook is sent: the catalogue has no %s, add the package jobs to JOB_PACKAGES", DELIVER)
+        except NotFound:
+            logger.info("no webhook is sent of %s: its owner was removed", entry[:64])
         except (ValueError, KeyError):  # one that can't be read must not hold up all that come after it
             logger.exception("no webhook is sent of %s", entry[:200])
         self._client.submit_nobodys(deliveries, outbox_entry=entry)
 
-    def _deliveries(self, announced: Announced) -> Iterator[Submission]:
+    def _of_job(self, announced: Announced, job_id: str) -> Iterator[Submission]:
         with broker_errors():
-            url = self._client.store.connection.hget(f"rq:job:{announced.job_id}", "webhook_url")
-        job = self._client.find(announced.job_id)
-        if job.job_type == DELIVER:
+            url = self._client.store.connection.hget(f"rq:job:{job_id}", "webhook_url")
+        job = self._client.find(job_id)
+        if job.user_id is None or job.job_type == DELIVER:
             return
         message = announced.message(job)
         if url is not None and announced.event["status"] in TERMINAL:
-            yield self._delivery(announced, job, cast(bytes, url).decode(), message, None)
-        if job.user_id is not None:
-            for webhook in self._webhooks.of_user(job.user_id):
-                if webhook.wants(announced.event["type"]):
-                    yield self._delivery(announced, job, webhook.url, message, webhook.id)
+            yield self._delivery(announced, job.user_id, cast(bytes, url).decode(), message, None)
+        for webhook in self._webhooks.of_user(job.user_id):
+            if webhook.wants(announced.event["type"]):
+                yield self._delivery(announced, job.user_id, webhook.url, message, webhook.id)
+
+    def _of_group(self, announced: Announced, group_id: str) -> Iterator[Submission]:
+        group = Groups(self._client).read(group_id)
+        if group.webhook_url is None or not group.status.terminal:
+            return  # it was retried meanwhile, and is announced when it ends again
+        data = {"status": group.status, "progress": group.progress, "counts": group.counts, "job_ids": group.job_ids}
+        message = {
+            "type": f"{group.kind}_{group.status}",
+            "timestamp": announced.event["at"],
+            "data": {f"{group.kind}_id": group_id, **data},
+        }
+        yield self._delivery(announced, group.user_id, group.webhook_url, message, None)
 
     def _delivery(
-        self, announced: Announced, job: Job, url: str, message: dict[str, Any], webhook_id: str | None
+        self, announced: Announced, user_id: str, url: str, message: dict[str, Any], webhook_id: str | None
     ) -> Submission:
-        what = f"{announced.job_id} {announced.event['version']} {webhook_id or ''}"
+        what = f"{announced.entry} {webhook_id or ''}"
         return Submission(
             job_type=self._client.catalogue.find(DELIVER),
             params={"url": url, "payload": message} | ({"webhook_id": webhook_id} if webhook_id else {}),
             user_id="",
-            acts_for=job.user_id,
+            acts_for=user_id,
             priority=Priority.LOW,
             # Of the event and the receiver, and so the message's id: a receiver that gets it twice can tell.
             job_id=sha256(what.encode()).hexdigest()[:32],

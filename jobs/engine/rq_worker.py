@@ -92,21 +92,20 @@ class Worker(rq.Worker):
         while not self._come_up() and not self._stop_requested:
             time.sleep(IDLE_SECONDS)
         worked = False
-        try:
-            while not self._stop_requested:
-                try:
-                    found = self._turn()
-                except NOT_NOW as error:
-                    logger.warning("%s: the broker is away, trying again: %s", self.name, error)
-                    time.sleep(IDLE_SECONDS)
-                    continue
-                worked = worked or found
-                if burst and not found:
-                    break
-                if not found and not self._stop_requested:
-                    self._rest()
-        finally:
-            self._go_down()
+        while not self._stop_requested:
+            try:
+                found = self._turn()
+            except NOT_NOW as error:
+                logger.warning("%s: the broker is away, trying again: %s", self.name, error)
+                time.sleep(IDLE_SECONDS)
+                continue
+            worked = worked or found
+            if burst and not found:
+                break
+            if not found and not self._stop_requested:
+                self._rest()
+        # Not in a `finally`: a worker that ends in any other way is still on record, and what it held is freed.
+        self._go_down()
         return worked
 
     def _come_up(self) -> bool:

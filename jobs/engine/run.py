@@ -13,7 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
+
+from .positions import Positions
 
 Item = TypeVar("Item")
 
@@ -48,10 +51,19 @@ class Channel(Protocol):
 class Attempt:
     """One attempt as its own process sees it."""
 
-    def __init__(self, job: CurrentJob, channel: Channel, checkpoint: dict[str, Any], meta: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        job: CurrentJob,
+        channel: Channel,
+        checkpoint: dict[str, Any],
+        meta: dict[str, Any],
+        positions: list[int] | None = None,
+    ) -> None:
         self.job = job
         self.channel = channel
         self.checkpoint = checkpoint
+        self._saved_positions = positions or []
+        self._positions: Positions | None = None
         self.cancel_requested = False
         #: Set by the reporter; a loop looks at it at each turn and says where it is.
         self.due = True
@@ -114,6 +126,14 @@ class Attempt:
             "progress_total": self._total,
             "eta_seconds": None if self._eta is None else round(self._eta, 1),
         }
+
+    @property
+    def positions(self) -> Positions:
+        """Where resumable loops stand. The worker reads it from the first such loop on."""
+        if self._positions is None:
+            self._positions = Positions(self._saved_positions)
+            self.channel.ask({"positions": self._positions.path})
+        return self._positions
 
     def loop_began(self) -> None:
         self._loops += 1
@@ -189,12 +209,17 @@ def progress(
         _attempt.progress(percent, message, current, total, None)
 
 
-def track(iterable: Iterable[Item], message: str | None = None, *, total: int | None = None) -> Iterator[Item]:
+def track(
+    iterable: Iterable[Item], message: str | None = None, *, total: int | None = None, resume: bool = False
+) -> Iterator[Item]:
     """Go through `iterable` and report percent, rate and time left. A cancelled job stops here.
 
     Args:
         message: what the loop does, for people.
         total: how many items there are, if `len(iterable)` can't tell.
+        resume: in a later execution of the job, go on after the last finished item, by position, per loop in the order
+            of the calls. The iterable must then come in the same order again. Exact after an error, a deploy, or the
+            death of the job's process; if its worker died too, up to 0.5 s of items come again.
     """
     attempt = _attempt
     if attempt is None:
@@ -203,21 +228,37 @@ def track(iterable: Iterable[Item], message: str | None = None, *, total: int | 
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     began = time.monotonic()
-    done = 0
+    first = done = 0
+    if resume:
+        positions = attempt.positions
+        number, finished = positions.begin_loop()
+        first = done = finished.value
+        iterable = islice(iterable, first, None)
 
     def report() -> None:
         attempt.due = False
-        left = None if not total or not done else max(0.0, (total - done) * (time.monotonic() - began) / done)
+        here = done - first
+        left = None if not total or not here else max(0.0, (total - done) * (time.monotonic() - began) / here)
         attempt.progress(None, message, done, total, left)
 
     report()
     attempt.loop_began()
     try:
-        for item in iterable:
-            yield item
-            done += 1
-            if attempt.due:
-                report()
+        if resume:
+            for item in iterable:
+                yield item
+                done += 1
+                if positions.following != number + 1:
+                    positions.forget_inside(number)
+                finished.value = done
+                if attempt.due:
+                    report()
+        else:
+            for item in iterable:
+                yield item
+                done += 1
+                if attempt.due:
+                    report()
     finally:
         attempt.loop_ended()
     report()

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from .errors import BrokerUnavailable
-from .execution import NOT_NOW, died
+from .execution import NOT_NOW
+from .outcome import died
 from .rq_worker import QUEUES, Worker
 from .store import Store
 
@@ -31,7 +32,7 @@ MAKE_ROOM_SECONDS = 1.0
 @dataclass
 class Chore:
     every_seconds: float
-    do: Callable[[], None]
+    do: Callable[[], object]
     due_at: float = 0.0
 
 

@@ -34,6 +34,9 @@ LOCK_WAIT_SECONDS = 45.0
 #: Whose documents are meant outside a job, and in a job that belongs to nobody.
 LOCAL_USER = "local"
 
+#: What a blob is called while it is written; it can be no blob's name.
+DRAFT_PREFIX = ".draft-"
+
 _PATH = re.compile(r"[\w%@+=-][\w%@+=.-]*(/[\w%@+=-][\w%@+=.-]*)*", re.ASCII)
 _outside_jobs = threading.Lock()
 #: Of a call that runs a function outside a job, for a user.
@@ -195,7 +198,7 @@ def _locate(path: str, of: Settings | None = None) -> tuple[Any, str]:
 
 def _replace_file(place: Path, data: bytes) -> None:
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, draft = tempfile.mkstemp(prefix=".draft-", dir=place.parent)
+    handle, draft = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=place.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -125,11 +125,13 @@ class Supervisor:
         preload = [module for job_type in self.catalogue.values() for module in job_type.preload]
         zygote = Zygote.start(partial(perform, catalogue=self.catalogue, settings=self.settings), preload)
         # Only now: every horse is a copy of the zygote, and none needs rq or the broker's client.
-        from .connection import connect
+        from .connection import connect, wait_for_broker
         from .rq_worker import Engine, Worker
         from .store import Store
 
-        Worker(engine=Engine(self.settings, self.catalogue, Store(connect(self.settings)), zygote)).work()
+        connection = connect(self.settings)
+        wait_for_broker(connection)
+        Worker(engine=Engine(self.settings, self.catalogue, Store(connection), zygote)).work()
 
     def _schedule(self) -> None:
         from .chores import run_scheduler

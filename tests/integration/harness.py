@@ -81,9 +81,9 @@ class Harness:
         submission = Submission(self.catalogue.find(name), params, user_id, **(options or {}))
         return self.client.submit(submission).job
 
-    def start_workers(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start `worker.py`, and wait until its workers have signed on."""
-        before = self.connection.scard("rq:workers")
+    def start_workers(self, wait: bool = True, **environment: str) -> subprocess.Popen[bytes]:
+        """Start `worker.py`, and with `wait` return once its workers have signed on."""
+        before = self.connection.scard("rq:workers") if wait else 0
         process = subprocess.Popen(
             [sys.executable, "worker.py"],
             cwd=ROOT,
@@ -93,7 +93,8 @@ class Harness:
         )
         self._started.append(process)
         wanted = before + int(environment.get("WORKERS", self.settings.workers))
-        eventually(lambda: self.connection.scard("rq:workers") >= wanted, "the workers sign on")
+        if wait:
+            eventually(lambda: self.connection.scard("rq:workers") >= wanted, "the workers sign on")
         return process
 
     def end_all(self) -> None:

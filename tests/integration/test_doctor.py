@@ -129,6 +129,19 @@ def test_jobs_whose_time_is_over_are_no_finding_before_the_sweep(store: Store, d
     assert doctor.examine() == []
 
 
+def test_a_job_that_waits_for_room_is_no_finding(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
+    _limited(store, connection)
+    assert doctor.examine() == []
+
+
+def test_a_slot_that_nobody_holds_is_freed_for_the_next(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
+    submit(store, "b", max_running=1)
+    connection.sadd("wh:slots:type:noop", "gone")
+    assert store.claim("host-1-w", "e1", QUEUES) is None
+    doctor.repair(doctor.examine())
+    assert claim(store, "e2").job_id == "b"
+
+
 # --- damage ----------------------------------------------------------------------------
 
 
@@ -277,6 +290,32 @@ def _live_and_to_be_swept(store: Store, redis: redis.Redis) -> None:
     redis.zadd("wh:expiry", {f"{submit(store, 'a')}|ann|failed": 1})
 
 
+def _limited(store: Store, redis: redis.Redis) -> None:
+    submit(store, "a", max_running=1)
+    submit(store, "b", max_running=1)
+    started = claim(store)
+    assert store.claim("host-2-w", "e2", QUEUES) is None
+    assert started.job_id == "a" and redis.hget("rq:job:b", "reason") == b"limited"
+
+
+def _limited_and_not_aside(store: Store, redis: redis.Redis) -> None:
+    _limited(store, redis)
+    redis.delete("wh:limited:default:type:noop")
+
+
+def _slot_without_job(store: Store, redis: redis.Redis) -> None:
+    redis.sadd("wh:slots:type:noop", "gone")
+
+
+def _set_aside_without_job(store: Store, redis: redis.Redis) -> None:
+    redis.zadd("wh:limited:default:type:noop", {"gone": 1})
+
+
+def _queued_and_set_aside(store: Store, redis: redis.Redis) -> None:
+    submit(store, "a")
+    redis.zadd("wh:limited:default:type:noop", {"a": 1})
+
+
 def _scheduled_entry_without_job(store: Store, redis: redis.Redis) -> None:
     redis.zadd("rq:scheduled:default", {"gone": 9e9})
 
@@ -342,6 +381,10 @@ PLANTED: list[tuple[Plant, Damage]] = [
     (_ended_and_never_swept, Damage.NEVER_EXPIRES),
     (_live_and_expiring, Damage.EXPIRES_ALIVE),
     (_live_and_to_be_swept, Damage.EXPIRES_ALIVE),
+    (_limited_and_not_aside, Damage.IN_NO_LIST),
+    (_slot_without_job, Damage.SLOT_WITHOUT_JOB),
+    (_set_aside_without_job, Damage.ENTRY_WITHOUT_JOB),
+    (_queued_and_set_aside, Damage.IN_TWO_LISTS),
     (_scheduled_entry_without_job, Damage.ENTRY_WITHOUT_JOB),
     (_events_without_job, Damage.KEY_WITHOUT_JOB),
     (_logs_without_job, Damage.KEY_WITHOUT_JOB),

@@ -204,3 +204,16 @@ def test_a_job_whose_dependency_fails_is_cancelled_with_a_reason_and_so_are_thos
         ended = harness.ended(job)
         assert (ended.status, ended.error_type) == ("cancelled", "dependency_failed")
         assert ended.error and culprit.job_id in ended.error
+
+
+@pytest.mark.parametrize("how", ["raise", "die"])
+@pytest.mark.parametrize("stop_at", [[0, 0], [0, 2], [2, 0], [2, 1], [3, 2]])
+def test_a_resumable_loop_goes_on_after_the_last_finished_item_and_repeats_none(
+    harness: Harness, tmp_path: Path, how: str, stop_at: list[int]
+) -> None:
+    path = tmp_path / "fields"
+    job = harness.run("walk", path=str(path), rows=4, columns=3, stop_at=stop_at, how=how)
+
+    assert job.status == "completed"
+    wanted = [f"{row},{column}" for row in range(4) for column in range(3)] + [f"after {n}" for n in range(3)]
+    assert path.read_text().splitlines() == wanted

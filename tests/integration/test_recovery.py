@@ -43,6 +43,31 @@ def test_a_job_whose_worker_is_killed_runs_again_within_two_seconds(harness: Har
     assert again.attempt == 1
 
 
+def test_a_job_whose_zygote_is_killed_runs_again_within_two_seconds(harness: Harness, tmp_path: Path) -> None:
+    harness.start_workers()
+    job, horse = started(harness, tmp_path / "pid")
+    zygote = int(Path(f"/proc/{horse}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+    os.kill(zygote, signal.SIGKILL)
+    killed = time.monotonic()
+    again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1, timeout=5)
+
+    assert time.monotonic() - killed < 2.5
+    assert not alive(horse)
+    assert again.attempt == 1
+
+
+def test_a_worker_that_starts_while_the_broker_is_away_waits_for_it(harness: Harness) -> None:
+    assert harness.broker.pid
+    os.kill(harness.broker.pid, signal.SIGSTOP)
+    workers = harness.start_workers(wait=False)
+    time.sleep(4)  # longer than any of its time-outs
+    os.kill(harness.broker.pid, signal.SIGCONT)
+
+    assert harness.run("noop").status == "completed"
+    assert workers.poll() is None
+
+
 def test_killing_the_supervisor_takes_everything_with_it_and_another_host_goes_on(
     harness: Harness, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from threading import Thread
+from typing import Any
 
 import pytest
 from simple_websocket import Client as WebSocket
@@ -35,7 +36,7 @@ def web(harness: Harness) -> Iterator[Web]:
 class Held:
     """A job that the test runs itself, step by step, as a worker would."""
 
-    def __init__(self, harness: Harness, user_id: str, job_type: str = "noop", **params: object) -> None:
+    def __init__(self, harness: Harness, user_id: str, job_type: str = "noop", **params: Any) -> None:
         self._store = harness.store
         self._execution = os.urandom(8).hex()
         self.job = harness.submit(job_type, user_id=user_id, **params)
@@ -283,6 +284,36 @@ def test_open_streams_end_at_once_when_the_process_is_told_to_stop(held: Held, w
     web.harness.client.cancel(held.id)
 
 
+def test_a_websocket_of_another_origin_or_without_credentials_is_refused(held: Held, web: Web) -> None:
+    address = f"ws://127.0.0.1:{web.port}/api/v1/jobs/{held.id}/ws"
+    credentials = {"Authorization": f"Bearer {web.key}"}
+    for status, headers in ((403, credentials | {"Origin": "https://evil.example"}), (401, {})):
+        with pytest.raises(Refused, match=str(status)):
+            WebSocket.connect(address, headers=headers)
+    own = credentials | {"Origin": "http://127.0.0.1"}  # its Host header names no port
+    connection = WebSocket.connect(address, headers=own)
+    assert json.loads(connection.receive(timeout=10))["event"] == "update"
+    web.harness.client.cancel(held.id)
+    assert json.loads(connection.receive(timeout=10))["event"] == "complete"
+
+
+def test_many_follow_one_job_and_no_thread_is_made_for_them(held: Held, web: Web) -> None:
+    held.start()
+    before = web.worker.num_threads()
+    path = f"/api/v1/jobs/{stream_of(held)}"
+    streams = [Stream(web.port, path, None, web.key) for _ in range(MAX_STREAMS - 5)]
+    ends: list[str] = []
+    readers = [Thread(target=lambda each=each: ends.append(list(each)[-1].name)) for each in streams]
+    for reader in readers:
+        reader.start()
+    assert web.worker.num_threads() == before
+    held.report(50)
+    held.end()
+    for reader in readers:
+        reader.join(20)
+    assert ends == ["complete"] * len(streams)
+
+
 # --- with real workers -------------------------------------------------------------------------
 
 
@@ -363,33 +394,3 @@ def test_a_websocket_follows_a_job_and_cancels_it(harness: Harness, web: Web) ->
     assert told[-1]["event"] == "complete" and told[-1]["job"]["status"] == "cancelled"
     versions = [message["job"]["version"] for message in told]
     assert versions == sorted(set(versions))
-
-
-def test_a_websocket_of_another_origin_or_without_credentials_is_refused(held: Held, web: Web) -> None:
-    address = f"ws://127.0.0.1:{web.port}/api/v1/jobs/{held.id}/ws"
-    credentials = {"Authorization": f"Bearer {web.key}"}
-    for status, headers in ((403, credentials | {"Origin": "https://evil.example"}), (401, {})):
-        with pytest.raises(Refused, match=str(status)):
-            WebSocket.connect(address, headers=headers)
-    own = credentials | {"Origin": f"http://127.0.0.1:{web.port}"}
-    connection = WebSocket.connect(address, headers=own)
-    assert json.loads(connection.receive(timeout=10))["event"] == "update"
-    web.harness.client.cancel(held.id)
-    assert json.loads(connection.receive(timeout=10))["event"] == "complete"
-
-
-def test_many_follow_one_job_and_no_thread_is_made_for_them(held: Held, web: Web) -> None:
-    held.start()
-    before = web.worker.num_threads()
-    path = f"/api/v1/jobs/{stream_of(held)}"
-    streams = [Stream(web.port, path, None, web.key) for _ in range(MAX_STREAMS - 5)]
-    ends: list[str] = []
-    readers = [Thread(target=lambda each=each: ends.append(list(each)[-1].name)) for each in streams]
-    for reader in readers:
-        reader.start()
-    assert web.worker.num_threads() == before
-    held.report(50)
-    held.end()
-    for reader in readers:
-        reader.join(20)
-    assert ends == ["complete"] * len(streams)

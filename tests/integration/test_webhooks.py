@@ -170,7 +170,7 @@ def settings(
     tmp_path_factory: pytest.TempPathFactory, receiver: Receiver, sleeper: Receiver, forbidden: Receiver
 ) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALLOWED_PRIVATE_HOSTS", ",".join((receiver.host, sleeper.host, forbidden.host)))
+        patch.setenv("ALLOWED_PRIVATE_HOSTS", f"{receiver.host},{sleeper.host},{forbidden.host}")
         environment.cache_clear()
         yield Settings(
             data_dir=tmp_path_factory.mktemp("data"),
@@ -187,7 +187,7 @@ def door(
     harness: Harness, broker: EmbeddedBroker, settings: Settings, receiver: Receiver, sleeper: Receiver
 ) -> Callable[[str], Api]:
     """Registers somebody who calls the API. Two hosts look after the webhooks."""
-    allowed = ",".join((receiver.host, sleeper.host))
+    allowed = f"{receiver.host},{sleeper.host}"
     for _ in range(2):
         harness.start_workers(ALLOWED_PRIVATE_HOSTS=allowed)
     accounts = Accounts(harness.connection, settings)
@@ -388,7 +388,9 @@ def test_a_receiver_that_never_answers_is_given_up_within_a_bounded_time(
     harness.client.cancel(delivery.job_id)
 
 
-@pytest.mark.parametrize("url", ["http://10.0.0.1/", "http://localhost/", "http://127.1/", "http://[::1]/", "ftp://a.b/"])
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "http://localhost/", "http://127.1/", "http://[::1]/", "ftp://a.b/"]
+)
 def test_what_is_visibly_private_is_refused_at_submit(alice: Api, url: str) -> None:
     alice("POST", f"/jobs/noop?webhook_url={url}", {}, status=422)
     alice("POST", "/webhooks", {"url": url, "events": ["job_completed"]}, status=422)

@@ -181,3 +181,23 @@ def note_after_sigterm(path: str, seconds: float) -> str:
     Path(path).write_text(str(os.getpid()))
     time.sleep(seconds)
     return "done"
+
+
+@job(retry=Retry(max=1, delay=0.1, jitter=False))
+def walk(path: str, rows: int, columns: int, stop_at: list[int], how: str = "raise") -> int:
+    """Go through a table with two resumable loops and note each field; stop once in the middle."""
+    current = current_job()
+    assert current is not None
+    notes = Path(path)
+    for row in track(range(rows), "Rows", resume=True):
+        for column in track(range(columns), resume=True):
+            if [row, column] == stop_at and current.attempt + current.resumed == 1:
+                if how == "raise":
+                    raise ConnectionError("stopped")
+                os.kill(os.getpid(), signal.SIGKILL)
+            with notes.open("a") as file:
+                file.write(f"{row},{column}\n")
+    for last in track(range(3), "After", resume=True):
+        with notes.open("a") as file:
+            file.write(f"after {last}\n")
+    return len(notes.read_text().splitlines())

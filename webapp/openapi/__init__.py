@@ -8,7 +8,10 @@ from jobs.engine.catalogue import Catalogue
 from jobs.engine.settings import Settings
 
 from .account_paths import account_paths
+from .audit_paths import AUDIT_SCHEMAS, audit_paths
+from .call_paths import call_paths
 from .file_paths import FILE, file_paths
+from .group_paths import GROUP_SCHEMAS, group_paths
 from .job_paths import job_paths
 from .job_type_components import job_type_components
 from .operation_paths import operation_paths
@@ -32,9 +35,11 @@ document (RFC 9457) with a stable `code`; refusals come in the order 401, 404 or
 TAGS = [
     {"name": "Submitting", "description": "One call for each job type; the body is the function's arguments."},
     {"name": "Jobs", "description": "Follow, list, cancel and retry jobs."},
+    {"name": "Many at once", "description": "Batches, pipelines and schedules."},
     {"name": "Live", "description": "Be told of every change, as it happens."},
     {"name": "Job types", "description": "What can be run."},
     {"name": "Files", "description": "What jobs read and produce, kept for a while."},
+    {"name": "Calls", "description": "Answers at once, without a job."},
     {"name": "Webhooks", "description": "Be told of events over HTTP, signed as Standard Webhooks has it."},
     {"name": "Account", "description": "Users, tokens and API keys."},
     {"name": "Operations", "description": "Is it alive, and how to use it."},
@@ -60,8 +65,11 @@ def openapi_document(catalogue: Catalogue, settings: Settings) -> dict[str, Any]
     """Describe every route, with one submitting call for each job type of `catalogue`."""
     under_api = (
         webhook_paths()
+        | call_paths()
+        | audit_paths()
         | account_paths(settings)
         | file_paths()
+        | group_paths()
         | job_paths()
         | stream_paths()
         | submit_paths(catalogue, settings)
@@ -82,6 +90,11 @@ def openapi_document(catalogue: Catalogue, settings: Settings) -> dict[str, Any]
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "responses": REFUSALS,
-            "schemas": SCHEMAS | WEBHOOK_SCHEMAS | {"File": FILE} | job_type_components(catalogue),
+            "schemas": SCHEMAS
+            | WEBHOOK_SCHEMAS
+            | AUDIT_SCHEMAS
+            | GROUP_SCHEMAS
+            | {"File": FILE}
+            | job_type_components(catalogue),
         },
     }

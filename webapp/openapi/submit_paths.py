@@ -11,6 +11,12 @@ from .job_type_components import job_name, params_name
 from .operation import LOCATION, RETRY_AFTER, answer, header, json_body, operation, query, ref, sent_header
 from .schemas import PRIORITY, SECONDS, TEXT, TIME
 
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+    "Makes a repeat safe: for 24 h the same key with the same request answers what it stored then, and starts nothing.",
+)
+
 OPTIONS = (
     query("priority", PRIORITY, "The queue; by default the job type's own."),
     query("delay", SECONDS | {"maximum": 31_536_000}, "Start in so many seconds, not before. Excludes `run_at`."),
@@ -31,11 +37,7 @@ OPTIONS = (
         {"type": "array", "items": TEXT | {"pattern": "^[A-Za-z0-9._:-]{1,64}$"}, "maxItems": 10},
         "A word to find the job by; repeatable.",
     ),
-    header(
-        "Idempotency-Key",
-        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
-        "Makes a repeat safe: for 24 h the same key with the same request answers the same job and starts nothing.",
-    ),
+    IDEMPOTENCY_KEY,
     header(
         "Prefer",
         {"type": "string", "examples": ["wait=10"]},

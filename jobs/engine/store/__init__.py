@@ -18,7 +18,10 @@ own, in RQ's own formats (2.12.0), so that every RQ tool sees the truth; those t
 | `wh:pushed:<queue>`, `wh:popped:<queue>` | counters behind the queue position |
 | `wh:slots:<limit>`, `wh:limited:<queue>:<limit>` | who holds a slot of `user:<id>` or `type:<name>` · who waits |
 | `wh:group:<id>`, `wh:group:<id>:ended` | a batch or pipeline · how those of its jobs ended that have |
+| `wh:schedule:<id>`, `wh:schedules`, `wh:schedules:<user>` | a schedule · all by their next tick · a user's |
 | `wh:limited` | the limits that somebody waits for |
+| `wh:outbox` | events to be told of over HTTP, until the scheduler has made jobs of them |
+| `wh:webhooks:<user>`, `wh:webhook-secrets:<user>` | a user's subscriptions · what signs, by its end |
 | `wh:doorbell:<queue>` | rung at each push, so that an idle worker need not ask |
 
 Errors of redis-py pass through: `client` turns them into ours for callers, a worker waits and asks again.
@@ -50,7 +53,8 @@ PAGE_LOOK = 1_000
 
 _SCRIPTS = (
     "submit claim heartbeat report finish cancel retry remove promote "
-    "suspects sweep make_room find page cancel_group group"
+    "suspects sweep make_room find page cancel_group group "
+    "schedule unschedule skip_tick due_schedules"
 ).split()
 
 
@@ -173,11 +177,12 @@ class Store:
         *,
         progress: dict[str, Any] | None = None,
         checkpoint: str | None = None,
+        positions: str | None = None,
         lines: Sequence[str] = (),
     ) -> bool:
         """Write what a running attempt has to say. False: the execution holds the job no more; nothing was written."""
         news = json.dumps(progress) if progress else ""
-        return bool(self._run("report", job_id, execution, news, checkpoint or "", KEEP_LOG_LINES, *lines))
+        return bool(self._run("report", job_id, execution, news, checkpoint or "", positions or "", KEEP_LOG_LINES, *lines))
 
     def finish(
         self,
@@ -233,6 +238,31 @@ class Store:
     def cancel_group(self, group_id: str) -> int:
         """Cancel what has not ended of a group. Answers how many jobs that was."""
         return int(self._run("cancel_group", group_id))
+
+    def schedule(self, schedule_id: str, user_id: str, record: str, first_tick: int, at_most: int) -> str:
+        return _text(self._run("schedule", schedule_id, user_id, record, first_tick, at_most))
+
+    def unschedule(self, schedule_id: str) -> bool:
+        return bool(self._run("unschedule", schedule_id))
+
+    def skip_tick(self, schedule_id: str, tick: int, following: int, reason: str) -> None:
+        self._run("skip_tick", schedule_id, tick, following, reason)
+
+    def due_schedules(self, at_most: int) -> tuple[float, list[tuple[str, int, str, str]]]:
+        """The broker's time; and id, tick, user and record of the schedules whose tick has come."""
+        now, due = self._run("due_schedules", at_most)
+        return float(now), [(_text(each[0]), int(float(each[1])), _text(each[2]), _text(each[3])) for each in due]
+
+    def find_schedule(self, schedule_id: str) -> tuple[dict[str, str], float | None]:
+        """Its fields, none if there is no such schedule, and its next tick."""
+        pipeline = self.connection.pipeline()
+        pipeline.hgetall(f"wh:schedule:{schedule_id}")
+        pipeline.zscore("wh:schedules", schedule_id)
+        fields, tick = pipeline.execute()
+        return {_text(name): _text(value) for name, value in fields.items()}, tick
+
+    def schedules_of(self, user_id: str) -> list[str]:
+        return [_text(each) for each in cast(set[bytes], self.connection.smembers(f"wh:schedules:{user_id}"))]
 
     def promote(self, queues: Sequence[str], at_most: int = 200) -> tuple[int, float | None]:
         """Move due jobs into their queues: how many, and the seconds until the next one is due."""

@@ -76,6 +76,22 @@ function judge.queue()
   return 'in_two_lists', 'job ' .. member .. ' is ' .. status
 end
 
+function judge.limited()
+  local state, status = stands(member)
+  if not state then return 'entry_without_job', 'job ' .. member .. ' is gone' end
+  local limit = redis.call('HGET', job_key(member), 'limited_by')
+  if limit and string.sub(key, -#limit - 1) == ':' .. limit then return end
+  return 'in_two_lists', 'job ' .. member .. ' is ' .. status
+end
+
+function judge.slot()
+  local slots = redis.call('HGET', job_key(member), 'slots') or ''
+  for limit in string.gmatch(slots, '[^ ]+') do
+    if slots_key(limit) == key then return end
+  end
+  return 'slot_without_job', 'job ' .. member .. (stands(member) and ' does not run' or ' is gone')
+end
+
 function judge.expiry()
   local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')
   local state, _, job = stands(id)
@@ -98,6 +114,7 @@ local function is_there()
   if member == '' then return redis.call('EXISTS', key) == 1 end
   local kind = redis.call('TYPE', key).ok
   if kind == 'zset' then return redis.call('ZSCORE', key, member) end
+  if kind == 'set' then return redis.call('SISMEMBER', key, member) == 1 end
   if kind == 'hash' then return redis.call('HEXISTS', key, member) == 1 end
   return kind == 'list' and redis.call('LPOS', key, member)
 end
@@ -109,6 +126,9 @@ local function remove()
     redis.call('DEL', key)
   elseif place == 'queue' then
     redis.call('LREM', key, 0, member)
+  elseif place == 'slot' then
+    redis.call('SREM', key, member)
+    put_back(string.sub(key, #slots_key('') + 1))
   elseif key == 'wh:suspects' then
     redis.call('HDEL', key, member)
   else

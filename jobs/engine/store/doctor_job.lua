@@ -3,7 +3,7 @@
 local id, mend, listed = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'version', 'execution', 'worker_name', 'due',
-  'dependency_ids', 'expires', 'reason')
+  'dependency_ids', 'expires', 'reason', 'limited_by')
 local status, queue, user, execution = job[1], job[2], job[3] or '', job[5]
 if not status or not queue then return {} end
 local state = STATUS[status]
@@ -61,6 +61,20 @@ local function check_limited()
     redis.call('ZREM', 'rq:deferred:' .. queue, id)
     redis.call('HDEL', key, 'limited_by')
     push(id, queue, true)
+  end
+end
+
+-- Set aside for a limit of running jobs. The claim judges anew whether there is room.
+local function check_limited()
+  local aside = job[11] and redis.call('ZSCORE', waiting_key(job[11], queue), id)
+  if aside and redis.call('ZSCORE', 'rq:deferred:' .. queue, id) then return end
+  find('in_no_list', 'it waits for room under ' .. (job[11] or 'no limit') .. ', and is not among those that do')
+  if mend then
+    if aside then redis.call('ZREM', waiting_key(job[11], queue), id) end
+    redis.call('ZREM', 'rq:deferred:' .. queue, id)
+    redis.call('HDEL', key, 'limited_by')
+    push(id, queue, true)
+    emit(id, 'job_queued', { status = 'pending' })
   end
 end
 
@@ -161,6 +175,7 @@ end
 if state == 'pending' or state == 'running' then check_live() else check_ended() end
 if status == 'queued' or status == 'created' then check_queued()
 elseif status == 'scheduled' then check_scheduled()
+elseif status == 'deferred' and job[10] == 'limited' then check_limited()
 elseif status == 'deferred' then check_deferred()
 elseif status == 'started' then check_started()
 end

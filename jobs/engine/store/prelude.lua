@@ -292,6 +292,9 @@ local function end_in_group(group, id, status, ttl)
   if redis.call('HLEN', ended_key(group)) >= total then
     redis.call('EXPIRE', group_key(group), ttl)
     redis.call('EXPIRE', ended_key(group), ttl)
+    if redis.call('HEXISTS', group_key(group), 'webhook_url') == 1 then
+      redis.call('RPUSH', 'wh:outbox', 'group:' .. group .. ' ' .. cjson.encode({ at = NOW_ISO }))
+    end
   end
 end
 

@@ -1,4 +1,5 @@
--- What a running attempt has to say. ARGV: job, execution, progress or '', checkpoint or '', log lines to keep, log lines.
+-- What a running attempt has to say. ARGV: job, execution, progress or '', checkpoint or '',
+-- positions of loops or '', log lines to keep, log lines.
 -- Answers 0 if this execution no longer holds the job, and then nothing was written.
 local id, execution = ARGV[1], ARGV[2]
 local key = job_key(id)
@@ -13,10 +14,11 @@ if ARGV[3] ~= '' then
   emit(id, 'job_progress', progress)
 end
 if ARGV[4] ~= '' then redis.call('SET', checkpoint_key(id), ARGV[4]) end
-local keep_lines = tonumber(ARGV[5])
-for position = 6, #ARGV do redis.call('RPUSH', logs_key(id), ARGV[position]) end
-if #ARGV >= 6 then
-  redis.call('HINCRBY', key, 'logged', #ARGV - 5)
+if ARGV[5] ~= '' then redis.call('HSET', key, 'positions', ARGV[5]) end
+local keep_lines = tonumber(ARGV[6])
+for position = 7, #ARGV do redis.call('RPUSH', logs_key(id), ARGV[position]) end
+if #ARGV >= 7 then
+  redis.call('HINCRBY', key, 'logged', #ARGV - 6)
   redis.call('LTRIM', logs_key(id), -keep_lines, -1)
 end
 return 1

@@ -14,6 +14,11 @@ end
 -- A webhook's deliveries: whoever takes their entry out of the outbox stores them, and nobody else.
 if shared.outbox and redis.call('LREM', 'wh:outbox', 1, shared.outbox) == 0 then return { 'replayed', '' } end
 
+-- A schedule's job: whoever moves the schedule on from this tick stores it, and nobody else.
+if shared.schedule and tonumber(redis.call('ZSCORE', 'wh:schedules', shared.schedule) or '') ~= shared.tick then
+  return { 'replayed', '' }
+end
+
 if shared.known_user and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
 
 local jobs = {}
@@ -79,6 +84,11 @@ for offset, job in ipairs(jobs) do
   end
 end
 
+if shared.schedule then
+  redis.call('ZADD', 'wh:schedules', shared.following, shared.schedule)
+  redis.call('HSET', 'wh:schedule:' .. shared.schedule, 'last_run_at', NOW_ISO, 'last_job_id', jobs[1].id)
+  redis.call('HDEL', 'wh:schedule:' .. shared.schedule, 'problem')
+end
 if shared.idempotency then
   redis.call('SET', shared.idempotency, shared.digest .. ':' .. (group or jobs[1].id), 'EX', 86400)
 end

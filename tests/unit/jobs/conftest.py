@@ -13,6 +13,10 @@ import pytest
 
 from jobs.engine import run
 from jobs.engine.broker import EmbeddedBroker
+from jobs.engine.connection import connect
+from jobs.engine.file_parameters import File
+from jobs.engine.file_results import SavedFile
+from jobs.engine.files import own_store
 from jobs.engine.run import Attempt, CurrentJob
 from jobs.engine.settings import Settings, settings
 
@@ -126,6 +130,28 @@ def in_job(house: Path) -> Callable[..., Any]:
             run.begin(None)
 
     return in_job
+
+
+class Files:
+    """Alice's files, in the file store that the jobs use."""
+
+    samples = Path(__file__).parents[2] / "samples"
+
+    def upload(self, content: bytes, filename: str) -> File:
+        return File(file_id=own_store().save("alice", filename, None, iter([content])).file_id)
+
+    def sample(self, name: str) -> File:
+        return self.upload((self.samples / name).read_bytes(), name)
+
+    def content(self, saved: SavedFile) -> bytes:
+        return b"".join(own_store().read(own_store().find(saved.file_id)))
+
+
+@pytest.fixture
+def files(house: Path) -> Files:
+    with connect(settings()) as connection:
+        connection.hset("wh:user:alice", "user_id", "alice")
+    return Files()
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import time
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from jobs import models
 from jobs.classifier import Classifier
 from jobs.engine.catalogue import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
-from jobs.models import DATA_SET, TrainingData, default_model, train_model
+from jobs.models import DATA_SET, TrainingData, default_model, train_default_model, train_model
 from jobs.predictions import batch_predict
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "training.csv"
@@ -160,18 +161,16 @@ def test_a_stored_model_holds_no_pickle(data: TrainingData) -> None:
 # --- the model that ships, and batch-predict --------------------------------------
 
 
-def test_the_model_that_ships_is_trained_once_quickly_and_always_the_same(house: Path) -> None:
-    default_model()
-    place = next((house / "storage" / "models").iterdir())
-    first, made = place.read_bytes(), place.stat().st_mtime_ns
-    default_model()
-    assert place.stat().st_mtime_ns == made
-    place.unlink()
-    began = time.monotonic()
-    default_model()
-    assert time.monotonic() - began < 5
-    with np.load(io.BytesIO(first)) as one, np.load(place) as two:
-        assert all((one[name] == two[name]).all() for name in one.files)
+def test_the_model_that_ships_is_what_its_data_set_teaches() -> None:
+    ships, trained = default_model(), train_default_model()
+    assert ships.labels == trained.labels
+    assert (ships.columns == trained.columns).all()
+    assert np.allclose(ships.weights, trained.weights, atol=1e-4)
+
+
+def test_a_process_that_predicts_does_not_import_scikit_learn() -> None:
+    script = "import sys; from jobs.predictions import predict; predict('fine'); sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3]).returncode == 0
 
 
 def test_the_model_that_ships_knows_praise_from_complaint() -> None:

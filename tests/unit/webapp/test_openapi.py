@@ -19,11 +19,14 @@ from jobs.engine.retry import Retry
 from jobs.engine.settings import Settings
 from webapp import (
     api_keys,
+    batches,
     files,
     job_types,
     jobs,
     operations,
+    pipelines,
     problems,
+    schedules,
     streams,
     submissions,
     tickets,
@@ -122,6 +125,9 @@ def test_every_route_is_described_and_nothing_else(document):
     app = Flask("routes", static_folder=None)
     for module in (
         users,
+        batches,
+        pipelines,
+        schedules,
         api_keys,
         files,
         tokens,
@@ -129,6 +135,9 @@ def test_every_route_is_described_and_nothing_else(document):
         job_types,
         submissions,
         operations,
+        webhooks,
+        calls,
+        audit,
         streams,
         tickets,
         websockets,

@@ -1,0 +1,110 @@
+"""A closed loop of HTTP requests over a few keep-alive connections: what it costs is small and the same for all.
+
+Requests are bytes that were built before, answers are read no further than their length: an ordinary client library
+would take more of the machine than the servers that are measured.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+#: More than one, so that the server always has a request waiting; few, so that none waits long.
+CONNECTIONS = 8
+PATIENCE_SECONDS = 10.0
+
+
+class BadAnswer(Exception):
+    """The server did not answer as expected: what was measured would be something else."""
+
+
+@dataclass
+class Outcome:
+    requests: int
+    seconds: float
+    #: Seconds that each request took, as its client saw it.
+    latencies: list[float] = field(repr=False)
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+
+@dataclass
+class _Connection:
+    socket: socket.socket
+    answer: bytearray = field(default_factory=bytearray)
+    asked_at: float = 0.0
+
+
+def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """The bytes of a request, all but its last header lines and body."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def load(port: int, next_request: Callable[[], bytes], seconds: float, *, expected: int) -> Outcome:
+    """Ask for `seconds` as fast as the server answers. Every answer must have the `expected` status.
+
+    Raises:
+        BadAnswer: with the first answer that was another.
+    """
+    selector = selectors.DefaultSelector()
+    outcome = Outcome(0, 0.0, [])
+    began = time.perf_counter()
+    deadline = began + seconds
+    try:
+        for _ in range(CONNECTIONS):
+            each = _Connection(socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS))
+            each.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            selector.register(each.socket, selectors.EVENT_READ, each)
+            _ask(each, next_request())
+        while time.perf_counter() < deadline:
+            ready = selector.select(PATIENCE_SECONDS)
+            if not ready:
+                raise BadAnswer(f"no answer for {PATIENCE_SECONDS:g} s")
+            for key, _ in ready:
+                if _read(key.data, expected):
+                    outcome.latencies.append(time.perf_counter() - key.data.asked_at)
+                    _ask(key.data, next_request())
+    finally:
+        for registered in list(selector.get_map().values()):
+            registered.data.socket.close()
+        selector.close()
+    outcome.seconds = time.perf_counter() - began
+    outcome.requests = len(outcome.latencies)
+    return outcome
+
+
+def _ask(connection: _Connection, message: bytes) -> None:
+    connection.asked_at = time.perf_counter()
+    connection.socket.sendall(message)
+
+
+def _read(connection: _Connection, expected: int) -> bool:
+    """Take what has come. True once the answer is whole."""
+    data = connection.socket.recv(65_536)
+    if not data:
+        raise BadAnswer(f"the server hung up: {bytes(connection.answer[:300])!r}")
+    connection.answer += data
+    head_end = connection.answer.find(b"\r\n\r\n")
+    if head_end < 0 or len(connection.answer) < head_end + 4 + _content_length(connection.answer, head_end):
+        return False
+    status = int(connection.answer[9:12])
+    if status != expected:
+        raise BadAnswer(f"expected {expected}: {connection.answer.decode('latin-1')[:600]}")
+    connection.answer.clear()
+    return True
+
+
+def _content_length(answer: bytearray, head_end: int) -> int:
+    head = bytes(answer[:head_end]).lower()
+    at = head.find(b"\r\ncontent-length:")
+    if at < 0:
+        raise BadAnswer(f"an answer without Content-Length: {head!r}")
+    return int(head[at + 17 :].split(b"\r\n", 1)[0])

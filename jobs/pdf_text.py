@@ -1,0 +1,73 @@
+"""The text of a PDF, read in bounded memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from jobs.engine import Fatal, File, track
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+
+MAX_PAGES = 2_000
+MAX_CHARACTERS = 5_000_000
+#: What one compressed part of a PDF may become. A page of text has some thousand bytes.
+MAX_STREAM_BYTES = 20_000_000
+_LIMITS: dict[str, int | None] = {
+    "zlib_maximum_output_length": MAX_STREAM_BYTES,
+    "lzw_maximum_output_length": MAX_STREAM_BYTES,
+    "run_length_maximum_output_length": MAX_STREAM_BYTES,
+    "brotli_maximum_output_length": MAX_STREAM_BYTES,
+    "array_based_stream_maximum_output_length": MAX_STREAM_BYTES,
+    "stream_decoding_work_maximum_length": 3 * MAX_STREAM_BYTES,
+    "jbig2dec_binary": None,  # no other program reads what a stranger sent
+}
+
+
+def read_text(file: File, until_percent: float) -> list[str]:
+    """The text of each page; progress goes up to `until_percent`."""
+    from pypdf import apply_configuration
+
+    with _sentences(), apply_configuration(**_LIMITS), file.open() as source:
+        reader = _opened(source)
+        pages: list[str] = []
+        for page in track(reader.pages, "Reading the text", total=round(len(reader.pages) * 100 / until_percent)):
+            pages.append(page.extract_text())
+            if sum(map(len, pages)) > MAX_CHARACTERS:
+                raise Fatal(f"The PDF has more text than can be taken: {MAX_CHARACTERS:,} characters are allowed.")
+    if not any(page.strip() for page in pages):
+        raise Fatal("The PDF has no text in it: it may be scanned, and would have to be recognised first.")
+    return pages
+
+
+def _opened(source: object) -> PdfReader:
+    import pypdf
+
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns of every oddity of every file
+    reader = pypdf.PdfReader(source)  # type: ignore[arg-type]  # a binary file
+    # Some are encrypted with an empty password, and open everywhere.
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise Fatal("The PDF is encrypted; upload it without its password.")
+    if len(reader.pages) > MAX_PAGES:
+        raise Fatal(f"The PDF has {len(reader.pages):,} pages; {MAX_PAGES:,} are allowed.")
+    return reader
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    from pypdf import errors
+
+    try:
+        yield
+    except (errors.DependencyError, errors.FileNotDecryptedError, errors.WrongPasswordError) as error:
+        raise Fatal("The PDF is encrypted; upload it without its password.") from error
+    except errors.LimitReachedError as error:
+        raise Fatal("The PDF unpacks to far more than it seems to hold, and is refused.") from error
+    # A damaged file shows in whatever its parser trips over.
+    except (errors.PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise Fatal("The file is damaged, or is no PDF.") from error
+    except (RecursionError, NotImplementedError, AssertionError, ZeroDivisionError) as error:
+        raise Fatal("The PDF is built in a way that can't be read here.") from error

@@ -1,0 +1,146 @@
+"""A PDF's text and facts are right; each step is done once; what can't be read is refused with a sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from datetime import date
+from decimal import Decimal
+
+import pypdf
+import pytest
+
+from jobs import facts, pdfs
+from jobs.engine import Fatal, File, checkpoint
+from jobs.pdfs import extract_pdf
+
+
+def test_the_facts_of_the_sample_are_found_and_brought_into_one_form(files, in_job):
+    with in_job() as attempt:
+        result = extract_pdf(files.sample("contract.pdf"))
+    assert (result.pages, result.extracted_by) == (3, "rules")
+    assert result.dates == [date(2026, 3, 14), date(2026, 5, 1), date(2026, 6, 30), date(2028, 3, 1)]
+    assert [(amount.value, amount.currency) for amount in result.amounts] == [
+        (Decimal("187500.00"), "EUR"),
+        (Decimal("18750.50"), "EUR"),
+        (Decimal("120.0"), "USD"),
+    ]
+    assert result.emails == ["marta.lozano@velonorte.example", "invoices@zaragoza.example"]
+    assert result.headings == ["1. Agreement on the delivery of bicycles", "2. Price and payment", "3. Warranty"]
+    assert "Whoever rides without a helmet" in files.content(result.text).decode()
+    assert json.loads(files.content(result.facts))["dates"][0] == "2026-03-14"
+    percents = [percent for percent, _ in attempt.steps]
+    assert [percent for percent in (25, 50, 75, 100) if percent in percents] == [25, 50, 75, 100]
+    assert percents == sorted(percents)
+
+
+@pytest.mark.parametrize("reached", range(5))
+def test_a_job_that_was_interrupted_goes_on_with_the_step_it_had_reached(files, in_job, monkeypatch, reached):
+    done: list[str] = []
+    for name in ("_save_text", "_extract", "_normalise", "_save_facts"):
+        original = getattr(pdfs, name)
+        monkeypatch.setattr(pdfs, name, lambda *args, of=original, called=name: (done.append(called), of(*args))[1])
+    file = files.sample("contract.pdf")
+    with in_job() as first:
+        whole = extract_pdf(file)
+        steps = list(first.checkpoint)
+    done.clear()
+    kept = {name: first.checkpoint[name] for name in steps[:reached]}
+    with in_job(checkpoint=kept):
+        assert extract_pdf(file) == whole
+    assert done == ["_save_text", "_extract", "_normalise", "_save_facts"][reached:]
+
+
+def test_a_language_model_extracts_if_one_is_set_up(files, in_job, configure, language_model):
+    said = {"dates": ["1 May 2026", "soon"], "amounts": ["1,5 EUR"], "emails": ["X@Y.example"], "headings": ["Hi"]}
+    answer = {"choices": [{"message": {"role": "assistant", "content": json.dumps(said)}}]}
+    language_model.answer = lambda *_: (200, {"content-type": "application/json"}, json.dumps(answer).encode())
+    configure(LLM_BASE_URL=f"http://{language_model.host}/v1")
+    with in_job():
+        result = extract_pdf(files.sample("contract.pdf"))
+    assert result.extracted_by == "language model"
+    assert (result.dates, result.emails) == ([date(2026, 5, 1)], ["x@y.example"])
+    assert b"Zaragoza" in language_model.seen[0][3]
+
+
+def encrypted(files) -> bytes:
+    writer = pypdf.PdfWriter(clone_from=files.samples / "contract.pdf")
+    writer.encrypt("secret", algorithm="RC4-128")
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
+def bomb() -> bytes:
+    content = zlib.compress(b"BT /F1 9 Tf (" + b"x" * 200_000_000 + b") Tj ET", 9)
+    parts = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << >> >>",
+        b"<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(content) + content + b"\nendstream",
+    ]
+    out, offsets = b"%PDF-1.4\n", []
+    for number, part in enumerate(parts, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n" % number + part + b"\nendobj\n"
+    xref = b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    return out + xref + b"trailer << /Root 1 0 R /Size 5 >>\nstartxref\n%d\n%%%%EOF" % len(out)
+
+
+def blank() -> bytes:
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(100, 100)
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (encrypted, "encrypted"),
+        (lambda _: bomb(), "unpacks to far more"),
+        (lambda _: blank(), "has no text"),
+        (lambda _: b"", "damaged, or is no PDF"),
+        (lambda _: b"hello" * 100, "damaged, or is no PDF"),
+        (lambda files: (files.samples / "contract.pdf").read_bytes()[:900], "damaged|no text"),
+    ],
+    ids=["encrypted", "bomb", "blank", "empty", "text", "cut off"],
+)
+def test_a_pdf_that_can_not_be_read_is_refused_with_a_sentence(files, in_job, made, sentence):
+    with in_job(), pytest.raises(Fatal, match=sentence):
+        extract_pdf(files.upload(made(files), "a.pdf"))
+
+
+def test_outside_a_job_it_runs_each_time_anew(house, files):
+    first = extract_pdf(File(files.samples / "contract.pdf"))
+    assert extract_pdf(File(files.samples / "contract.pdf")).dates == first.dates
+    assert not checkpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("due 2026-02-31", []),
+        ("31.12.2025", [date(2025, 12, 31)]),
+        ("Sept. 5, 2026", [date(2026, 9, 5)]),
+        ("on 5 december 2024.", [date(2024, 12, 5)]),
+    ],
+)
+def test_dates_are_read(text, day):
+    assert facts.normalise(facts.find(text)).dates == day
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "currency"),
+    [
+        ("€1,234.5", "1234.50", "EUR"),
+        ("1'000.00 CHF", "1000.00", "CHF"),
+        ("£12", "12", "GBP"),
+        ("1.000.000 EUR", "1000000", "EUR"),
+    ],
+)
+def test_amounts_are_read(text, value, currency):
+    [amount] = facts.normalise(facts.find(text)).amounts
+    assert (amount.value, amount.currency) == (Decimal(value), currency)

@@ -1,0 +1,269 @@
+"""Batches and pipelines over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from webapp.services import Services
+
+BATCHES = "/api/v1/batches"
+PIPELINES = "/api/v1/pipelines"
+ECHO = {"job_type": "echo", "params": {"text": "hi"}}
+
+
+def pointers(answer: Any) -> list[str]:
+    assert answer.status_code == 422, answer.text
+    return [fault["pointer"] for fault in answer.get_json()["errors"]]
+
+
+def nothing_is_stored(services: Services) -> bool:
+    return sum(services.client.counts("alice").values()) == 0
+
+
+# --- batches --------------------------------------------------------------------------
+
+
+def test_a_batch_is_stored_whole_and_shown_as_one(alice):
+    answer = alice.post(BATCHES, json={"jobs": [ECHO, ECHO, {"job_type": "noop"}]})
+
+    batch = answer.get_json()
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"{BATCHES}/{batch['batch_id']}"
+    assert answer.headers["Retry-After"] == "1"
+    assert set(batch) == {"batch_id", "status", "progress", "counts", "job_ids"}
+    assert (batch["status"], batch["progress"], len(batch["job_ids"])) == ("pending", 0.0, 3)
+    assert batch["counts"] == {"pending": 3, "running": 0, "completed": 0, "failed": 0, "cancelled": 0}
+    assert alice.get(answer.headers["Location"]).get_json() == batch
+    types = [alice.get(f"/api/v1/jobs/{each}").get_json()["job_type"] for each in batch["job_ids"]]
+    assert types == ["echo", "echo", "noop"]
+
+
+def test_entries_take_the_names_of_the_query_options(alice):
+    first = alice.submits()["job_id"]
+    entry = ECHO | {"priority": "high", "timeout": 60, "tag": ["a", "b"], "depends_on": [first]}
+    later = ECHO | {"delay": 30, "tag": "one"}
+    at = ECHO | {"run_at": "2099-01-01T00:00:00Z"}
+    ids = alice.post(BATCHES, json={"jobs": [entry, later, at]}).get_json()["job_ids"]
+
+    one, two, three = (alice.get(f"/api/v1/jobs/{each}").get_json() for each in ids)
+    assert (one["priority"], one["tags"], one["pending_reason"]) == ("high", ["a", "b"], "waiting")
+    assert (two["tags"], two["pending_reason"]) == (["one"], "scheduled")
+    assert three["scheduled_at"] == "2099-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("entry", "pointer"),
+    [
+        ({"job_type": "echo", "params": {"text": 3}}, "/jobs/1/params/text"),
+        ({"job_type": "echo", "params": {}}, "/jobs/1/params/text"),
+        ({"job_type": "echo", "params": {"text": "x", "func": "os.system"}}, "/jobs/1/params/func"),
+        ({"job_type": "ecko", "params": {"text": "x"}}, "/jobs/1/job_type"),
+        ({"params": {}}, "/jobs/1/job_type"),
+        ({"job_type": "noop", "params": []}, "/jobs/1/params"),
+        (ECHO | {"queue": "high"}, "/jobs/1/queue"),
+        (ECHO | {"user_id": "bob"}, "/jobs/1/user_id"),
+        (ECHO | {"job_id": "x"}, "/jobs/1/job_id"),
+        (ECHO | {"priority": "urgent"}, "/jobs/1/priority"),
+        (ECHO | {"timeout": True}, "/jobs/1/timeout"),
+        (ECHO | {"timeout": "60"}, "/jobs/1/timeout"),
+        (ECHO | {"delay": -1}, "/jobs/1/delay"),
+        (ECHO | {"run_at": 1_700_000_000}, "/jobs/1/run_at"),
+        (ECHO | {"delay": 1, "run_at": "2099-01-01T00:00:00Z"}, "/jobs/1/run_at"),
+        (ECHO | {"tag": ["no spaces"]}, "/jobs/1/tag/0"),
+        (ECHO | {"depends_on": ["nobody"]}, "/jobs/1/depends_on/0"),
+    ],
+    ids=str,
+)
+def test_one_bad_entry_refuses_the_whole_batch_and_is_pointed_at(alice, services, entry, pointer):
+    assert pointers(alice.post(BATCHES, json={"jobs": [ECHO, entry, ECHO]})) == [pointer]
+    assert nothing_is_stored(services)
+
+
+def test_every_bad_entry_is_named(alice):
+    bad = {"job_type": "echo", "params": {"text": 3}}
+    assert pointers(alice.post(BATCHES, json={"jobs": [bad, ECHO, bad]})) == [
+        "/jobs/0/params/text",
+        "/jobs/2/params/text",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"jobs": []}, "/jobs"),
+        ({"jobs": [{"job_type": "noop"}] * 1_001}, "/jobs"),
+        ({}, "/jobs"),
+        ({"jobs": [ECHO], "queue": "x"}, "/queue"),
+        ({"jobs": {"0": ECHO}}, "/jobs"),
+    ],
+    ids=["empty", "too many", "missing", "unknown", "no list"],
+)
+def test_what_is_no_batch_is_refused(alice, app, body, pointer):
+    app.extensions["workhorse"].settings.__dict__["max_params_bytes"] = 1_000_000
+    assert pointers(alice.post(BATCHES, json=body)) == [pointer]
+
+
+def test_a_batch_that_would_pass_the_limit_of_active_jobs_is_refused_whole(alice, services):
+    services.client._settings.__dict__["max_active_jobs_per_user"] = 3
+    alice.submits()
+
+    answer = alice.post(BATCHES, json={"jobs": [ECHO] * 3})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (429, "too_many_active_jobs")
+    assert services.client.counts("alice")["pending"] == 1
+
+
+def test_a_repeat_with_the_same_key_answers_the_same_batch_and_starts_nothing(alice, services):
+    key = {"Idempotency-Key": "k"}
+    first = alice.post(BATCHES, json={"jobs": [ECHO, ECHO]}, headers=key)
+    again = alice.post(BATCHES, json={"jobs": [ECHO, ECHO]}, headers=key)
+    other = alice.post(BATCHES, json={"jobs": [ECHO]}, headers=key)
+
+    assert again.get_json() == first.get_json()
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+    assert (other.status_code, other.get_json()["code"]) == (422, "idempotency_key_reused")
+    assert services.client.counts("alice")["pending"] == 2
+
+
+def test_a_batch_is_its_owner_s_and_admins_alone(alice, bob, admin, stranger):
+    address = alice.post(BATCHES, json={"jobs": [ECHO]}).headers["Location"]
+
+    assert stranger.get(address).status_code == 401
+    for call in (bob.get, bob.delete):
+        answer = call(address)
+        assert answer.status_code == 403 and "echo" not in answer.text
+    assert admin.get(address).status_code == 200
+    assert alice.get(f"{BATCHES}/nothing").status_code == 404
+    # A batch is no pipeline.
+    assert alice.get(address.replace("batches", "pipelines")).status_code == 404
+
+
+def test_a_batch_may_not_wait_for_somebody_else_s_job(alice, bob, services):
+    theirs = bob.submits()["job_id"]
+    assert alice.post(BATCHES, json={"jobs": [ECHO, ECHO | {"depends_on": [theirs]}]}).status_code == 403
+    assert nothing_is_stored(services)
+
+
+def test_cancelling_a_batch_cancels_what_has_not_ended_and_then_there_is_nothing_left_to_cancel(alice, services):
+    batch = alice.post(BATCHES, json={"jobs": [ECHO, ECHO, ECHO]}).get_json()
+    address = f"{BATCHES}/{batch['batch_id']}"
+    running = services.client.store.claim("worker", "execution", ["default"])
+    assert running.job_id == batch["job_ids"][0]
+
+    answer = alice.delete(address)
+    assert (answer.status_code, answer.get_json()["counts"]["cancelled"], answer.get_json()["status"]) == (
+        202,
+        2,
+        "running",
+    )
+    services.client.store.finish(running.job_id, "execution", "worker", {"kind": "cancelled"})
+    assert alice.get(address).get_json() | {"job_ids": []} == {
+        "batch_id": batch["batch_id"],
+        "status": "cancelled",
+        "progress": 100.0,
+        "counts": {"pending": 0, "running": 0, "completed": 0, "failed": 0, "cancelled": 3},
+        "job_ids": [],
+    }
+    again = alice.delete(address)
+    assert (again.status_code, again.get_json()["code"]) == (409, "group_ended")
+
+
+def test_a_batch_expires_with_the_last_of_its_jobs_and_remembers_those_that_expired_before(alice, services):
+    batch = alice.post(BATCHES, json={"jobs": [ECHO, ECHO]}).get_json()
+    address, connection = f"{BATCHES}/{batch['batch_id']}", services.client.store.connection
+    key = f"wh:group:{batch['batch_id']}"
+    for number, job_id in enumerate(batch["job_ids"]):
+        services.client.store.claim("worker", f"e{number}", ["default"])
+        assert connection.ttl(key) == -1
+        outcome = {"kind": "completed", "meta": "{}"} if number else {"kind": "failed", "error": "x", "error_type": "X"}
+        services.client.store.finish(job_id, f"e{number}", "worker", outcome)
+    assert connection.ttl(key) > 0 and connection.ttl(f"{key}:ended") > 0
+
+    connection.delete(f"rq:job:{batch['job_ids'][0]}")
+    shown = alice.get(address).get_json()
+    assert (shown["status"], shown["counts"]["failed"], shown["counts"]["completed"]) == ("failed", 1, 1)
+
+    services.client.cancel  # noqa: B018 - a retried job keeps its batch alive
+    second = alice.post(BATCHES, json={"jobs": [ECHO]}).get_json()
+    alice.delete(f"{BATCHES}/{second['batch_id']}")
+    assert connection.ttl(f"wh:group:{second['batch_id']}") > 0
+    alice.post(f"/api/v1/jobs/{second['job_ids'][0]}/retry")
+    assert connection.ttl(f"wh:group:{second['batch_id']}") == -1
+    assert alice.get(f"{BATCHES}/{second['batch_id']}").get_json()["status"] == "pending"
+
+
+# --- pipelines --------------------------------------------------------------------------
+
+
+def ref(text: str) -> dict[str, str]:
+    return {"$ref": text}
+
+
+SPLIT = {"job_type": "split", "params": {"text": "to be or"}}
+JOIN = {"job_type": "join", "params": {"words": ref("#/steps/0/result/words")}}
+
+
+def test_a_pipeline_is_stored_whole_and_shows_its_steps(alice):
+    answer = alice.post(PIPELINES, json={"steps": [SPLIT, JOIN]})
+
+    pipeline = answer.get_json()
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"{PIPELINES}/{pipeline['pipeline_id']}"
+    assert set(pipeline) == {"pipeline_id", "status", "progress", "job_ids", "steps"}
+    assert [(step["step"], step["job_type"], step["status"]) for step in pipeline["steps"]] == [
+        (0, "split", "pending"),
+        (1, "join", "pending"),
+    ]
+    first, second = (alice.get(f"/api/v1/jobs/{each}").get_json() for each in pipeline["job_ids"])
+    assert (first["pending_reason"], second["pending_reason"]) == ("queued", "waiting")
+    assert second["params"] == JOIN["params"]
+    assert alice.get(answer.headers["Location"]).get_json() == pipeline
+
+
+@pytest.mark.parametrize(
+    ("step", "pointer"),
+    [
+        ({"job_type": "join", "params": {"words": ref("#/steps/1/result")}}, "/steps/1/params/words/$ref"),
+        ({"job_type": "join", "params": {"words": ref("#/steps/2/result")}}, "/steps/1/params/words/$ref"),
+        ({"job_type": "join", "params": {"words": [ref("#/jobs/0")]}}, "/steps/1/params/words/0"),
+        (
+            {"job_type": "join", "params": {"words": ref("#/steps/0/result"), "separator": 3}},
+            "/steps/1/params/separator",
+        ),
+        ({"job_type": "join", "params": {"words": ref("#/steps/0/result"), "x": 1}}, "/steps/1/params/x"),
+        ({"job_type": "repeat", "params": {"text": ref("#/steps/0/result")}}, "/steps/1/params/times"),
+        ({"job_type": "repeat", "params": {"text": 1, "times": ref("#/steps/0/result/count")}}, "/steps/1/params/text"),
+        ({"job_type": "jion", "params": {}}, "/steps/1/job_type"),
+        ({"job_type": "noop", "params": {}, "depends_on": []}, "/steps/1/depends_on"),
+    ],
+    ids=str,
+)
+def test_one_bad_step_refuses_the_whole_pipeline_and_is_pointed_at(alice, services, step, pointer):
+    assert pointers(alice.post(PIPELINES, json={"steps": [SPLIT, step, SPLIT]})) == [pointer]
+    assert nothing_is_stored(services)
+
+
+def test_the_first_step_has_nothing_to_refer_to(alice):
+    assert pointers(alice.post(PIPELINES, json={"steps": [JOIN]})) == ["/steps/0/params/words/$ref"]
+
+
+def test_cancelling_a_pipeline_cancels_every_step_for_its_own_sake(alice, bob):
+    pipeline = alice.post(PIPELINES, json={"steps": [SPLIT, JOIN, SPLIT]}).get_json()
+    address = f"{PIPELINES}/{pipeline['pipeline_id']}"
+    assert bob.get(address).status_code == bob.delete(address).status_code == 403
+
+    answer = alice.delete(address)
+
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "cancelled")
+    assert [(step["status"], step["error"]) for step in answer.get_json()["steps"]] == [("cancelled", None)] * 3
+    assert alice.delete(address).status_code == 409
+
+
+def test_a_repeated_pipeline_with_the_same_key_is_the_same(alice):
+    key = {"Idempotency-Key": "k"}
+    first, again = (alice.post(PIPELINES, json={"steps": [SPLIT, JOIN]}, headers=key) for _ in range(2))
+    assert again.get_json() == first.get_json() and again.headers["Idempotency-Replayed"] == "true"
+    # One key stands for one request, whatever its route.
+    assert alice.post(BATCHES, json={"jobs": [ECHO]}, headers=key).status_code == 422

@@ -1,0 +1,174 @@
+"""Schedules over HTTP, and what happens at their ticks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobs.engine.catalogue import Catalogue
+from jobs.engine.client import Client
+from jobs.engine.schedules import MAX_PER_USER, Schedules
+
+SCHEDULES = "/api/v1/schedules"
+NIGHTLY = {"job_type": "echo", "params": {"text": "hi"}, "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
+
+
+@pytest.fixture
+def schedules(services) -> Schedules:
+    return Schedules(services.client)
+
+
+def overdue(services, schedule: dict[str, Any], tick: int = 1_000_000_020) -> None:
+    services.client.store.connection.zadd("wh:schedules", {schedule["schedule_id"]: tick})
+
+
+def jobs_of(services, user: str = "alice") -> list[Any]:
+    return services.client.page(user).jobs
+
+
+def test_a_schedule_is_stored_shown_listed_and_deleted(alice):
+    answer = alice.post(SCHEDULES, json=NIGHTLY)
+    schedule = answer.get_json()
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"{SCHEDULES}/{schedule['schedule_id']}"
+    assert {name: schedule[name] for name in NIGHTLY} == NIGHTLY
+    assert schedule["next_run_at"].endswith(("T00:30:00.000000Z", "T01:30:00.000000Z"))
+    assert (schedule["last_run_at"], schedule["last_job_id"], schedule["problem"]) == (None, None, None)
+    assert alice.get(answer.headers["Location"]).get_json() == schedule
+    assert alice.get(SCHEDULES).get_json() == {"schedules": [schedule], "next_cursor": None}
+
+    assert alice.delete(answer.headers["Location"]).status_code == 204
+    assert alice.get(SCHEDULES).get_json()["schedules"] == []
+    assert alice.delete(answer.headers["Location"]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"cron": "61 * * * *"}, "/cron"),
+        ({"cron": "0 0 30 2 *"}, "/cron"),
+        ({"cron": "* * * * * *"}, "/cron"),
+        ({"cron": 5}, "/cron"),
+        ({"timezone": "Mars/Olympus"}, "/timezone"),
+        ({"timezone": "../../etc/passwd"}, "/timezone"),
+        ({"job_type": "ecko"}, "/job_type"),
+        ({"params": {"text": 1}}, "/params/text"),
+        ({"user_id": "bob"}, "/user_id"),
+    ],
+    ids=str,
+)
+def test_what_can_t_be_scheduled_is_refused_by_name(alice, change, pointer):
+    answer = alice.post(SCHEDULES, json=NIGHTLY | change)
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.get_json()["errors"]] == [pointer]
+    assert alice.get(SCHEDULES).get_json()["schedules"] == []
+
+
+def test_a_schedule_is_its_owner_s_and_admins_alone(alice, bob, admin, stranger):
+    address = alice.post(SCHEDULES, json=NIGHTLY).headers["Location"]
+    assert bob.get(address).status_code == bob.delete(address).status_code == 403
+    assert stranger.get(address).status_code == 401
+    assert bob.get(SCHEDULES).get_json()["schedules"] == []
+    assert admin.get(address).status_code == 200
+
+
+def test_a_user_may_have_only_so_many(alice, services):
+    for number in range(MAX_PER_USER):
+        services.client.store.connection.sadd("wh:schedules:alice", f"s{number}")
+    answer = alice.post(SCHEDULES, json=NIGHTLY)
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "too_many_schedules")
+
+
+def test_a_tick_makes_one_job_however_often_and_wherever_it_is_looked_for(alice, services, schedules):
+    schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
+    overdue(services, schedule)
+    found = services.client.store.due_schedules(10)
+    # Another host has seen the same tick at the same time.
+    schedules._store.due_schedules = lambda _at_most: found  # type: ignore[method-assign]
+
+    assert [schedules.run_due(), schedules.run_due(), Schedules(services.client).run_due()] == [1, 0, 0]
+
+    (job,) = jobs_of(services)
+    assert (job.job_type, job.params, job.user_id) == ("echo", {"text": "hi"}, "alice")
+    shown = alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()
+    assert (shown["last_job_id"], shown["next_run_at"]) == (job.job_id, schedule["next_run_at"])
+
+
+def test_ticks_that_were_missed_make_one_job_together(alice, services, schedules):
+    schedule = alice.post(SCHEDULES, json=NIGHTLY | {"cron": "* * * * *"}).get_json()
+    overdue(services, schedule)  # years of minutes
+
+    assert [schedules.run_due(), schedules.run_due()] == [1, 0]
+    assert len(jobs_of(services)) == 1
+
+
+def test_the_same_tick_has_the_same_job_id_on_every_host(alice, services, schedules):
+    schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
+    overdue(services, schedule, 1_000_000_020)
+    schedules.run_due()
+    overdue(services, schedule, 1_000_000_080)
+    schedules.run_due()
+    assert len({job.job_id for job in jobs_of(services)}) == 2
+
+
+def test_a_schedule_whose_job_type_is_gone_says_so_and_keeps_no_other_from_its_time(alice, services):
+    gone = alice.post(SCHEDULES, json=NIGHTLY).get_json()
+    fine = alice.post(SCHEDULES, json={"job_type": "noop", "cron": "@hourly"}).get_json()
+    overdue(services, gone, 1_000_000_000)
+    overdue(services, fine, 1_000_000_020)
+    known = [each for each in services.catalogue.values() if each.name != "echo"]
+    deployed = Client(services.client.store.connection, services.settings, Catalogue(known))
+
+    assert Schedules(deployed).run_due() == 1
+
+    assert [job.job_type for job in jobs_of(services)] == ["noop"]
+    shown = alice.get(f"{SCHEDULES}/{gone['schedule_id']}").get_json()
+    assert "There is no job type 'echo'" in shown["problem"]
+    assert shown["next_run_at"] == gone["next_run_at"]
+
+
+def test_a_record_that_can_t_be_read_is_put_off_and_reported(alice, services, schedules):
+    bad = alice.post(SCHEDULES, json=NIGHTLY).get_json()
+    fine = alice.post(SCHEDULES, json={"job_type": "noop", "cron": "@hourly"}).get_json()
+    record = '{"job_type": "echo", "params": {}, "cron": "nonsense", "timezone": "UTC", "created_at": "2026-01-01"}'
+    services.client.store.connection.hset(f"wh:schedule:{bad['schedule_id']}", "record", record)
+    overdue(services, bad, 1_000_000_000)
+    overdue(services, fine)
+
+    assert schedules.run_due() == 1
+    assert schedules.find(bad["schedule_id"]).problem == "It can't be read; delete it and make a new one."
+
+
+def test_a_user_with_too_many_active_jobs_misses_the_tick_and_is_told(alice, services, schedules):
+    services.client._settings.__dict__["max_active_jobs_per_user"] = 1
+    alice.submits()
+    schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
+    overdue(services, schedule)
+
+    assert schedules.run_due() == 0
+    assert len(jobs_of(services)) == 1
+    assert "unfinished jobs" in alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"]
+
+    services.client._settings.__dict__["max_active_jobs_per_user"] = 10
+    overdue(services, schedule)
+    assert schedules.run_due() == 1
+    assert alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"] is None
+
+
+def test_the_schedules_of_a_removed_user_go_with_them(alice, admin, services, schedules):
+    schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
+    assert admin.delete("/api/v1/users/alice").status_code == 204
+
+    assert services.client.store.connection.keys("wh:schedule*") == []
+    assert schedules.run_due() == 0
+    assert admin.get(f"{SCHEDULES}/{schedule['schedule_id']}").status_code == 404
+
+
+def test_a_schedule_that_outlived_its_user_goes_at_its_next_tick(alice, services, schedules):
+    schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
+    services.client.store.connection.delete("wh:user:alice")
+    overdue(services, schedule)
+
+    assert schedules.run_due() == 0
+    assert services.client.store.connection.keys("wh:schedule*") == []

@@ -1,0 +1,150 @@
+"""Write down what was asked: every request in the log of the process, and what somebody did in the audit log.
+
+Both are written behind the request. It neither waits for them nor can fail by them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import cast
+
+from flask import Flask, Response, g, request
+
+from jobs.engine.audit import Act
+from jobs.engine.resource import rfc3339
+from jobs.engine.side_writer import SideWriter
+
+from .auth import SAFE_METHODS, caller_if_any
+from .services import services
+
+log = logging.getLogger(__name__)
+
+#: Words for what changes something. What is not named here is called by its endpoint.
+ACTIONS = {
+    "tokens.issue": "sign-in",
+    "sign_in.sign_in": "sign-in",
+    "sign_in.form": "sign-in",
+    "sign_in.sign_out": "sign-out",
+    "api_keys.create": "create-api-key",
+    "api_keys.revoke": "revoke-api-key",
+    "users.register": "create-user",
+    "users.remove": "delete-user",
+    "submissions.submit": "submit-job",
+    "batches.submit": "submit-batch",
+    "pipelines.submit": "submit-pipeline",
+    "jobs.cancel": "cancel-job",
+    "jobs.retry": "retry-job",
+    "batches.cancel": "cancel-batch",
+    "pipelines.cancel": "cancel-pipeline",
+    "webhooks.subscribe": "create-webhook",
+    "webhooks.unsubscribe": "delete-webhook",
+    "webhooks.rotate": "rotate-webhook-secret",
+}
+SIGN_IN = "sign-in"
+ADMIN_READ = "admin-read"
+
+#: These change nothing worth a line.
+_PASSED_OVER = frozenset({"calls.predict", "tickets.issue"})
+#: Asked again and again by machines.
+_UNLOGGED = frozenset({"operations.health", "operations.readiness", "static"})
+
+_access_log: SideWriter[str] = SideWriter("access-log", lambda lines: print("\n".join(lines), file=sys.stderr))
+
+
+def install(app: Flask) -> None:
+    """Look at every request of `app`, also at those that are refused at the door."""
+    app.before_request_funcs.setdefault(None, []).insert(0, _begin)
+    app.after_request(_record)
+
+
+def admin_reads(subject: str) -> None:
+    """An administrator looks at what belongs to somebody else."""
+    g.admin_read = subject
+
+
+def claims_to_be(name: str) -> None:
+    """Somebody tries to sign in under this name."""
+    g.claimed_name = name[:200]
+
+
+def _begin() -> None:
+    g.began = time.monotonic()
+
+
+def _record(answer: Response) -> Response:
+    try:
+        if request.endpoint not in _UNLOGGED:
+            _access_log.add(_line(answer))
+        act = _act(answer)
+        if act is not None:
+            services().audit.note(act)
+    except Exception:  # the answer is made: nothing that happens here may change it
+        log.exception("%s %s was not recorded", request.method, request.path)
+    return answer
+
+
+def _line(answer: Response) -> str:
+    user = caller_if_any()
+    # Without the query: tickets and sign-in links stand there.
+    return json.dumps(
+        {
+            "at": rfc3339(datetime.now(UTC)),
+            "method": request.method,
+            "path": request.path,
+            "status": answer.status_code,
+            "milliseconds": round((time.monotonic() - g.began) * 1_000, 1),
+            "user_id": user.user_id if user else None,
+            "address": request.remote_addr,
+        }
+    )
+
+
+def _act(answer: Response) -> Act | None:
+    action = _action()
+    if action is None or not _counts(action, answer.status_code):
+        return None
+    return Act(action, _who(), request.remote_addr, answer.status_code, _subject(answer))
+
+
+def _action() -> str | None:
+    endpoint = request.endpoint
+    if endpoint is None or endpoint in _PASSED_OVER:
+        return None
+    if request.method not in SAFE_METHODS:
+        return ACTIONS.get(endpoint, endpoint)
+    if "admin_read" in g:
+        return ADMIN_READ
+    if endpoint == "sign_in.form":
+        return SIGN_IN if "token" in request.args else None
+    if request.blueprint == "rq_dashboard" and not request.path.endswith(".json"):
+        return ADMIN_READ
+    return None
+
+
+def _counts(action: str, status: int) -> bool:
+    """What was done, what was forbidden, and sign-ins that failed; but not what anybody can send without end."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return action == SIGN_IN
+    return status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.FORBIDDEN
+
+
+def _who() -> str | None:
+    user = caller_if_any()
+    if user is not None:
+        return user.user_id
+    if request.endpoint == "sign_in.sign_in":
+        return g.get("claimed_name") or request.form.get("username", "")[:200] or None
+    return cast("str | None", g.get("claimed_name"))
+
+
+def _subject(answer: Response) -> str | None:
+    if request.method in SAFE_METHODS and "admin_read" in g:
+        return str(g.admin_read)
+    if location := answer.headers.get("Location", ""):
+        return location.rpartition("/")[2][:200] if location.startswith("/api/") else None
+    return ", ".join(map(str, (request.view_args or {}).values()))[:200] or None

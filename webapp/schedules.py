@@ -1,0 +1,95 @@
+"""Run job types on cron lines: make, list and delete schedules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, jsonify
+from pydantic import BaseModel, Field
+
+from jobs.engine.cron import MAX_CHARACTERS
+from jobs.engine.errors import Forbidden
+from jobs.engine.resource import rfc3339
+from jobs.engine.schedules import Plan, Schedule, Schedules
+
+from . import body
+from .auth import caller
+from .batches import JobTypeName, valid_types
+from .query import Nothing, query
+from .services import services
+
+blueprint = Blueprint("schedules", __name__, url_prefix="/api/v1/schedules")
+
+
+class NewSchedule(BaseModel):
+    job_type: JobTypeName
+    params: dict[str, Any] = Field(default_factory=dict)
+    cron: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]
+    timezone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+
+
+@blueprint.post("")
+def create() -> Response:
+    new = body.model(NewSchedule)
+    query(Nothing)
+    valid_types([("", new.job_type, new.params)])
+    plan = Plan(new.job_type, new.params, new.cron, new.timezone)
+    schedule = _schedules().create(caller().user_id, plan, admin=caller().is_admin)
+    answer = jsonify(_resource(schedule))
+    answer.status_code = 201
+    answer.headers["Location"] = f"/api/v1/schedules/{schedule.schedule_id}"
+    return answer
+
+
+@blueprint.get("")
+def page() -> Response:
+    query(Nothing)
+    found = _schedules().of_user(caller().user_id)
+    return jsonify(schedules=[_resource(each) for each in found], next_cursor=None)
+
+
+@blueprint.get("/<schedule_id>")
+def show(schedule_id: str) -> Response:
+    schedule = _visible(schedule_id)
+    query(Nothing)
+    return jsonify(_resource(schedule))
+
+
+@blueprint.delete("/<schedule_id>")
+def delete(schedule_id: str) -> tuple[str, int]:
+    _visible(schedule_id)
+    body.no_body()
+    query(Nothing)
+    _schedules().delete(schedule_id)
+    return "", 204
+
+
+def _schedules() -> Schedules:
+    return Schedules(services().client)
+
+
+def _visible(schedule_id: str) -> Schedule:
+    schedule = _schedules().find(schedule_id)
+    if schedule.user_id != caller().user_id and not caller().is_admin:
+        raise Forbidden("This schedule belongs to somebody else.")
+    return schedule
+
+
+def _resource(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "schedule_id": schedule.schedule_id,
+        "job_type": schedule.plan.job_type,
+        "params": schedule.plan.params,
+        "cron": schedule.plan.cron,
+        "timezone": schedule.plan.timezone,
+        "created_at": rfc3339(schedule.created_at),
+        "next_run_at": _time(schedule.next_run_at),
+        "last_run_at": _time(schedule.last_run_at),
+        "last_job_id": schedule.last_job_id,
+        "problem": schedule.problem,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return rfc3339(moment) if moment else None
