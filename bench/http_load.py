@@ -48,7 +48,9 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def load(port: int, next_request: Callable[[], bytes], seconds: float, *, expected: int) -> Outcome:
+def load(
+    port: int, next_request: Callable[[], bytes], seconds: float, *, expected: int, connections: int = CONNECTIONS
+) -> Outcome:
     """Ask for `seconds` as fast as the server answers. Every answer must have the `expected` status.
 
     Raises:
@@ -59,7 +61,7 @@ def load(port: int, next_request: Callable[[], bytes], seconds: float, *, expect
     began = time.perf_counter()
     deadline = began + seconds
     try:
-        for _ in range(CONNECTIONS):
+        for _ in range(connections):
             each = _Connection(socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS))
             each.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(each.socket, selectors.EVENT_READ, each)

@@ -83,8 +83,8 @@ def _sentences() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except Fatal:
-        raise
+    except TimeoutError:
+        raise  # the attempt's time is over; it is an OSError, too
     except UnidentifiedImageError as error:
         known = "JPEG, PNG, WebP, GIF, BMP or TIFF"
         raise Fatal(f"The file can't be read as an image; send {known}.") from error
@@ -111,7 +111,14 @@ def _on_white(image: Image) -> Image:
         return image
     flat = Image.new("RGB", image.size, "white")
     flat.paste(image, mask=image.getchannel("A"))
+    flat.info = image.info
     return flat
+
+
+def _profile(image: Image) -> bytes | None:
+    """What the colours mean, if that was said of colours like these and not of inks or greys."""
+    profile: bytes = image.info.get("icc_profile") or b""
+    return profile if image.mode in ("RGB", "RGBA") and profile[16:20] == b"RGB " else None
 
 
 def _saved(image: Image, size: int, chosen: Format, quality: int, filename: str) -> ImageFile:
@@ -125,8 +132,7 @@ def _saved(image: Image, size: int, chosen: Format, quality: int, filename: str)
         "png": {},
         "webp": {"quality": quality, "method": 4},
     }[chosen]
-    # Colours stay right only with the profile that they were meant in.
-    smaller.save(target, chosen, optimize=True, icc_profile=image.info.get("icc_profile"), **options)
+    smaller.save(target, chosen, optimize=True, icc_profile=_profile(image), **options)
     name = f"{PurePath(filename).stem}-{size}{WRITTEN[chosen]}"
     saved = save_file(target.getvalue(), name, f"image/{chosen}")
     return ImageFile(**saved.model_dump(), width=smaller.width, height=smaller.height)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.engine import Fatal, File, track
 
@@ -16,7 +16,7 @@ MAX_PAGES = 2_000
 MAX_CHARACTERS = 5_000_000
 #: What one compressed part of a PDF may become. A page of text has some thousand bytes.
 MAX_STREAM_BYTES = 20_000_000
-_LIMITS: dict[str, int | None] = {
+_LIMITS: dict[str, Any] = {
     "zlib_maximum_output_length": MAX_STREAM_BYTES,
     "lzw_maximum_output_length": MAX_STREAM_BYTES,
     "run_length_maximum_output_length": MAX_STREAM_BYTES,
@@ -35,6 +35,8 @@ def read_text(file: File, until_percent: float) -> list[str]:
         reader = _opened(source)
         pages: list[str] = []
         for page in track(reader.pages, "Reading the text", total=round(len(reader.pages) * 100 / until_percent)):
+            if (content := page.get_contents()) is not None:
+                content.get_data()  # extract_text takes a page that unpacks beyond the limits for an empty one
             pages.append(page.extract_text())
             if sum(map(len, pages)) > MAX_CHARACTERS:
                 raise Fatal(f"The PDF has more text than can be taken: {MAX_CHARACTERS:,} characters are allowed.")
@@ -62,6 +64,8 @@ def _sentences() -> Iterator[None]:
 
     try:
         yield
+    except TimeoutError:
+        raise  # the attempt's time is over; it is an OSError, too
     except (errors.DependencyError, errors.FileNotDecryptedError, errors.WrongPasswordError) as error:
         raise Fatal("The PDF is encrypted; upload it without its password.") from error
     except errors.LimitReachedError as error:

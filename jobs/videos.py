@@ -70,8 +70,8 @@ def _transcode(source: Path, target: Path, height: int) -> tuple[int, int, float
             for frame in packet.decode():
                 if packet.stream is picture:
                     output.add(frame)
-                    if expected:
-                        progress(min(99.0, 100 * output.frames / expected), "Converting", current=output.frames)
+                    percent = min(99.0, 100 * output.frames / expected) if expected else None
+                    progress(percent, "Converting", current=output.frames)
                 elif sound is not None:
                     sound(frame)
         if not output.frames:

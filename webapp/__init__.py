@@ -21,5 +21,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     # gunicorn's parent imports this package for its configuration, before its workers patch the
     # standard library for gevent: what it doesn't import can't have kept an unpatched part.
     from .application import build_services, make_app
+    from .cli.exits import sentences_on_a_terminal
+    from .recording import log_requests
 
-    return make_app(build_services(settings))
+    with sentences_on_a_terminal():
+        app = make_app(build_services(settings))
+    log_requests(app)
+    return app

@@ -18,6 +18,7 @@ from . import (
     auth,
     batches,
     calls,
+    cli,
     dashboard,
     files,
     first_admin,
@@ -94,4 +95,5 @@ def make_app(services: Services) -> Flask:
     stream_slots.install(app, services.settings.max_streams)
     for view in _VIEWS:
         app.register_blueprint(view.blueprint)
+    cli.install(app)
     return app

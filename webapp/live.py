@@ -96,6 +96,12 @@ class Live:
         self._tickets = services().accounts.tickets
 
     def follow(self, news: Iterator[News | None]) -> Iterator[News | None]:
+        try:
+            yield from self._passed_on(news)
+        except BrokerUnavailable:
+            pass  # while it read the current state: the client comes back with what it has
+
+    def _passed_on(self, news: Iterator[News | None]) -> Iterator[News | None]:
         checked = sent = time.monotonic()
         for each in news:
             now = time.monotonic()

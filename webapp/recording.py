@@ -57,9 +57,14 @@ _access_log: SideWriter[str] = SideWriter("access-log", lambda lines: print("\n"
 
 
 def install(app: Flask) -> None:
-    """Look at every request of `app`, also at those that are refused at the door."""
+    """Note in the audit log what is done through `app`."""
+    app.after_request(_note)
+
+
+def log_requests(app: Flask) -> None:
+    """Write a line for every request of `app` to stderr, also for those that are refused at the door."""
     app.before_request_funcs.setdefault(None, []).insert(0, _begin)
-    app.after_request(_record)
+    app.after_request(_log)
 
 
 def admin_reads(subject: str) -> None:
@@ -76,10 +81,14 @@ def _begin() -> None:
     g.began = time.monotonic()
 
 
-def _record(answer: Response) -> Response:
+def _log(answer: Response) -> Response:
+    if request.endpoint not in _UNLOGGED:
+        _access_log.add(_line(answer))
+    return answer
+
+
+def _note(answer: Response) -> Response:
     try:
-        if request.endpoint not in _UNLOGGED:
-            _access_log.add(_line(answer))
         act = _act(answer)
         if act is not None:
             services().audit.note(act)

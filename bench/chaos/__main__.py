@@ -37,7 +37,7 @@ def main() -> int:
         seed=given.seed,
         jobs=given.jobs or (6_000 if given.quick else 60_000),
         kills=given.kills or (100 if given.quick else 1_000),
-        seconds=given.seconds or (200.0 if given.quick else 2_400.0),
+        seconds=given.seconds or (170.0 if given.quick else 2_400.0),
         faults=tuple(given.faults.split(","))
         if given.faults
         else tuple(k for k in ALL if k != "web" or not given.no_web),

@@ -115,9 +115,11 @@ class Clients:
 
     def _ask(self, entry: Entry, depends_on: tuple[str, ...], key: str) -> None:
         while True:
+            asked_at = time.monotonic()
             answer: Answer = self.door.submit(entry.wish, depends_on, key)
             if isinstance(answer, Unknown):
                 entry.unknowns += 1
+                self.ledger.slowest_unknown = max(self.ledger.slowest_unknown, time.monotonic() - asked_at)
                 time.sleep(RESEND_SECONDS * random.uniform(0.5, 1.5))
                 continue
             if isinstance(answer, Acked):

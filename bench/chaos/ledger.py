@@ -37,6 +37,8 @@ class Ledger:
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
         self.regressions: list[str] = []
+        #: Seconds that a client waited at most to be told that its submission can't be taken now.
+        self.slowest_unknown = 0.0
         self._lock = threading.Lock()
 
     def open(self, wish: Wish) -> Entry:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import redis
 from rq import Queue
@@ -90,20 +91,19 @@ def _wait_until_still(connection: redis.Redis, workers: list[Server]) -> None:
 
 
 def _table(connection: redis.Redis, seed: int, jobs: int, dealt: int) -> str:
-    listed = {
-        each.decode().split(":")[0]
-        for name in PRIORITIES
-        for each in [
-            *connection.lrange(f"rq:queue:{name}", 0, -1),
-            *connection.lrange(f"rq:queue:{name}:intermediate", 0, -1),
-            *connection.zrange(f"rq:wip:{name}", 0, -1),
-        ]
-    }
+    listed: dict[str, str] = {}
+    for name in PRIORITIES:
+        for kind, ids in (
+            ("queue", connection.lrange(f"rq:queue:{name}", 0, -1)),
+            ("intermediate list", connection.lrange(f"rq:queue:{name}:intermediate", 0, -1)),
+            ("started registry", connection.zrange(f"rq:wip:{name}", 0, -1)),
+        ):
+            listed |= {each.decode().split(":")[0]: f"in a {kind}" for each in cast(list[bytes], ids)}
     ends: Counter[str] = Counter()
     for number in range(jobs):
         job = Job.fetch(f"stock-{number}", connection=connection, serializer=JSONSerializer)
         status = str(job.get_status().value)
-        open_in = "in a list" if job.id in listed else "IN NO LIST: lost"
+        open_in = listed.get(job.id, "IN NO LIST: lost")
         ends[status if status in ("finished", "failed") else f"{status}, {open_in}"] += 1
     lines = [f"plain rq.Worker, seed {seed}: {jobs} jobs, {dealt} kills -9 of a worker and its horse"]
     return "\n".join(lines + [f"  {count:>6}  {end}" for end, count in sorted(ends.items())])

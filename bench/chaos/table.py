@@ -60,7 +60,8 @@ def _ledger(verdict: Verdict, ledger: Ledger) -> list[str]:
         "of these worker_lost": verdict.worker_lost,
     }
     late = f"{len(verdict.late)} delayed jobs were late by p50/p95/max {_spread(verdict.late)}"
-    return ["  ".join(f"{name} {count}" for name, count in counts.items()), late]
+    unknown = f"the slowest answer of the unknown ones came after {ledger.slowest_unknown:.1f} s"
+    return ["  ".join(f"{name} {count}" for name, count in counts.items()), late, unknown]
 
 
 def _violations(verdict: Verdict, findings: list[str]) -> list[str]:

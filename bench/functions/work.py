@@ -16,6 +16,12 @@ def noop() -> None:
 
 
 @job
+def greet(name: str, times: int = 1) -> str:
+    """Greet somebody: a job with parameters to check."""
+    return f"Hello {name}! " * times
+
+
+@job
 def stamp(path: str) -> None:
     """Say when the first line of the function ran."""
     load.stamp(path)
@@ -31,9 +37,14 @@ def tracked_loop(turns: int) -> float:
 
 
 @job
-def many_reports(calls: int) -> list[float]:
-    """Report progress as fast as it goes. Answers when that began and ended, in seconds since 1970."""
+def many_reports(calls: int, path: str) -> list[float]:
+    """Report progress as fast as it goes. Answers when that began and ended, in seconds since 1970.
+
+    The named pipe at `path` is told that it is over.
+    """
     began = time.time()
     for number in range(calls):
         progress(current=number, total=calls)
-    return [began, time.time()]
+    ended = time.time()
+    load.stamp(path)
+    return [began, ended]

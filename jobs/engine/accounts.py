@@ -14,7 +14,7 @@ from .credentials import fingerprint, is_api_key, make_api_key
 from .errors import Unauthenticated, UserExists, UserNotFound
 from .passwords import hash_password, matches
 from .rate import Meter, Rate
-from .registration import RESERVED, Registration, fold
+from .registration import RESERVED, Registration, check_password, fold
 from .sessions import SESSION_LIFETIME_SECONDS, Grant, Sessions
 from .settings import Settings
 from .tickets import Tickets
@@ -81,6 +81,23 @@ class Accounts:
 
     def find(self, user_id: str) -> User:
         """Raises UserNotFound if there is none."""
+        return self._users.find(user_id)
+
+    def all(self) -> list[User]:
+        """All users, by name: for operators."""
+        return self._users.all()
+
+    def set_password(self, user_id: str, password: str) -> User:
+        """Give a user another password. Tokens and sessions end with the old one, API keys stay good.
+
+        Raises:
+            UserNotFound: if there is none.
+            InvalidRequest: if it is too short or too long.
+        """
+        self._users.find(user_id)
+        check_password(password)
+        self._users.set_password(user_id, hash_password(password))
+        self._cache.drop_user(user_id)
         return self._users.find(user_id)
 
     def close(self, user_id: str) -> None:

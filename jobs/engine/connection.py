@@ -21,8 +21,10 @@ logger = logging.getLogger("workhorse")
 SOCKET_TIMEOUT_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 
-#: Connections that a process holds at most. Whoever comes when all are taken waits as long as for an answer.
+#: Connections that a process holds at most, and the seconds that whoever comes when all are taken waits for one: when a
+#: web process has started anew, all who follow something come back at once.
 MAX_CONNECTIONS = 64
+TURN_SECONDS = 10.0
 
 #: What redis-py raises when the broker is away, is still loading its data, or can't store more.
 UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError)
@@ -49,9 +51,7 @@ def connect(settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECON
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
     # redis-py's own pool (8.1.0) fails beyond its hundredth connection; a web process has more requests than that at
     # once, each for a millisecond, and they may take turns.
-    pool = redis.BlockingConnectionPool.from_url(
-        url, max_connections=MAX_CONNECTIONS, timeout=timeout_seconds, **options
-    )
+    pool = redis.BlockingConnectionPool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=TURN_SECONDS, **options)
     return redis.Redis.from_pool(pool)
 
 

@@ -208,6 +208,8 @@ class Follower:
                 subscription.end()
             elif subscription.slow:
                 subscription.cut()
+            else:
+                subscription.remind_if_idle()
 
     def _look_again(self) -> None:
         """Look at what nobody nudged about for a while."""
@@ -224,8 +226,9 @@ def _patience(watch: JobWatch) -> float:
 
 
 def _taken(subscription: Subscription, idle_seconds: float) -> Iterator[News | None]:
+    subscription.idle_seconds = idle_seconds
     while not subscription.ended:
-        news = subscription.take(idle_seconds)
+        news = subscription.take(None)
         if news is not None or not subscription.ended:
             yield news
 

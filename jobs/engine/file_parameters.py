@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from .accounts import Accounts
 from .connection import connect
 from .errors import Fatal, StoredFileNotFound, UserNotFound
 from .files import OCTETS, StoredFile, own_store, patiently
@@ -115,6 +114,8 @@ def _refuse_foreign(file: StoredFile) -> None:
     job = current_job()
     if job is None or job.user_id in (None, file.owner):
         return
+    from .accounts import Accounts  # here, because few jobs come this far, and it brings the hashing of passwords
+
     with closing(connect(settings())) as connection:
         accounts = Accounts(connection, settings())
         try:

@@ -18,10 +18,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-from .processes import adopt_orphans, die_with_parent
+from .processes import die_with_parent
 
 #: What a worker sends to ask the function to stop by itself.
 CANCEL_SIGNAL = signal.SIGUSR2
+CHUNK_BYTES = 65_536
 
 
 class SocketChannel:
@@ -29,15 +30,19 @@ class SocketChannel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._reader = connection.makefile("rb")
+        self._inbox = b""
         self._writing = threading.Lock()
         self._asking = threading.Lock()
 
     def read(self) -> dict[str, Any]:
-        line = self._reader.readline()
-        if not line:
-            # The worker is gone, and with it everybody who could use what we do.
-            os._exit(1)
+        # Not a buffered file: making one touches pages that every fork would copy.
+        while b"\n" not in self._inbox:
+            data = self._connection.recv(CHUNK_BYTES)
+            if not data:
+                # The worker is gone, and with it everybody who could use what we do.
+                os._exit(1)
+            self._inbox += data
+        line, self._inbox = self._inbox.split(b"\n", 1)
         return dict(json.loads(line))
 
     def send(self, message: dict[str, Any]) -> None:
@@ -65,7 +70,6 @@ def become_horse(
     code = 1
     try:
         die_with_parent(parent)
-        adopt_orphans()
         os.setpgid(0, 0)
         for source, target in ((stdout, 1), (stderr, 2)):
             os.dup2(source, target)

@@ -28,8 +28,10 @@ PING_SECONDS = 2.0
 SILENCE_SECONDS = 5.0
 #: Seconds without any channel after which the thread ends; it comes back with the next one.
 LINGER_SECONDS = 10.0
-#: Nudges that are taken together.
+#: Nudges that are taken together, and with more channels than that, the seconds to let them gather: what is read
+#: together costs half.
 MAX_NUDGES = 50
+GATHER_SECONDS = 0.01
 
 #: Keeps the connection in its subscribed state while there is nothing to listen to.
 _IDLE_CHANNEL = "wh:idle"
@@ -121,6 +123,8 @@ class Listener:
         """Wait for nudges, hand them over, and tell whether the broker said anything."""
         message = first = session.get_message(timeout=BEAT_SECONDS)
         nudged: set[str] = set()
+        if message is not None and len(self._channels) > MAX_NUDGES:
+            time.sleep(GATHER_SECONDS)
         while message is not None:
             if message["type"] in ("subscribe", "message"):
                 nudged.add(message["channel"].decode())

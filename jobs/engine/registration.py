@@ -39,6 +39,12 @@ class Registration:
         return cls(name, address, password)
 
 
+def check_password(password: str) -> None:
+    """Raises InvalidRequest if nobody may have it as a password."""
+    if fault := _password_fault(password):
+        raise InvalidRequest([fault])
+
+
 def fold(username: str) -> str:
     """Names are told apart without regard to case. Only ASCII is folded: `K` (Kelvin) must not become `k`."""
     return username.lower() if username.isascii() else username

@@ -14,7 +14,6 @@ import logging
 import os
 import socket
 import time
-import zlib
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -29,6 +28,9 @@ from rq.worker import WorkerStatus
 
 from .catalogue import Catalogue, JobType
 from .execution import NOT_NOW, Execution, Stop
+from .foreign import refusal
+from .horse import outlive_the_stop_of_others
+from .outcome import died
 from .processes import die_with_parent
 from .settings import Settings
 from .states import Priority
@@ -66,6 +68,8 @@ class Worker(rq.Worker):
         self.stop = Stop()
         self._next_execution = uuid4().hex
         self._look_round_at = 0.0
+        self._foreign: ForeignClaim | None = None
+        self._horse_died = False
         if engine is not None:
             kwargs = {
                 "connection": engine.store.connection,
@@ -209,56 +213,75 @@ class Worker(rq.Worker):
     # --- jobs of plain RQ ----------------------------------------------------------------
 
     def _run_foreign(self, claim: ForeignClaim) -> None:
+        assert self.engine is not None
         queue = self.queue_class(claim.queue, connection=self.connection, serializer=self.serializer)
         try:
             job = self.job_class.fetch(claim.job_id, connection=self.connection, serializer=self.serializer)
         except NoSuchJobError:
-            self._forget_popped(claim)
+            self._forget(claim)
             return
-        if refusal := self._refusal(job):
-            logger.warning("%s: refused job %s: %s", self.name, job.id, refusal)
+        if reason := refusal(job, self.engine.settings.allowed_functions, self.engine.catalogue):
+            logger.warning("%s: refused job %s: %s", self.name, job.id, reason)
             job.ended_at = rq.utils.now()
             job.retries_left = None
-            self.handle_job_failure(job, queue, exc_string=refusal)
-            self._forget_popped(claim)
-            return
-        self.execute_job(job, queue)
+            super().handle_job_failure(job, queue, exc_string=reason)
+        else:
+            self._foreign = claim
+            self._horse_died = False
+            self.execute_job(job, queue)
+            self._foreign = None
+        self._forget(claim)
 
-    def _forget_popped(self, claim: ForeignClaim) -> None:
+    def _forget(self, claim: ForeignClaim) -> None:
+        assert self.engine is not None
         self.connection.lrem(f"rq:queue:{claim.queue}:intermediate", 1, claim.job_id)
-
-    def _refusal(self, job: RQJob) -> str | None:
-        """Why a foreign job must not run here. Nothing of it has been loaded or imported yet."""
-        assert self.engine is not None
-        try:
-            function, instance, args, kwargs = json.loads(_decompressed(job.data))
-        except (ValueError, TypeError):
-            return (
-                "This job is not JSON, and workers here never unpickle anything. Enqueue it with "
-                "rq.Queue(…, serializer='json'), or submit it over HTTP."
-            )
-        if instance is not None or not isinstance(args, list) or not isinstance(kwargs, dict):
-            return "This job calls a method of an object; workers here run functions alone."
-        callbacks = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name)
-        for name in (function, *(name for name in callbacks if name)):
-            if not self._allowed(name):
-                return f"The function {name!r} is neither in the catalogue nor in ALLOWED_FUNCTIONS; add it there."
-        return None
-
-    def _allowed(self, function: object) -> bool:
-        assert self.engine is not None
-        if not isinstance(function, str):
-            return False
-        return function in self.engine.settings.allowed_functions or bool(self.engine.catalogue.by_function(function))
+        self.engine.store.release(claim.job_id, claim.execution, self.name)
 
     def prepare_job_execution(self, job: RQJob, remove_from_intermediate_queue: bool = False) -> None:
         # rq/worker/base.py: rq clears the intermediate list for a worker of one queue only; our claim always uses it.
         super().prepare_job_execution(job, remove_from_intermediate_queue or self.engine is not None)
 
-    def maintain_heartbeats(self, job: RQJob, *args: Any, **kwargs: Any) -> None:
-        super().maintain_heartbeats(job, *args, **kwargs)
+    def main_work_horse(self, job: RQJob, queue: rq.Queue) -> None:
+        # rq/worker/base.py: an rq horse outlives its worker, and runs on while another worker starts its job again.
         if self.engine is not None:
+            die_with_parent(os.getppid())
+        super().main_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        # rq/worker/base.py: SIGTERM would end it, and a platform sends that to every process at once.
+        super().setup_work_horse_signals()
+        if self.engine is not None:
+            outlive_the_stop_of_others()
+
+    def maintain_heartbeats(self, job: RQJob, *args: Any, **kwargs: Any) -> None:
+        # rq/worker/worker_classes.py, monitor_work_horse: called every MONITOR_SECONDS while the horse runs.
+        if self.engine is None or self._foreign is None:
+            super().maintain_heartbeats(job, *args, **kwargs)
+            return
+        try:
+            super().maintain_heartbeats(job, *args, **kwargs)
             self._hear_commands()
+            held = self.engine.store.heartbeat(self.name, job.id, self._foreign.execution, WORKER_TTL + 60)
+        except NOT_NOW as error:
+            logger.warning("%s: no heartbeat, the broker is away: %s", self.name, error)
+            held = "held"
+        if held == "lost" or time.monotonic() >= self.stop.kill_at - MONITOR_SECONDS:
+            self.kill_horse()
+
+    def handle_work_horse_killed(self, job: RQJob, *args: Any, **kwargs: Any) -> None:
+        # rq/worker/worker_classes.py, monitor_work_horse: called when a horse ended without a word, right before
+        # handle_job_failure, which would spend a retry or fail the job.
+        self._horse_died = True
+        super().handle_work_horse_killed(job, *args, **kwargs)
+
+    def handle_job_failure(self, job: RQJob, queue: rq.Queue, *args: Any, **kwargs: Any) -> None:
+        if self.engine is None or self._foreign is None or not self._horse_died:
+            super().handle_job_failure(job, queue, *args, **kwargs)
+            return
+        kind = {"kind": "resumed"} if self.stop.requested else died("its process ended")
+        ended = self.engine.store.finish(job.id, self._foreign.execution, self.name, kind)
+        logger.warning("%s: plain RQ's job %s lost its process: %s", self.name, job.id, ended)
+        self.execution = None
 
     # --- signals and commands -----------------------------------------------------------
 
@@ -295,12 +318,6 @@ class Worker(rq.Worker):
         except NOT_NOW:
             logger.debug("%s: no commands, the broker is away", self.name)
 
-    def main_work_horse(self, job: RQJob, queue: rq.Queue) -> None:
-        # rq/worker/base.py: an rq horse outlives its worker, and runs on while another worker starts its job again.
-        if self.engine is not None:
-            die_with_parent(os.getppid())
-        super().main_work_horse(job, queue)
-
     # --- what rq keeps of a worker --------------------------------------------------------
 
     @property
@@ -319,10 +336,3 @@ class Worker(rq.Worker):
         except Exception:  # one bad record of a foreign job must not stop a worker (rq/registry.py, cleanup)
             logger.exception("%s: rq's maintenance failed", self.name)
             self.last_cleaned_at = rq.utils.now()  # type: ignore[assignment]  # rq infers None from its __init__
-
-
-def _decompressed(data: bytes) -> bytes:
-    try:
-        return zlib.decompress(data)
-    except zlib.error:
-        return data

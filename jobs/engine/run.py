@@ -74,9 +74,7 @@ class Attempt:
         self._eta: float | None = None
         self._changed = False
         self._loops = 0
-        self._sending = threading.Lock()
-        self._wake = threading.Event()
-        self._reporter: threading.Thread | None = None
+        self._reporter: Reporter | None = None
 
     def progress(
         self, percent: float | None, message: str | None, current: float | None, total: float | None, eta: float | None
@@ -97,26 +95,26 @@ class Attempt:
         self._report_soon()
 
     def _report_soon(self) -> None:
+        # Made at the first report: a quiet job needs no thread.
         if self._reporter is None:
-            self._reporter = threading.Thread(target=self._report, name="progress", daemon=True)
-            self._reporter.start()
-        self._wake.set()
-
-    def _report(self) -> None:
-        while True:
-            self._wake.wait(REPORT_SECONDS if self._loops else None)
-            self._wake.clear()
-            self.due = True
-            self.flush()
-            time.sleep(REPORT_SECONDS)
+            self._reporter = Reporter(self)
+        self._reporter.wake()
 
     def flush(self) -> None:
-        """Send what has changed since the last time."""
-        with self._sending:
-            if not self._changed:
-                return
-            self._changed = False
-            self.channel.send({"progress": self.state()})
+        """Send what has changed since the last time, before anything else is sent."""
+        if self._reporter is not None:
+            self._reporter.flush()
+
+    def take_change(self) -> dict[str, Any] | None:
+        """What is new since the last time this was asked."""
+        if not self._changed:
+            return None
+        self._changed = False
+        return self.state()
+
+    @property
+    def in_a_loop(self) -> bool:
+        return self._loops > 0
 
     def state(self) -> dict[str, Any]:
         return {
@@ -141,6 +139,32 @@ class Attempt:
 
     def loop_ended(self) -> None:
         self._loops -= 1
+
+
+class Reporter:
+    """The thread that sends an attempt's progress, a few times a second and only what is new."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._sending = threading.Lock()
+        self._wake = threading.Event()
+        threading.Thread(target=self._run, name="progress", daemon=True).start()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def flush(self) -> None:
+        with self._sending:
+            if (change := self._attempt.take_change()) is not None:
+                self._attempt.channel.send({"progress": change})
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(REPORT_SECONDS if self._attempt.in_a_loop else None)
+            self._wake.clear()
+            self._attempt.due = True
+            self.flush()
+            time.sleep(REPORT_SECONDS)
 
 
 _attempt: Attempt | None = None

@@ -26,6 +26,7 @@ class Subscription:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._waiting_since = 0.0
+        self._asked_at = 0.0
         self._on_cut = on_cut
         self.ended = False
         #: The version or position that the follower has, or will have once it took all; None: nothing yet.
@@ -34,6 +35,8 @@ class Subscription:
         self.every = True
         #: The number of log lines that it has; None: it does not follow the log.
         self.logged: int | None = None
+        #: Seconds after which it is reminded that nothing has happened; None: it has a clock of its own.
+        self.idle_seconds: float | None = None
 
     def put(self, news: News) -> None:
         with self._lock:
@@ -50,8 +53,9 @@ class Subscription:
         if overflown:
             self.cut()
 
-    def take(self, timeout: float) -> News | None:
-        """The next message, or None: if none comes within `timeout` seconds, or if all has ended."""
+    def take(self, timeout: float | None) -> News | None:
+        """The next message, or None: if none comes within `timeout` seconds, at a reminder, or if all has ended."""
+        self._asked_at = time.monotonic()
         if not self._queue and not self.ended:
             self._wake.wait(timeout)
         with self._lock:
@@ -60,6 +64,11 @@ class Subscription:
                 return None
             self._waiting_since = time.monotonic()
             return self._queue.popleft()
+
+    def remind_if_idle(self) -> None:
+        """Wake a follower that was told nothing for long. Its own timer would cost more than all else it does."""
+        if self.idle_seconds is not None and time.monotonic() - self._asked_at > self.idle_seconds:
+            self._wake.set()
 
     def end(self) -> None:
         """Let the follower go. What it has not taken is dropped."""

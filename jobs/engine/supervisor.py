@@ -131,7 +131,8 @@ class Supervisor:
 
         connection = connect(self.settings)
         wait_for_broker(connection)
-        Worker(engine=Engine(self.settings, self.catalogue, Store(connection), zygote)).work()
+        store = Store(connection, self.settings.max_running_jobs_per_user)
+        Worker(engine=Engine(self.settings, self.catalogue, store, zygote)).work()
 
     def _schedule(self) -> None:
         from .chores import run_scheduler

@@ -68,6 +68,12 @@ redis.call('SREM', KEYS[2], ARGV[1])
 redis.call('DEL', KEYS[6])
 """
 
+# A new generation: what was issued to who knew the old password is void.
+_RENEW = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+return redis.call('HSET', KEYS[1], 'password', ARGV[1], 'generation', ARGV[2])
+"""
+
 # Writes that fail are passed over: a broker that is out of memory still serves reads.
 _ADMIT = (
     GCRA
@@ -108,6 +114,7 @@ class Users:
         self._add: Any = connection.register_script(_ADD)
         self._close: Any = connection.register_script(_CLOSE)
         self._remove: Any = connection.register_script(_REMOVE)
+        self._renew: Any = connection.register_script(_RENEW)
         self._admit: Any = connection.register_script(_ADMIT)
         self._ensure_admin: Any = connection.register_script(_ENSURE_ADMIN)
 
@@ -131,6 +138,19 @@ class Users:
         if not record:
             raise UserNotFound
         return _user(user_id, record)
+
+    @broker_errors()
+    def all(self) -> list[User]:
+        """All users, by name. It reads as much as there are: for operators."""
+        names = sorted(name.decode() for name in self._connection.smembers("wh:users"))
+        records = [(name, self._record(name)) for name in names]
+        return [_user(name, record) for name, record in records if record]
+
+    @broker_errors()
+    def set_password(self, user_id: str, password_hash: str) -> None:
+        """Tokens and sessions end with the old one; API keys don't. Raises UserNotFound if there is no such user."""
+        user = self.find(user_id)
+        self._renew(keys=[f"wh:user:{user.user_id}"], args=[password_hash, secrets.token_hex(8)])
 
     @broker_errors()
     def find_with_password(self, user_id: str) -> tuple[User, str] | None:

@@ -68,6 +68,10 @@ class Web:
             psutil.wait_procs(processes, 15)
             self._process = None
 
+    def tell_to_stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+
     def restart(self) -> None:
         self.stop(signal.SIGKILL)
         self.start()

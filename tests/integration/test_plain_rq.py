@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegist
 from rq.serializers import JSONSerializer
 
 from jobs.engine.rq_worker import Worker
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness, alive, eventually
 
 pytestmark = pytest.mark.usefixtures("workers")
 
@@ -106,6 +108,30 @@ def test_rq_s_stop_command_ends_a_running_job(harness: Harness) -> None:
     rq.command.send_stop_job_command(harness.connection, job.job_id, serializer=JSONSerializer)
 
     assert harness.ended(job).status == "cancelled"
+
+
+def test_a_foreign_job_whose_process_is_killed_goes_back_and_fails_the_third_time(harness: Harness) -> None:
+    job = ended(harness, queue(harness).enqueue("tests.jobs_for_tests.behaviours.kill_myself"))
+
+    assert (job.get_status(), harness.client.find(job.id).error_type) == ("failed", "worker_lost")
+    assert harness.connection.zcard("wh:leases") == 0
+    assert not harness.connection.lrange("rq:queue:default:intermediate", 0, -1)
+    assert not StartedJobRegistry(queue=queue(harness)).get_job_ids(cleanup=False)
+
+
+def test_a_foreign_job_whose_worker_is_killed_runs_again(harness: Harness, tmp_path: Path) -> None:
+    path = tmp_path / "pids"
+    job = queue(harness).enqueue("tests.jobs_for_tests.behaviours.note_pid_and_sleep", str(path), 3)
+    eventually(lambda: path.exists() and path.read_text(), "it starts")
+    (worker,) = harness.worker_pids()
+
+    os.kill(worker, signal.SIGKILL)
+
+    eventually(lambda: len(path.read_text().split()) == 2, "it starts again")
+    first, second = map(int, path.read_text().split())
+    assert not alive(first)
+    assert alive(second)
+    assert ended(harness, job).get_status() == "finished"
 
 
 def test_a_foreign_job_that_fails_says_no_more_than_that(harness: Harness) -> None:

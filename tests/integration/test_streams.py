@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from simple_websocket import Client as WebSocket
 from simple_websocket import ConnectionClosed
-from simple_websocket import ConnectionError as Refused
 
 from jobs.engine.resource import Job
 from tests.integration.harness import Harness, eventually
@@ -157,7 +156,7 @@ def test_all_jobs_of_a_user_come_on_one_connection_and_it_resumes(harness: Harne
         (second.id, 3, "complete"),
     ]
     with web.stream("stream", after=told[3].id) as stream:
-        again = [event.id for event, _ in zip(stream, range(2), strict=False)]
+        again = [event.id for _, event in zip(range(2), stream, strict=False)]
     assert again == [told[4].id, told[5].id]
 
 
@@ -277,9 +276,10 @@ def test_open_streams_end_at_once_when_the_process_is_told_to_stop(held: Held, w
         events = iter(stream)
         next(events)
         began = time.monotonic()
-        web.stop()
+        web.tell_to_stop()
         assert list(events) == []
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 3
+    web.stop()
     web.start()
     web.harness.client.cancel(held.id)
 
@@ -287,9 +287,11 @@ def test_open_streams_end_at_once_when_the_process_is_told_to_stop(held: Held, w
 def test_a_websocket_of_another_origin_or_without_credentials_is_refused(held: Held, web: Web) -> None:
     address = f"ws://127.0.0.1:{web.port}/api/v1/jobs/{held.id}/ws"
     credentials = {"Authorization": f"Bearer {web.key}"}
-    for status, headers in ((403, credentials | {"Origin": "https://evil.example"}), (401, {})):
-        with pytest.raises(Refused, match=str(status)):
-            WebSocket.connect(address, headers=headers)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x"}
+    path = f"/api/v1/jobs/{held.id}/ws"
+    assert web.call("GET", path, **upgrade, Origin="https://evil.example")[0] == 403
+    assert web.call("GET", path, **upgrade, Authorization="")[0] == 401
+    assert web.call("GET", "/api/v1/jobs/nowhere/ws", **upgrade)[0] == 404
     own = credentials | {"Origin": "http://127.0.0.1"}  # its Host header names no port
     connection = WebSocket.connect(address, headers=own)
     assert json.loads(connection.receive(timeout=10))["event"] == "update"
@@ -309,8 +311,9 @@ def test_many_follow_one_job_and_no_thread_is_made_for_them(held: Held, web: Web
     assert web.worker.num_threads() == before
     held.report(50)
     held.end()
-    for reader in readers:
+    for reader, stream in zip(readers, streams, strict=True):
         reader.join(20)
+        stream.cut()
     assert ends == ["complete"] * len(streams)
 
 
@@ -348,7 +351,7 @@ def test_a_stream_survives_cuts_a_web_restart_and_a_broker_restart(harness: Harn
                     time.sleep(0.2)
                     continue
                 assert stream.status == 200
-                for event, _ in zip(stream, range(chance.randint(1, 5)), strict=False):
+                for _, event in zip(range(chance.randint(1, 5)), stream, strict=False):
                     seen.append(event)
         except OSError:
             continue
@@ -385,10 +388,13 @@ def test_a_websocket_follows_a_job_and_cancels_it(harness: Harness, web: Web) ->
     harness.running(job)
     connection.send("nonsense")
     connection.send(json.dumps({"action": "cancel"}))
-    with pytest.raises(ConnectionClosed) as closed:
-        while True:
+    closed = None
+    while closed is None:
+        try:
             messages.append(json.loads(connection.receive(timeout=10)))
-    assert closed.value.reason == 1000
+        except ConnectionClosed as why:
+            closed = why
+    assert closed.reason == 1000
     assert [message["code"] for message in messages if message["event"] == "error"] == ["invalid_request"]
     told = [message for message in messages if message["event"] != "error"]
     assert told[-1]["event"] == "complete" and told[-1]["job"]["status"] == "cancelled"

@@ -281,6 +281,15 @@ def test_deliveries_stand_in_no_list_of_the_user_and_count_against_no_limit(alic
     assert [each["job_id"] for each in alice("GET", "/jobs")["jobs"]] == [job["job_id"]]
 
 
+def test_a_batch_is_told_of_once_when_all_of_it_has_ended(alice: Api, receiver: Receiver) -> None:
+    entries = [{"job_type": "noop"}, {"job_type": "fail", "params": {"message": "no"}}, {"job_type": "noop"}]
+    batch = alice("POST", "/batches", {"jobs": entries, "webhook_url": receiver.url("/batch")}, status=202)
+
+    (message,) = receiver.until("/batch")
+    assert message.event["type"] == "batch_failed"
+    assert message.event["data"] == alice("GET", f"/batches/{batch['batch_id']}")
+
+
 def test_a_large_result_is_left_where_it_is(alice: Api, receiver: Receiver) -> None:
     alice.submit("return-too-much", {"size": 50_000}, webhook_url=receiver.url("/large"))
 

@@ -201,3 +201,17 @@ def walk(path: str, rows: int, columns: int, stop_at: list[int], how: str = "rai
         with notes.open("a") as file:
             file.write(f"after {last}\n")
     return len(notes.read_text().splitlines())
+
+
+@job
+def kill_myself() -> None:
+    """Die."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job
+def note_pid_and_sleep(path: str, seconds: float) -> None:
+    """Append this process's id to a file, and sleep."""
+    with Path(path).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(seconds)

@@ -52,7 +52,7 @@ KEEP_LOG_LINES = 2_000
 PAGE_LOOK = 1_000
 
 _SCRIPTS = (
-    "submit claim heartbeat report finish cancel retry remove promote "
+    "submit claim heartbeat report finish cancel retry remove promote release "
     "suspects sweep make_room find page cancel_group group "
     "schedule unschedule skip_tick due_schedules"
 ).split()
@@ -77,6 +77,7 @@ class ForeignClaim:
 
     job_id: str
     queue: str
+    execution: str
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,10 @@ class Store:
     def _claim_arguments(self, worker: str, execution: str, queues: Sequence[str]) -> list[Any]:
         return [worker, execution, LEASE_SECONDS, self._max_running_per_user, *queues]
 
+    def release(self, job_id: str, execution: str, worker: str) -> None:
+        """End the lease on a job of plain RQ, which rq's own path has brought to its end."""
+        self._run("release", job_id, execution, worker)
+
     def heartbeat(self, worker: str, job_id: str, execution: str, worker_ttl: int) -> str:
         """Prolong the lease. Answers `held`, `cancel` (somebody wants it stopped) or `lost` (it is no longer ours)."""
         return _text(self._run("heartbeat", worker, job_id, execution, LEASE_SECONDS, worker_ttl))
@@ -182,7 +187,9 @@ class Store:
     ) -> bool:
         """Write what a running attempt has to say. False: the execution holds the job no more; nothing was written."""
         news = json.dumps(progress) if progress else ""
-        return bool(self._run("report", job_id, execution, news, checkpoint or "", positions or "", KEEP_LOG_LINES, *lines))
+        return bool(
+            self._run("report", job_id, execution, news, checkpoint or "", positions or "", KEEP_LOG_LINES, *lines)
+        )
 
     def finish(
         self,
@@ -373,7 +380,7 @@ def _claim(answer: Any, execution: str) -> Claim | ForeignClaim | None:
         return None
     queue, job_id = _text(answer[1]), _text(answer[2])
     if answer[0] == b"foreign":
-        return ForeignClaim(job_id, queue)
+        return ForeignClaim(job_id, queue, execution)
     results = {int(step): _mapping(entries[0][1]) for step, entries in answer[5] if entries} if answer[5:] else None
     return Claim(job_id, queue, execution, _mapping(answer[3]), answer[4], results)
 
@@ -388,9 +395,15 @@ def _with_results(claim: Claim) -> bytes:
     return json.dumps([*call, resolved(params, results)], separators=(",", ":"), ensure_ascii=False).encode()
 
 
+#: A script with a first line of this kind (Redis 7 and later) is refused whole when the broker's memory is full; one
+#: without would be stopped at the first write that takes memory, half done.
+_FLAGS = dict.fromkeys(("heartbeat", "cancel"), "allow-oom") | dict.fromkeys(("find", "page"), "no-writes")
+
+
 def _source(name: str) -> str:
     folder = resources.files(__package__)
-    return (folder / "prelude.lua").read_text() + "\n" + (folder / f"{name}.lua").read_text()
+    first = f"#!lua flags={_FLAGS[name]}" if name in _FLAGS else "#!lua"
+    return "\n".join((first, (folder / "prelude.lua").read_text(), (folder / f"{name}.lua").read_text()))
 
 
 def _text(value: bytes) -> str:

@@ -24,7 +24,8 @@ end
 -- The answer to the last claim was lost on its way: a worker that asks again with the same execution gets it again.
 local held = redis.call('HMGET', 'rq:worker:' .. worker, 'execution', 'current_job')
 if held[1] == execution and held[2] and redis.call('HGET', job_key(held[2]), 'execution') == execution then
-  local job = redis.call('HMGET', job_key(held[2]), 'origin', 'references')
+  local job = redis.call('HMGET', job_key(held[2]), 'origin', 'references', 'version')
+  if not job[3] then return { 'foreign', job[1], held[2] } end
   return claimed(job[1], held[2], job[2])
 end
 
@@ -38,8 +39,11 @@ for position = 5, #ARGV do
       'slots', 'references')
     if job[4] then redis.call('INCR', 'wh:popped:' .. queue) end
     if job[6] and not job[3] then
-      -- Somebody else's: rq's own path runs it, and this is where that path keeps what it has popped.
+      -- Somebody else's: rq's own path runs it, and this is where that path keeps what it has popped. The lease is ours.
       redis.call('LPUSH', queue_key(queue) .. ':intermediate', id)
+      redis.call('HSET', key, 'execution', execution)
+      redis.call('ZADD', 'wh:leases', decimal(NOW + lease), id .. ':' .. execution)
+      redis.call('HSET', 'rq:worker:' .. worker, 'current_job', id, 'execution', execution)
       return { 'foreign', queue, id }
     end
     -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.

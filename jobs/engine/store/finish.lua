@@ -5,6 +5,7 @@ local outcome = cjson.decode(ARGV[4])
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'execution', 'origin', 'user', 'cancel', 'deaths', 'attempt', 'started_at', 'worker_name', 'slots')
 if job[1] ~= execution then return 'lost' end
+if not redis.call('HGET', key, 'version') then return give_back_foreign(id, job[2], worker, execution, outcome, job[5]) end
 local queue, user, cancel = job[2], job[3], job[4]
 local kind = outcome.kind
 outcome.attempt = tonumber(job[6])
@@ -57,7 +58,8 @@ else
 end
 
 if worker ~= '' then
-  redis.call('HINCRBY', 'rq:worker:' .. worker, kind == 'completed' and 'successful_job_count' or 'failed_job_count', 1)
+  local counter = kind == 'completed' and 'successful_job_count' or kind == 'failed' and 'failed_job_count'
+  if counter then redis.call('HINCRBY', 'rq:worker:' .. worker, counter, 1) end
   redis.call('HINCRBYFLOAT', 'rq:worker:' .. worker, 'total_working_time', decimal(NOW - tonumber(began)))
 end
 return kind

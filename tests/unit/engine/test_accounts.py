@@ -24,6 +24,7 @@ from jobs.engine.errors import (
     UserNotFound,
 )
 from jobs.engine.settings import Settings
+from tests.imitation import ImitatedRedis
 
 PASSWORD = "correct horse"
 
@@ -35,7 +36,7 @@ def server() -> fakeredis.FakeServer:
 
 @pytest.fixture
 def connection(server: fakeredis.FakeServer) -> fakeredis.FakeRedis:
-    return fakeredis.FakeRedis(server=server, protocol=2)
+    return ImitatedRedis(server=server, protocol=2)
 
 
 @pytest.fixture

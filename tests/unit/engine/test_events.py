@@ -24,6 +24,7 @@ from jobs.engine.settings import Settings
 from jobs.engine.store import FeedBounds
 from jobs.engine.subscription import MAX_QUEUED, Subscription
 from jobs.engine.user_watch import FEED_MICROS, KEEP_FEED, is_kept
+from tests.imitation import ImitatedRedis
 
 PATIENCE_SECONDS = 10.0
 
@@ -38,7 +39,7 @@ class Bench:
 
     def __init__(self, data_dir: Path) -> None:
         settings = Settings(data_dir=data_dir, secret_key="s" * 32)
-        self.connection = fakeredis.FakeRedis(server=fakeredis.FakeServer(), protocol=2)
+        self.connection = ImitatedRedis(server=fakeredis.FakeServer(), protocol=2)
         self.connection.hset("wh:user:alice", "email", "alice@example.com")
         self.client = Client(self.connection, settings, Catalogue([JobType.of(count)]))
         self.store = self.client.store
@@ -191,7 +192,12 @@ def test_a_change_is_read_once_however_many_follow(bench: Bench, monkeypatch: py
     eventually(lambda: all(each.subscription.after == 1 for each in followers), "all are there")
     reads: list[Any] = []
     find = bench.store.find
-    monkeypatch.setattr(bench.store, "find", lambda ids: reads.append(ids) or find(ids))
+
+    def counted(ids: list[str]) -> Any:
+        reads.append(ids)
+        return find(ids)
+
+    monkeypatch.setattr(bench.store, "find", counted)
     bench.start()
     for percent in range(10):
         bench.report(job_id, percent)

@@ -7,9 +7,11 @@ import struct
 import zlib
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
+from jobs import images, pdf_text
 from jobs.engine import Fatal, File
+from jobs.engine.errors import JobTimeout
 from jobs.images import process_image
 
 
@@ -99,6 +101,25 @@ def test_a_bomb_is_refused_by_its_head(files, in_job, width, height):
 def test_what_is_no_whole_image_is_refused_with_a_sentence(files, in_job, content, sentence):
     with in_job(), pytest.raises(Fatal, match=sentence):
         process_image(files.upload(content, "a.jpg"), [100])
+
+
+def test_a_profile_of_its_colours_stays_with_an_image_and_one_of_inks_does_not(files, in_job):
+    def saved_with(profile: bytes, mode: str) -> object:
+        target = io.BytesIO()
+        Image.new(mode, (40, 30)).save(target, "TIFF", icc_profile=profile)
+        with in_job():
+            result = process_image(files.upload(target.getvalue(), "a.tif"), [20], format="jpeg")
+        return opened(files.content(result.files[0])).info.get("icc_profile")
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert saved_with(profile, "RGB") == profile
+    assert saved_with(profile[:16] + b"CMYK" + profile[20:], "CMYK") is None
+
+
+@pytest.mark.parametrize("reading", [images._sentences, pdf_text._sentences])
+def test_an_attempt_whose_time_is_over_is_not_taken_for_a_damaged_file(reading):
+    with pytest.raises(JobTimeout), reading():
+        raise JobTimeout
 
 
 def test_it_runs_on_a_local_file_outside_a_job(house, files):

@@ -66,7 +66,9 @@ def test_lines_are_counted_as_an_editor_does_also_when_a_value_has_several(files
 
 def test_a_row_that_is_no_text_is_rejected(files, in_job):
     with in_job():
-        result = import_batch(files.upload(b"name,email,amount\n\xff\xfe,a@example.com,1\nB,b@example.com,2\n", "a.csv"))
+        result = import_batch(
+            files.upload(b"name,email,amount\n\xff\xfe,a@example.com,1\nB,b@example.com,2\n", "a.csv")
+        )
     assert (result.imported, result.errors[0].line, result.errors[0].reason) == (1, 2, "the row is not text in UTF-8")
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import zlib
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pypdf
 import pytest
@@ -35,12 +37,22 @@ def test_the_facts_of_the_sample_are_found_and_brought_into_one_form(files, in_j
     assert percents == sorted(percents)
 
 
+def noted(name: str, done: list[str]) -> Callable[..., Any]:
+    """The step of that name, which notes that it was done."""
+    step = getattr(pdfs, name)
+
+    def noting(*args: Any) -> Any:
+        done.append(name)
+        return step(*args)
+
+    return noting
+
+
 @pytest.mark.parametrize("reached", range(5))
 def test_a_job_that_was_interrupted_goes_on_with_the_step_it_had_reached(files, in_job, monkeypatch, reached):
     done: list[str] = []
     for name in ("_save_text", "_extract", "_normalise", "_save_facts"):
-        original = getattr(pdfs, name)
-        monkeypatch.setattr(pdfs, name, lambda *args, of=original, called=name: (done.append(called), of(*args))[1])
+        monkeypatch.setattr(pdfs, name, noted(name, done))
     file = files.sample("contract.pdf")
     with in_job() as first:
         whole = extract_pdf(file)

@@ -55,7 +55,14 @@ def test_the_same_rows_make_the_same_report(files, in_job):
 
 @pytest.mark.parametrize(
     "content",
-    [b"only,words\na,b\n", b"n\n1\n2\n", b"n,\xff\n1,\xff\n", "a,b\n<b>ü</b>,日本\n".encode(), b"a,b\n1e9999,NaN\n", b"a,b\n1,2\n" * 300],
+    [
+        b"only,words\na,b\n",
+        b"n\n1\n2\n",
+        b"n,\xff\n1,\xff\n",
+        "a,b\n<b>ü</b>,日本\n".encode(),
+        b"a,b\n1e9999,NaN\n",
+        b"a,b\n1,2\n" * 300,
+    ],
 )
 def test_rows_of_any_kind_become_a_report(files, in_job, content):
     with in_job():

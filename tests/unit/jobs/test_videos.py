@@ -19,7 +19,7 @@ def test_a_video_has_the_asked_height_and_its_own_length(files, in_job):
     assert (result.width, result.height, result.frames) == (320, 180, 50)
     assert result.seconds == pytest.approx(2.0, abs=0.05)
     assert (result.filename, result.content_type) == ("video-180p.mp4", "video/mp4")
-    with av.open(io.BytesIO(files.content(result))) as video:
+    with av.open(io.BytesIO(files.content(result)), "r") as video:
         picture, sound = video.streams.video[0], video.streams.audio[0]
         assert (picture.codec_context.name, sound.codec_context.name) == ("h264", "aac")
         assert video.duration is not None

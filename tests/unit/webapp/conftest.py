@@ -17,6 +17,7 @@ from jobs.engine.catalogue import Catalogue
 from jobs.engine.client import Client
 from jobs.engine.events import Follower
 from jobs.engine.settings import Settings
+from tests.imitation import ImitatedRedis
 from webapp.application import make_app
 from webapp.services import Services
 
@@ -66,7 +67,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def services(broker: fakeredis.FakeServer, settings: Settings) -> Services:
-    connection = fakeredis.FakeRedis(server=broker, protocol=2)
+    connection = ImitatedRedis(server=broker, protocol=2)
     catalogue = Catalogue.discover(["tests.jobs_for_tests"])
     client = Client(connection, settings, catalogue)
     return Services(settings, catalogue, client, Accounts(connection, settings), Follower(client))

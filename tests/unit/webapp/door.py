@@ -17,6 +17,7 @@ from jobs.engine.client import Client, Submission
 from jobs.engine.events import Follower
 from jobs.engine.resource import Job
 from jobs.engine.settings import Settings
+from tests.imitation import ImitatedRedis
 from webapp.application import make_app
 from webapp.services import Services
 
@@ -48,7 +49,7 @@ class Door:
         } | self.settings
         settings = Settings(**given)
         self.server = fakeredis.FakeServer()
-        self.connection = fakeredis.FakeRedis(server=self.server, protocol=2)
+        self.connection = ImitatedRedis(server=self.server, protocol=2)
         catalogue = Catalogue([JobType.of(reverse_text), JobType.of(send_welcome_email)])
         self.accounts = Accounts(self.connection, settings)
         self.client = Client(self.connection, settings, catalogue)

@@ -88,7 +88,7 @@ def test_a_time_with_another_zone_is_told_in_utc(alice):
         ("&".join(f"tag=t{n}" for n in range(11)), "tag"),
         ("&".join(f"depends_on=j{n}" for n in range(101)), "depends_on"),
         ("depends_on=unknown", "depends_on"),
-        ("webhook_url=http://example.com/", "webhook_url"),
+        ("webhook_url=http://10.0.0.1/", "webhook_url"),
         ("queue=high", "queue"),
         ("user_id=bob", "user_id"),
     ],

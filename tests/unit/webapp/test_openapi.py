@@ -19,7 +19,9 @@ from jobs.engine.retry import Retry
 from jobs.engine.settings import Settings
 from webapp import (
     api_keys,
+    audit,
     batches,
+    calls,
     files,
     job_types,
     jobs,
@@ -32,6 +34,7 @@ from webapp import (
     tickets,
     tokens,
     users,
+    webhooks,
     websockets,
 )
 from webapp.openapi import openapi_document

@@ -24,7 +24,7 @@ def overdue(services, schedule: dict[str, Any], tick: int = 1_000_000_020) -> No
 
 
 def jobs_of(services, user: str = "alice") -> list[Any]:
-    return services.client.page(user).jobs
+    return list(services.client.page(user).jobs)
 
 
 def test_a_schedule_is_stored_shown_listed_and_deleted(alice):
@@ -85,7 +85,7 @@ def test_a_tick_makes_one_job_however_often_and_wherever_it_is_looked_for(alice,
     overdue(services, schedule)
     found = services.client.store.due_schedules(10)
     # Another host has seen the same tick at the same time.
-    schedules._store.due_schedules = lambda _at_most: found  # type: ignore[method-assign]
+    schedules._store.due_schedules = lambda _at_most: found
 
     assert [schedules.run_due(), schedules.run_due(), Schedules(services.client).run_due()] == [1, 0, 0]
 

@@ -1,0 +1,89 @@
+"""The command: `python -m bench --help`.
+
+Measures this project and its peers at the same work in one run. Writes docs/performance-table.md with a picture
+beside it, unless only some rows were asked for, or it was a quick look.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from . import backlog, floor, reports, throughput, web
+from .chart import chart
+from .environments import ROOT
+from .http_load import BadAnswer
+from .machine import facts
+from .row import Row, measure, say
+from .samples import Result, verdicts
+from .table import page, summary
+from .workbench import FULL, QUICK, NotMeasured, Workbench
+
+ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *reports.ROWS, *floor.ROWS)
+PAGE = ROOT / "docs" / "performance-table.md"
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    effort = QUICK if options.quick else FULL
+    effort = replace(effort, rounds=options.rounds or effort.rounds)
+    chosen = [row for row in ROWS if not options.only or row.name in options.only]
+    about = facts(shlex.join(["python", "-m", "bench", *arguments]))
+    with Workbench(effort) as bench:
+        results = [_measured(row, bench) for row in chosen]
+    if options.json:
+        print(json.dumps({"facts": about, "rows": [_plain(result) for result in results]}, indent=2))
+    else:
+        print(summary(results))
+    out = options.out or (None if options.only or options.quick else PAGE)
+    if out is not None:
+        _write(out, results, about)
+    return 1 if any(result.troubles for result in results) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
+    parser.add_argument("--only", action="append", choices=[row.name for row in ROWS], help="this row; may be repeated")
+    parser.add_argument("--rounds", type=int, help=f"turns of each contender (default: {FULL.rounds})")
+    parser.add_argument("--json", action="store_true", help="print all samples as JSON")
+    parser.add_argument("--out", type=Path, help=f"write the page here (default: {PAGE.relative_to(ROOT)})")
+    return parser
+
+
+def _measured(row: Row, bench: Workbench) -> Result:
+    """A row that can't be measured says why, and leaves the others their chance."""
+    say(f"{row.name}: {row.title}")
+    try:
+        return measure(row, bench, bench.effort.rounds)
+    except (NotMeasured, BadAnswer, OSError, subprocess.SubprocessError) as error:
+        say(f"  not measured: {error}")
+        return Result(row.name, row.title, row.unit, row.goals, troubles=[str(error)])
+
+
+def _plain(result: Result) -> dict[str, object]:
+    judged = [{**asdict(each.spread), "what": each.goal.what, "met": each.met} for each in verdicts(result)]
+    return {
+        "row": result.row,
+        "title": result.title,
+        "unit": result.unit,
+        "samples": result.samples,
+        "goals": judged,
+        "troubles": result.troubles,
+    }
+
+
+def _write(path: Path, results: list[Result], about: dict[str, str]) -> None:
+    picture = path.with_suffix(".svg")
+    picture.write_text(chart(results))
+    path.write_text(page(results, about, picture.name))
+    say(f"wrote {path} and {picture}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

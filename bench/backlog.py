@@ -1,0 +1,169 @@
+"""Rows about a million pending jobs: what they cost a claim, a page of the list, and the broker's memory."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from urllib.parse import quote
+from uuid import uuid4
+
+import redis
+
+from jobs.engine.client import Client, Submission
+from jobs.engine.store import Claim
+
+from .http_load import load, request
+from .queue_workers import StockRQ
+from .row import Contender, Row, say
+from .samples import Limit, Ratio
+from .web import serve
+from .workbench import NO_LIMIT, USER, NotMeasured, Workbench
+
+EMPTY_DATABASE, LONG_DATABASE, PAGE_DATABASE, MEMORY_DATABASE = 7, 8, 9, 10
+#: Jobs of one submission while a queue is filled.
+BATCH = 500
+#: Jobs that one sample claims and finishes.
+CLAIMED = 500
+PAGE_LOAD_SECONDS = 5.0
+
+
+def fill(client: Client, jobs: int, user: str = USER) -> None:
+    """Submit as a client does, many at once: every job has all that it has otherwise."""
+    noop = client.catalogue.find("noop")
+    shared = {"user": user, "known_user": True, "limit": NO_LIMIT}
+    for first in range(0, jobs, BATCH):
+        described = [client._described(Submission(noop, {}, user)) for _ in range(min(BATCH, jobs - first))]
+        verdict = client.store.submit(shared, described)
+        if verdict[0] != "stored":
+            raise NotMeasured(f"filling the queue: {verdict}")
+
+
+def _fill_slowly(client: Client, jobs: int, user: str = USER) -> None:
+    """Fill with a great many, without the rewrites of the append-only file that this brings on."""
+    connection = client.store.connection
+    connection.config_set("auto-aof-rewrite-percentage", 0)
+    say(f"  submitting {jobs:,} jobs ...")
+    began = time.monotonic()
+    fill(client, jobs, user)
+    say(f"  submitted {jobs:,} jobs in {time.monotonic() - began:.0f} s")
+
+
+# --- claims ----------------------------------------------------------------------------
+
+
+def _claims(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
+    empty, long = bench.client(EMPTY_DATABASE), bench.client(LONG_DATABASE)
+    stack.callback(empty.store.connection.flushdb)
+    stack.callback(long.store.connection.flushdb)
+    _fill_slowly(long, bench.effort.backlog)
+    return {"empty queue": partial(_claims_per_second, empty), "long queue": partial(_claims_per_second, long)}
+
+
+def _claims_per_second(client: Client) -> float:
+    """As many are submitted first as are claimed, so that the queue keeps its length."""
+    fill(client, CLAIMED)
+    worker = f"bench-{uuid4().hex[:8]}"
+    began = time.perf_counter()
+    for execution in range(CLAIMED):
+        claim = client.store.claim(worker, f"{worker}-{execution}", ("high", "default", "low"))
+        if not isinstance(claim, Claim):
+            raise NotMeasured(f"claimed {claim}")
+        ended = client.store.finish(claim.job_id, claim.execution, worker, {"kind": "completed", "meta": "{}"})
+        if ended != "completed":
+            raise NotMeasured(f"finished as {ended}")
+    return CLAIMED / (time.perf_counter() - began)
+
+
+# --- pages -----------------------------------------------------------------------------
+
+
+def _pages(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
+    client = bench.client(PAGE_DATABASE)
+    stack.callback(client.store.connection.flushdb)
+    port, who, owner = serve(bench, stack, PAGE_DATABASE)
+
+    began = time.time()
+    _fill_slowly(client, bench.effort.backlog, owner)
+    moments = _moments(began, time.time())
+
+    def next_page() -> bytes:
+        return request("GET", f"/api/v1/jobs?limit=50&created_before={quote(next(moments))}", who)
+
+    def p99() -> float:
+        outcome = load(port, next_page, min(bench.effort.seconds, PAGE_LOAD_SECONDS), expected=200, connections=1)
+        return 1_000 * sorted(outcome.latencies)[int(0.99 * outcome.requests)]
+
+    return {"workhorse": p99}
+
+
+def _moments(first: float, last: float) -> Iterator[str]:
+    """Anywhere in the list, and each second time at its top."""
+    while True:
+        yield datetime.now(UTC).isoformat()
+        yield datetime.fromtimestamp(random.uniform(first, last), UTC).isoformat()
+
+
+# --- memory ----------------------------------------------------------------------------
+
+
+def _memory(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
+    jobs = min(bench.effort.backlog, 100_000)
+    client = bench.client(MEMORY_DATABASE)
+    stack.callback(client.store.connection.flushdb)
+
+    def ours() -> float:
+        before = _used(bench.client(MEMORY_DATABASE).store.connection)
+        fill(client, jobs)
+        return (_used(client.store.connection) - before) / jobs
+
+    def stock() -> float:
+        worker = StockRQ(bench)
+        connection = bench.connection(worker.database)
+        connection.flushdb()
+        before = _used(connection)
+        worker.fill(jobs // 10)
+        return (_used(connection) - before) / (jobs // 10)
+
+    return {"workhorse": ours, "rq": stock}
+
+
+def _used(connection: redis.Redis) -> int:
+    """Bytes that the broker holds, its buffers aside."""
+    told = connection.info("memory")
+    return int(told["used_memory"] - told["mem_clients_normal"] - told["mem_aof_buffer"])
+
+
+ROWS = (
+    Row(
+        "claims",
+        "claim and finish, with a long queue and an empty one",
+        "jobs/s",
+        (
+            Ratio(
+                "long queue",
+                "empty queue",
+                "claim + finish per second, 1,000,000 pending against none",
+                at_least=0.9,
+            ),
+        ),
+        _claims,
+    ),
+    Row(
+        "page",
+        "a page of 50 of a user's 1,000,000 jobs over HTTP, p99",
+        "ms",
+        (Limit("workhorse", "a page of 50 of a user's jobs with 1,000,000 stored, p99, ms", at_most=20.0),),
+        _pages,
+    ),
+    Row(
+        "memory",
+        "memory in the broker per pending no-op job",
+        "bytes",
+        (Limit("workhorse", "memory in the broker per pending no-op job, bytes", at_most=1024.0),),
+        _memory,
+    ),
+)

@@ -1,0 +1,43 @@
+"""The peers' environments: a venv for each, with pinned versions, made once and kept under `.bench/`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / ".bench"
+
+#: What each peer needs. redis and the web server have this project's own versions.
+PINNED: dict[str, tuple[str, ...]] = {
+    "rq": ("rq==2.12.0", "redis==8.1.0"),
+    # kombu imports packaging without asking for it.
+    "celery": ("celery==5.7.0", "kombu==5.7.0", "billiard==4.3.2", "packaging==26.3", "redis==8.1.0"),
+    "huey": ("huey==3.5.4", "redis==8.1.0"),
+    "tqdm": ("tqdm==4.70.1",),
+    "flask": (
+        "flask==3.1.3",
+        "gunicorn==27.0.1",
+        # gunicorn's gevent worker imports it without asking for it.
+        "packaging==26.3",
+        "gevent==26.9.0",
+        "rq==2.12.0",
+        "redis==8.1.0",
+    ),
+}
+
+
+def python(name: str) -> Path:
+    """The interpreter of a peer's environment, which is made if it is missing or has other versions."""
+    folder = FOLDER / name
+    stamp = folder / "installed"
+    wanted = "\n".join(PINNED[name])
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"Installing {' '.join(PINNED[name])} into {folder.relative_to(ROOT)} ...", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *PINNED[name]], check=True, stdin=subprocess.DEVNULL)
+        # Written last: an installation that was interrupted starts again.
+        stamp.write_text(wanted)
+    return folder / "bin" / "python"

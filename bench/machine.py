@@ -1,0 +1,46 @@
+"""On what, with what and when it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from jobs.engine.broker import find_binary
+
+from .environments import PINNED
+
+
+def facts(command: str) -> dict[str, str]:
+    """What a reader needs to judge the numbers, or to measure them again."""
+    return {
+        "Command": f"`{command}`",
+        "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "Machine": f"{os.cpu_count()} CPUs ({_processor()}), {_memory_gigabytes():.0f} GB; load {_load()} as it began",
+        "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "Broker": f"{_broker_version()}, one for all, on a unix socket, append-only file on (everysec)",
+        "This project": f"rq {version('rq')}, redis-py {version('redis')}, Flask {version('flask')}, "
+        f"gunicorn {version('gunicorn')}, gevent {version('gevent')}",
+        "Peers": "; ".join(f"{name}: {' '.join(pins)}" for name, pins in PINNED.items()),
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _memory_gigabytes() -> float:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def _broker_version() -> str:
+    told = subprocess.run([find_binary(), "--version"], capture_output=True, text=True, check=True).stdout.split()
+    return " ".join([told[0], *(word.removeprefix("v=") for word in told if word.startswith("v="))])

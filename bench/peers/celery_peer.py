@@ -1,0 +1,44 @@
+"""Celery with late acknowledgement and results in Redis: `celery_peer.py fill N | latency N`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+from celery import Celery
+
+from bench.peers import load
+from bench.peers.latency import latencies
+
+_broker = urlsplit(os.environ["BENCH_BROKER"])
+_url = f"redis+socket://{_broker.path}?virtual_host={parse_qs(_broker.query)['db'][0]}"
+
+app = Celery("bench.peers.celery_peer", broker=_url, backend=_url)
+app.conf.task_acks_late = True
+app.conf.broker_connection_retry_on_startup = True
+
+load.fill_heap()
+
+
+@app.task(name="noop")
+def noop() -> None:
+    pass
+
+
+@app.task(name="stamp")
+def stamp(path: str) -> None:
+    load.stamp(path)
+
+
+def main(verb: str, number: str) -> None:
+    if verb == "fill":
+        for _ in range(int(number)):
+            noop.delay()
+    else:
+        print(json.dumps(latencies(stamp.delay, int(number))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,42 @@
+"""Huey with one process worker, storing every result: `huey_peer.py fill N | latency N`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from huey import RedisHuey
+
+from bench.peers import load
+from bench.peers.latency import latencies
+
+# By default Huey stores no result that is None; all others here do.
+huey = RedisHuey("bench", url=os.environ["BENCH_BROKER"], store_none=True)
+
+load.fill_heap()
+
+
+@huey.task(name="noop")
+def noop() -> None:
+    pass
+
+
+@huey.task(name="stamp")
+def stamp(path: str) -> None:
+    load.stamp(path)
+
+
+def main(verb: str, number: str) -> None:
+    if verb == "fill":
+        for _ in range(int(number)):
+            noop()
+    else:
+        print(json.dumps(latencies(stamp, int(number))))
+
+
+if __name__ == "__main__":
+    # Huey names its functions after their module, which the consumer knows by its real name.
+    from bench.peers import huey_peer
+
+    huey_peer.main(*sys.argv[1:])

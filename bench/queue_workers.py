@@ -1,0 +1,153 @@
+"""The contenders that run jobs: this project and its peers, each with a database of its own."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from jobs.engine.client import Submission
+
+from .environments import python
+from .peers.latency import latencies
+from .peers.load import HEAP_VARIABLE
+from .workbench import USER, Workbench
+
+#: Megabytes of Python objects in the worker, as one with a loaded model has.
+HEAP_MEGABYTES = 300
+
+
+@dataclass
+class QueueWorker(ABC):
+    bench: Workbench
+    workers: int = 1
+    heap_megabytes: int = 0
+
+    #: Of the broker's databases, the one that this contender uses alone.
+    database = 0
+    #: A first guess of its jobs per second; the queue is filled accordingly.
+    guess = 500.0
+
+    @abstractmethod
+    def fill(self, jobs: int) -> None:
+        """Empty the database, and submit no-op jobs."""
+
+    @abstractmethod
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Its workers."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many jobs are in the queue."""
+
+    @abstractmethod
+    def completed(self) -> int:
+        """How many jobs have a result."""
+
+    @abstractmethod
+    def latencies(self, submissions: int) -> list[float]:
+        """Seconds from before a submission to the function's first line, one at a time, with its workers idle."""
+
+
+class Workhorse(QueueWorker):
+    guess = 600.0
+
+    def fill(self, jobs: int) -> None:
+        client = self.bench.client(self.database)
+        noop = self.bench.catalogue.find("noop")
+        for _ in range(jobs):
+            client.submit(Submission(noop, {}, USER))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with self.bench.workers(self.workers, self.heap_megabytes):
+            yield
+
+    def waiting(self) -> int:
+        return int(self.bench.connection(self.database).llen("rq:queue:default"))
+
+    def completed(self) -> int:
+        return int(self.bench.connection(self.database).zcard("rq:finished:default"))
+
+    def latencies(self, submissions: int) -> list[float]:
+        client = self.bench.client(self.database)
+        stamp = self.bench.catalogue.find("stamp")
+        with self.running():
+            return latencies(lambda path: client.submit(Submission(stamp, {"path": path}, USER)), submissions)
+
+
+class _Peer(QueueWorker):
+    """A peer whose module fills its queue and measures its latencies, in its own environment."""
+
+    environment: str
+    module: str
+    queue: str
+
+    def fill(self, jobs: int) -> None:
+        self.bench.connection(self.database).flushdb()
+        self.bench.peer(self.environment, self.module, "fill", jobs, database=self.database)
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What starts its worker, after the interpreter."""
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        command = [python(self.environment), *self.command()]
+        heap = {HEAP_VARIABLE: str(self.heap_megabytes)}
+        with self.bench.running(command, self.bench.peer_environment(self.database, **heap)):
+            yield
+
+    def waiting(self) -> int:
+        return int(self.bench.connection(self.database).llen(self.queue))
+
+    def latencies(self, submissions: int) -> list[float]:
+        self.bench.connection(self.database).flushdb()
+        with self.running():
+            found = self.bench.peer(self.environment, self.module, "latency", submissions, database=self.database)
+        return [float(each) for each in json.loads(found)]
+
+
+class StockRQ(_Peer):
+    environment, module, queue, database = "rq", "rq_peer", "rq:queue:default", 1
+    guess = 120.0
+    worker_class = "Worker"
+
+    def command(self) -> list[str]:
+        return ["-m", "bench.peers.rq_peer", self.worker_class]
+
+    def completed(self) -> int:
+        return int(self.bench.connection(self.database).zcard("rq:finished:default"))
+
+
+class SimpleRQ(StockRQ):
+    guess = 400.0
+    worker_class = "SimpleWorker"
+    database = 2
+
+
+class Celery(_Peer):
+    environment, module, queue, database = "celery", "celery_peer", "celery", 3
+    guess = 900.0
+
+    def command(self) -> list[str]:
+        app = ["-m", "celery", "-A", "bench.peers.celery_peer", "worker"]
+        # What it does besides jobs is switched off: it would only cost it time.
+        return [*app, "--pool", "prefork", "--concurrency", "1", "--without-mingle", "--without-gossip"]
+
+    def completed(self) -> int:
+        return sum(1 for _ in self.bench.connection(self.database).scan_iter("celery-task-meta-*", count=1_000))
+
+
+class Huey(_Peer):
+    environment, module, queue, database = "huey", "huey_peer", "huey.redis.bench", 4
+    guess = 1_500.0
+
+    def command(self) -> list[str]:
+        return ["-m", "huey.bin.huey_consumer", "bench.peers.huey_peer.huey", "-k", "process", "-w", "1"]
+
+    def completed(self) -> int:
+        return int(self.bench.connection(self.database).hlen("huey.results.bench"))

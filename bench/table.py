@@ -1,0 +1,87 @@
+"""The results as a page of Markdown: every goal with its verdict, won or lost, and every sample's spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .samples import Ratio, Result, Spread, Verdict, verdicts
+
+SIGNIFICANT_DIGITS = 3
+
+
+def page(results: list[Result], facts: dict[str, str], chart: str | None = None) -> str:
+    """The whole page. `facts` say on what, with what and when it was measured."""
+    lines = [
+        "<!-- Written by `make bench`; changes here are lost with its next run. -->",
+        "# Performance, measured",
+        "",
+        *(f"- {name}: {fact}" for name, fact in facts.items()),
+        "",
+        "## Goals",
+        "",
+        "A ratio is the median of the ratios of each round, whose samples were taken one after the other.",
+        "",
+        *goals_table(results),
+        "",
+        "## Everything that was measured",
+        "",
+        *samples_table(results),
+    ]
+    if chart:
+        lines += ["", f"![The medians, and from the least to the greatest sample]({chart})"]
+    if troubles := [f"- {result.row}: {trouble}" for result in results for trouble in result.troubles]:
+        lines += ["", "## Not measured", "", *troubles]
+    return "\n".join(lines) + "\n"
+
+
+def goals_table(results: list[Result]) -> list[str]:
+    rows = [_goal_cells(verdict) for result in results for verdict in verdicts(result)]
+    return _table(("what", "goal", "measured", "least – greatest", ""), rows)
+
+
+def _goal_cells(verdict: Verdict) -> tuple[str, ...]:
+    goal, times = verdict.goal, " ×" if isinstance(verdict.goal, Ratio) else ""
+    wanted = (
+        f"≥ {number(goal.at_least)}" if isinstance(goal, Ratio) and goal.at_least else f"≤ {number(goal.at_most or 0)}"
+    )
+    met = "met" if verdict.met else "**missed**"
+    return goal.what, wanted + times, f"{number(verdict.spread.median)}{times}", _range(verdict.spread), met
+
+
+def samples_table(results: list[Result]) -> list[str]:
+    rows = []
+    for result in results:
+        for place, (name, samples) in enumerate(result.samples.items()):
+            spread = Spread.of(samples)
+            title = f"{result.title}, {result.unit}" if place == 0 else ""
+            rows.append((title, name, number(spread.median), _range(spread), str(len(samples))))
+    return _table(("what", "who", "median", "least – greatest", "samples"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    rule = tuple("---" if place == 0 else "---:" if name else "---" for place, name in enumerate(head))
+    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+
+
+def _range(spread: Spread) -> str:
+    return f"{number(spread.least)} – {number(spread.greatest)}"
+
+
+def number(value: float) -> str:
+    """Three digits that mean something."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{float(f'{value:.{SIGNIFICANT_DIGITS}g}'):g}"
+
+
+def summary(results: list[Result]) -> str:
+    """For the terminal: one line a goal."""
+    lines = []
+    for result in results:
+        for verdict in verdicts(result):
+            _what, wanted, measured, spread, _met = cells = _goal_cells(verdict)
+            mark = "met   " if verdict.met else "MISSED"
+            lines.append(f"{mark} {measured:>10}  ({wanted}; {spread})  {cells[0]}")
+    return "\n".join(lines)

@@ -1,0 +1,128 @@
+"""Rows about workers: no-op jobs per second, and how long a job takes to its first line."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+
+from .queue_workers import HEAP_MEGABYTES, Celery, Huey, QueueWorker, SimpleRQ, StockRQ, Workhorse
+from .row import Contender, Row
+from .samples import Ratio
+from .workbench import NotMeasured, Workbench, until
+
+#: Of the filled queue: what is run before the clock starts, and what is left when it stops.
+WARM_UP, REST = 0.1, 0.05
+#: Jobs that a contender may have taken and not ended.
+IN_FLIGHT = 16
+LOOK_SECONDS = 0.01
+
+
+def per_second(worker: QueueWorker) -> float:
+    """Fill the queue, start the worker, and count from outside how fast the queue gets shorter."""
+    seconds = worker.bench.effort.seconds
+    jobs = int(worker.guess * seconds / (1 - WARM_UP - REST)) + 20
+    worker.fill(jobs)
+    with worker.running():
+        until(lambda: worker.waiting() <= jobs * (1 - WARM_UP), "the first jobs to be run", pause=LOOK_SECONDS)
+        began, first = time.perf_counter(), worker.waiting()
+        last = first
+        while last > jobs * REST and time.perf_counter() < began + 2 * seconds:
+            time.sleep(LOOK_SECONDS)
+            last = worker.waiting()
+        elapsed = time.perf_counter() - began
+        _must_have_completed(worker, jobs - last - IN_FLIGHT)
+    rate = (first - last) / elapsed
+    worker.guess = max(rate, 10.0)
+    return rate
+
+
+def _must_have_completed(worker: QueueWorker, jobs: int) -> None:
+    """Taken from the queue is not done: as many must have a result."""
+    until(lambda: worker.completed() >= jobs, f"{jobs} results of {type(worker).__name__}", seconds=10)
+
+
+def _rates(**workers: QueueWorker) -> dict[str, Contender]:
+    return {name.replace("_", " "): partial(per_second, worker) for name, worker in workers.items()}
+
+
+def _one_worker(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
+    return _rates(
+        workhorse=Workhorse(bench),
+        rq=StockRQ(bench),
+        rq_SimpleWorker=SimpleRQ(bench),
+        celery=Celery(bench),
+        huey=Huey(bench),
+    )
+
+
+def _big_heap(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
+    workers = Workhorse(bench, heap_megabytes=HEAP_MEGABYTES), StockRQ(bench, heap_megabytes=HEAP_MEGABYTES)
+    for worker in workers:
+        worker.guess /= 4
+    return _rates(workhorse=workers[0], rq=workers[1])
+
+
+def _two_workers(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
+    two = Workhorse(bench, workers=2)
+    two.guess *= 1.6
+    return _rates(one=Workhorse(bench), two=two)
+
+
+def _idle(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
+    workers: dict[str, QueueWorker] = {
+        "workhorse": Workhorse(bench),
+        "rq": StockRQ(bench),
+        "rq SimpleWorker": SimpleRQ(bench),
+        "celery": Celery(bench),
+        "huey": Huey(bench),
+    }
+    return {name: partial(_median_latency, worker) for name, worker in workers.items()}
+
+
+def _median_latency(worker: QueueWorker) -> float:
+    """Milliseconds."""
+    found = worker.latencies(worker.bench.effort.submissions)
+    if not found:
+        raise NotMeasured("no latencies")
+    return 1_000 * median(found)
+
+
+ROWS = (
+    Row(
+        "jobs",
+        "no-op jobs, one worker",
+        "jobs/s",
+        (
+            Ratio("workhorse", "rq", "no-op jobs/s, one worker, against stock rq.Worker", at_least=4.0),
+            Ratio("workhorse", "celery", "the same against Celery prefork with one child", at_least=1.0),
+        ),
+        _one_worker,
+    ),
+    Row(
+        "heap",
+        f"no-op jobs, one worker that holds {HEAP_MEGABYTES} MB",
+        "jobs/s",
+        (
+            Ratio(
+                "workhorse", "rq", f"the same with a {HEAP_MEGABYTES} MB heap, against stock RQ so loaded", at_least=4.0
+            ),
+        ),
+        _big_heap,
+    ),
+    Row(
+        "workers",
+        "no-op jobs, one worker and two",
+        "jobs/s",
+        (Ratio("two", "one", "two workers against one", at_least=1.6),),
+        _two_workers,
+    ),
+    Row(
+        "latency",
+        "submit to the function's first line, idle",
+        "ms",
+        (Ratio("workhorse", "rq", "submit to the function's first line, idle, against stock RQ", at_most=0.5),),
+        _idle,
+    ),
+)

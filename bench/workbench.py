@@ -1,0 +1,223 @@
+"""What all rows share: one broker, a folder, and processes that end with the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import redis
+
+from jobs.engine.broker import EmbeddedBroker
+from jobs.engine.catalogue import Catalogue
+from jobs.engine.client import Client
+from jobs.engine.connection import connect
+from jobs.engine.settings import Settings
+
+from .environments import ROOT, python
+
+JOB_PACKAGES = "bench.functions"
+USER = "ada"
+NO_LIMIT = 100_000_000
+PATIENCE_SECONDS = 60.0
+
+
+class NotMeasured(Exception):
+    """A contender did not do its work."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a run may take."""
+
+    rounds: int
+    #: Of one sample of a rate.
+    seconds: float
+    #: Submissions of one sample of a latency.
+    submissions: int
+    #: Jobs that are pending behind the head in the rows of a long queue.
+    backlog: int
+    turns: int
+
+
+FULL = Effort(rounds=7, seconds=4.0, submissions=60, backlog=1_000_000, turns=10_000_000)
+QUICK = Effort(rounds=1, seconds=1.0, submissions=10, backlog=50_000, turns=1_000_000)
+
+
+@dataclass
+class Workbench:
+    effort: Effort
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bench-")))
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Workbench:
+        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self._stack.enter_context(EmbeddedBroker(self.settings))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    # --- the broker -----------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> Settings:
+        return self._settings(None)
+
+    def _settings(self, redis_url: str | None) -> Settings:
+        return Settings(
+            data_dir=self.folder,
+            redis_url=redis_url,
+            job_packages=(JOB_PACKAGES,),
+            workers=1,
+            max_active_jobs_per_user=NO_LIMIT,
+            rate_limit=f"{NO_LIMIT}/second",
+        )
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue.discover((JOB_PACKAGES,))
+
+    def broker_url(self, database: int) -> str:
+        """One server for all, a database for each."""
+        return f"unix://{self.settings.broker_socket}?db={database}"
+
+    def connection(self, database: int = 0) -> redis.Redis:
+        return connect(self._settings(self.broker_url(database)), timeout_seconds=PATIENCE_SECONDS)
+
+    def client(self, database: int = 0) -> Client:
+        """A client of this project for an emptied database in which there is one user."""
+        connection = self.connection(database)
+        connection.flushdb()
+        connection.hset(f"wh:user:{USER}", mapping={"email": "ada@example.com", "roles": "user"})
+        return Client(connection, self.settings, self.catalogue)
+
+    # --- processes --------------------------------------------------------------------
+
+    def environment(self, database: int = 0, **more: str) -> dict[str, str]:
+        """The environment of this project's processes."""
+        return self.peer_environment(database) | {
+            "REDIS_URL": self.broker_url(database),
+            "DATA_DIR": str(self.folder),
+            "JOB_PACKAGES": JOB_PACKAGES,
+            "WORKERS": "1",
+            "WEB_CONCURRENCY": "1",
+            "RATE_LIMIT": f"{NO_LIMIT}/second",
+            "MAX_ACTIVE_JOBS_PER_USER": str(NO_LIMIT),
+            **more,
+        }
+
+    def peer_environment(self, database: int = 0, **more: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return kept | {"PYTHONPATH": str(ROOT), "BENCH_BROKER": self.broker_url(database), **more}
+
+    @contextmanager
+    def running(self, command: list[Any], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+        """A process with all it starts, in a session of its own, killed at the end."""
+        log = self.folder / f"{time.monotonic_ns()}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        except Exception as error:
+            # Whatever failed, failed because of that.
+            _must_run(process, log, error)
+            raise
+        else:
+            _must_run(process, log)
+        finally:
+            _end(process)
+
+    def peer(self, environment: str, module: str, *arguments: object, database: int = 0) -> str:
+        """Run a module in a peer's environment to its end, and return what it printed."""
+        done = subprocess.run(
+            [python(environment), "-m", f"bench.peers.{module}", *(str(each) for each in arguments)],
+            cwd=ROOT,
+            env=self.peer_environment(database),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise NotMeasured(f"{module} {arguments}: {done.stderr[-800:]}")
+        return done.stdout
+
+    @contextmanager
+    def workers(self, number: int = 1, heap_megabytes: int = 0) -> Iterator[None]:
+        """This project's worker processes, signed on and idle."""
+        connection = self.connection()
+        connection.delete("rq:workers")
+        environment = self.environment(WORKERS=str(number), BENCH_HEAP_MB=str(heap_megabytes))
+        with self.running([sys.executable, "worker.py"], environment):
+            yield
+
+
+def _must_run(process: subprocess.Popen[bytes], log: Path, cause: Exception | None = None) -> None:
+    if process.poll() is not None:
+        last_words = log.read_text(errors="replace")[-800:]
+        raise NotMeasured(f"{process.args} ended by itself: {last_words}") from cause
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a session: what it leads, and what has outlived that."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+    until(lambda: not _session(process.pid), f"the end of session {process.pid}")
+
+
+def _session(leader: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            session, state = os.getsid(int(entry.name)), (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (ProcessLookupError, FileNotFoundError):
+            continue
+        if session == leader and state != "Z":
+            found.append(int(entry.name))
+            os.kill(int(entry.name), signal.SIGKILL)
+    return found
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS, pause: float = 0.02) -> None:
+    """Wait for a condition.
+
+    Raises:
+        NotMeasured: if it does not become true in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise NotMeasured(f"waited {seconds:g} s for {what}")
+        time.sleep(pause)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

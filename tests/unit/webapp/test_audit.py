@@ -1,0 +1,124 @@
+"""Who did what, when, from where: what the audit log holds, and who may read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis.exceptions import ConnectionError as BrokerGone
+
+from tests.unit.webapp.conftest import Person
+from webapp import recording
+from webapp.services import Services
+
+
+def entries(admin: Person, **filters: Any) -> list[dict[str, Any]]:
+    answer = admin.get("/api/v1/audit", query_string=filters)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.get_json()["entries"]
+    return found
+
+
+def test_a_submission_a_cancel_and_a_key_are_in_the_log_with_who_and_from_where(alice: Person, admin: Person) -> None:
+    job = alice.submits()
+    alice.delete(f"/api/v1/jobs/{job['job_id']}")
+    key = alice.post("/api/v1/api-keys", json={"name": "laptop"}).get_json()
+    alice.delete(f"/api/v1/api-keys/{key['id']}")
+
+    log = entries(admin, user_id="alice")
+    assert [entry["action"] for entry in log] == ["revoke-api-key", "create-api-key", "cancel-job", "submit-job"]
+    assert [entry["subject"] for entry in log][2:] == [job["job_id"], job["job_id"]]
+    assert {entry["address"] for entry in log} == {"127.0.0.1"}
+    assert "wh_" not in json.dumps(log)
+
+
+def test_sign_ins_are_in_the_log_also_those_that_failed(
+    registered: Callable[[str], Person], stranger: FlaskClient, admin: Person
+) -> None:
+    registered("carol")
+    for password in ("wrong horse", "correct horse"):
+        stranger.post("/api/v1/token", json={"username": "carol", "password": password})
+    stranger.post("/sign-in", data={"username": "carol", "password": "wrong horse"})
+    stranger.post("/sign-in", data={"username": "carol", "password": "correct horse"})
+
+    log = entries(admin, action="sign-in")
+    assert [(entry["user_id"], entry["status"]) for entry in log] == [
+        ("carol", 303),
+        ("carol", 401),
+        ("carol", 200),
+        ("carol", 401),
+    ]
+
+
+def test_what_admins_read_of_others_is_in_the_log_and_what_they_read_of_their_own_is_not(
+    alice: Person, admin: Person
+) -> None:
+    job = alice.submits()
+    own = admin.submits()
+    admin.get(f"/api/v1/jobs/{own['job_id']}")
+    admin.get(f"/api/v1/jobs/{job['job_id']}")
+    admin.get("/api/v1/jobs?user_id=alice")
+
+    log = entries(admin, action="admin-read")
+    assert [entry["subject"] for entry in log][:2] == ["jobs of alice", job["job_id"]]
+    assert own["job_id"] not in [entry["subject"] for entry in log]
+
+
+def test_what_is_refused_for_lack_of_a_role_is_in_the_log_and_nonsense_is_not(alice: Person, admin: Person) -> None:
+    alice.delete("/api/v1/users/admin")
+    alice.post("/api/v1/jobs/noop", json={"unknown": 1})
+
+    assert [(entry["action"], entry["status"]) for entry in entries(admin, user_id="alice")] == [("delete-user", 403)]
+
+
+def test_only_admins_may_read_it(alice: Person, stranger: FlaskClient) -> None:
+    assert alice.get("/api/v1/audit").status_code == 403
+    assert stranger.get("/api/v1/audit").status_code == 401
+
+
+def test_pages_go_on_where_the_last_one_ended_and_times_bound_them(alice: Person, admin: Person) -> None:
+    jobs = [alice.submits()["job_id"] for _ in range(5)]
+    first = admin.get("/api/v1/audit?user_id=alice&limit=3").get_json()
+    rest = admin.get(f"/api/v1/audit?user_id=alice&cursor={first['next_cursor']}").get_json()
+    assert [entry["subject"] for entry in first["entries"] + rest["entries"]] == jobs[::-1]
+    assert rest["next_cursor"] is None
+
+    assert entries(admin, user_id="alice", before="2020-01-01T00:00:00Z") == []
+    assert entries(admin, user_id="alice", after="2100-01-01T00:00:00Z") == []
+    assert len(entries(admin, user_id="alice", after="2020-01-01T00:00:00Z", before="2100-01-01T00:00:00Z")) == 5
+
+
+@pytest.mark.parametrize("query", ["cursor=x", "cursor=1-1-1", "limit=0", "after=yesterday", "unknown=1"])
+def test_a_bad_question_is_refused(admin: Person, query: str) -> None:
+    assert admin.get(f"/api/v1/audit?{query}").status_code == 422
+
+
+def test_a_request_does_not_fail_because_it_can_not_be_recorded(
+    alice: Person, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise BrokerGone
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.audit._writer, "_write", fail)
+        job = alice.submits()
+        services.audit.flush()
+    services.audit.flush()
+    assert [entry.act.subject for entry in services.audit.page(action="submit-job").entries] == [job["job_id"]]
+
+
+def test_each_request_is_a_line_on_stderr_without_its_query(
+    app: Flask, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording.log_requests(app)
+    alice.get("/api/v1/jobs?tag=secret")
+    recording._access_log.flush()
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith('{"at"')]
+    [line] = [line for line in lines if line["path"] == "/api/v1/jobs"]
+    assert (line["method"], line["status"], line["user_id"]) == ("GET", 200, "alice")
+    assert "secret" not in json.dumps(line)

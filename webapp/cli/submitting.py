@@ -1,0 +1,216 @@
+"""`jobs submit NAME`: a command for each job type, with options made from its signature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from jobs.engine.catalogue import JobType
+from jobs.engine.client import Submission
+from jobs.engine.errors import InvalidParameters, JobTypeNotFound, PayloadTooLarge
+from jobs.engine.states import Priority
+from webapp.services import services
+from webapp.submissions import Options
+
+from .endings import end_with
+from .exits import usage
+from .following import display, follow
+from .operator import acting_user, as_option
+from .parameter_options import (
+    LocalFile,
+    ParameterOption,
+    json_text,
+    local_files,
+    parameter_options,
+    with_files,
+)
+from .text import json_option, print_json
+
+CHUNK_BYTES = 1_048_576
+_ANY_ID = "0" * 32
+
+
+class Submit(click.Group):
+    """Its commands are the job types of the catalogue."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click names it)
+        return list(services().catalogue)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:  # noqa: ARG002 (click names it)
+        try:
+            return SubmitOne(services().catalogue.find(cmd_name))
+        except JobTypeNotFound as error:
+            # The same sentence, without the address that lists them over HTTP.
+            first, _, hint = error.message.partition("; ")
+            hint = "'jobs types' lists them." if hint.startswith("GET") else hint
+            raise JobTypeNotFound(f"{first}; {hint}") from None
+
+
+class SubmitOne(click.Command):
+    """Submits a job of one type."""
+
+    def __init__(self, kind: JobType) -> None:
+        self._kind = kind
+        taken = {flag for option in _RUN_OPTIONS for flag in option.opts} | {"--help"}
+        self._options = parameter_options(kind.parameters.schema, taken)
+        self._mine = [option.as_click() for option in self._options]
+        params: list[click.Parameter] = [*self._mine, *_RUN_OPTIONS]
+        text = "\n\n".join(part for part in (kind.summary, kind.description) if part)
+        super().__init__(kind.name, params=params, help=text, short_help=kind.summary, callback=self._submit)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The parameters of the job first, then how it is to run."""
+        others = [each for each in self.get_params(ctx) if each not in self._mine]
+        for title, options in (("Parameters", self._mine), ("How to run it", others)):
+            records = [record for each in options if (record := each.get_help_record(ctx))]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def _submit(self, /, **given: Any) -> None:
+        params = self._params(given)
+        how = _how(given)
+        self._validate(params)
+        user = acting_user(given["user_id"])
+        submission = Submission(
+            job_type=self._kind,
+            params=with_files(params, lambda file: _uploaded(file, user.user_id)),
+            user_id=user.user_id,
+            priority=how.priority,
+            delay_seconds=how.delay,
+            run_at=how.run_at,
+            timeout=how.timeout,
+            depends_on=how.depends_on,
+            tags=how.tag,
+            webhook_url=how.webhook_url,
+            admin=user.is_admin,
+        )
+        job = services().client.submit(submission).job
+        if not (given["wait"] or given["follow"]):
+            print_json(job.as_dict()) if given["as_json"] else click.echo(job.job_id)
+            return
+        quiet = given["as_json"] or not given["follow"]
+        if not quiet:
+            click.echo(job.job_id)
+        end_with(follow(job.job_id, display(quiet=quiet), logs=given["logs"] and not quiet), as_json=given["as_json"])
+
+    def _params(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What --params gives, with the single options over it."""
+        params: Any = json_text(given["params"], "--params") if given["params"] is not None else {}
+        if not isinstance(params, dict):
+            usage(f"--params is {type(params).__name__}; it has to be a JSON object.")
+        for option in self._options:
+            # A list that was not given is empty; one that is to be empty goes into --params.
+            if given[option.key] not in (None, ()):
+                params[option.name] = option.value(given[option.key])
+        return params
+
+    def _validate(self, params: dict[str, Any]) -> None:
+        for file in local_files(params):
+            _check(file)
+        like_stored = with_files(params, lambda _file: _ANY_ID)
+        size, most = len(json.dumps(like_stored).encode()), services().settings.max_params_bytes
+        if size > most:
+            raise PayloadTooLarge(f"The parameters take {size} bytes, and may take {most} (MAX_PARAMS_BYTES).")
+        try:
+            self._kind.parameters.validate(like_stored)
+        except InvalidParameters as error:
+            flags = {option.name: option for option in self._options}
+            usage("\n".join(_told(each.pointer or "", each.message, flags) for each in error.faults))
+
+
+def _told(pointer: str, message: str, options: dict[str, ParameterOption]) -> str:
+    """A fault, with the option in the place of the JSON Pointer."""
+    first, _, rest = pointer[1:].partition("/")
+    option = options.get(first.replace("~1", "/").replace("~0", "~"))
+    if option is None:
+        return f"{pointer or 'the parameters'}: {message}"
+    return f"{option.flag}{f' (/{rest})' if rest else ''}: {message}"
+
+
+def _how(given: dict[str, Any]) -> Options:
+    names = set(Options.model_fields) & set(given)
+    values = {name: given[name] for name in names if given[name] is not None}
+    try:
+        return Options.model_validate(values)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False)
+        lines = [f"--{str(each['loc'][0]).replace('_', '-')}: {each['msg']}" for each in faults]
+        usage("\n".join(line.replace("Value error, ", "") for line in lines))
+
+
+def _check(file: LocalFile) -> None:
+    most = services().settings.max_upload_bytes
+    try:
+        with file.path.open("rb"):
+            size = file.path.stat().st_size
+    except OSError as error:
+        usage(f"{file.path} can't be read: {error.strerror}.")
+    if size > most:
+        raise PayloadTooLarge(f"{file.path} has {size} bytes, and may have {most} (MAX_UPLOAD_BYTES).")
+
+
+def _uploaded(file: LocalFile, owner: str) -> str:
+    return services().client.files.save(owner, file.path.name, None, _chunks(file.path)).file_id
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as opened:
+        while chunk := opened.read(CHUNK_BYTES):
+            yield chunk
+
+
+class Moment(click.ParamType[datetime]):
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"{value!r} is no time with a zone, as in 2030-01-31T12:00:00Z", param, ctx)
+        return moment
+
+
+def run_options(command: Any) -> Any:
+    """How a job is to run."""
+    for option in reversed(
+        (
+            click.option("--params", metavar="JSON|@PATH", help="All parameters at once; options go over them."),
+            click.option("--priority", type=click.Choice([str(each) for each in Priority]), help="Its queue."),
+            click.option("--delay", type=float, metavar="SECONDS", help="Not before so many seconds from now."),
+            click.option("--run-at", type=Moment(), metavar="TIME", help="Not before 2030-01-31T12:00:00Z."),
+            click.option("--timeout", type=int, metavar="SECONDS", help="What an attempt may take."),
+            click.option("--tag", multiple=True, metavar="WORD", help="To find it by. Repeatable."),
+            click.option("--depends-on", multiple=True, metavar="JOB_ID", help="Wait for that job. Repeatable."),
+            click.option("--webhook-url", metavar="URL", help="Is sent a signed message once it has ended."),
+            as_option("Whose job it is."),
+            click.option("--wait", is_flag=True, help="Return once it has ended; print its result."),
+            click.option("--follow", is_flag=True, help="The same, and show its progress."),
+            click.option("--logs", is_flag=True, help="With --follow: also what it prints and logs."),
+            json_option,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _options_of(command: Any) -> list[click.Option]:
+    return list(reversed(command.__click_params__))
+
+
+@run_options
+def _carrier() -> None:
+    """Carries the options until they are taken from it."""
+
+
+_RUN_OPTIONS = _options_of(_carrier)

@@ -1,0 +1,97 @@
+"""`flask --app webapp users …`: who may call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jobs.engine.accounts import User
+from jobs.engine.resource import rfc3339
+from jobs.engine.users import ADMIN_ROLE, USER_ROLE
+from webapp.services import services
+
+from .exits import Commands
+from .text import json_option, moment, print_json, table
+
+_password = click.option(
+    "--password",
+    prompt=True,
+    hide_input=True,
+    confirmation_prompt=True,
+    envvar="WORKHORSE_PASSWORD",
+    help="Asked for if it is not given; WORKHORSE_PASSWORD is read, too.",
+)
+
+
+@click.group(cls=Commands)
+def users() -> None:
+    """Add, list and remove users."""
+
+
+@users.command(with_appcontext=False)
+@click.argument("username")
+@click.argument("email")
+@_password
+@click.option("--admin", is_flag=True, help="May see everybody's jobs, the audit log and the dashboard.")
+@json_option
+def add(username: str, email: str, password: str, admin: bool, as_json: bool) -> None:
+    """Add a user. No welcome mail is sent."""
+    roles = (ADMIN_ROLE, USER_ROLE) if admin else (USER_ROLE,)
+    user = services().accounts.register(username, email, password, roles)
+    print_json(_resource(user)) if as_json else click.echo(
+        f"Added {user.user_id}; 'keys add {user.user_id}' makes a key."
+    )
+
+
+@users.command("list", with_appcontext=False)
+@json_option
+def list_users(as_json: bool) -> None:
+    """List all users."""
+    found = services().accounts.all()
+    if as_json:
+        print_json({"users": [_resource(user) for user in found]})
+        return
+    rows = [
+        (each.user_id, ", ".join(each.roles), moment(each.created_at), moment(each.last_request_at), each.email)
+        for each in found
+    ]
+    click.echo(table(("USER", "ROLES", "CREATED", "LAST REQUEST", "E-MAIL"), rows) if rows else "There are no users.")
+
+
+@users.command(with_appcontext=False)
+@click.argument("username")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@json_option
+def delete(username: str, yes: bool, as_json: bool) -> None:
+    """Remove a user with keys, files and jobs. What runs is cancelled."""
+    accounts = services().accounts
+    user = accounts.find(username)
+    if not yes:
+        click.confirm(f"Remove {user.user_id} with all keys, files and jobs?", abort=True, err=True)
+    # First the door is shut, so that nothing new begins meanwhile.
+    accounts.close(user.user_id)
+    services().client.delete_all(user.user_id)
+    accounts.delete(user.user_id)
+    print_json({"deleted": user.user_id}) if as_json else click.echo(f"Removed {user.user_id}.")
+
+
+@users.command(with_appcontext=False)
+@click.argument("username")
+@_password
+@json_option
+def password(username: str, password: str, as_json: bool) -> None:
+    """Set a user's password. Tokens and sessions end with the old one; API keys stay good."""
+    user = services().accounts.set_password(username, password)
+    print_json(_resource(user)) if as_json else click.echo(f"{user.user_id} has a new password.")
+
+
+def _resource(user: User) -> dict[str, Any]:
+    return {
+        "user_id": user.user_id,
+        "email": user.email,
+        "roles": list(user.roles),
+        "created_at": rfc3339(user.created_at),
+        "request_count": user.request_count,
+        "last_request_at": rfc3339(user.last_request_at) if user.last_request_at else None,
+    }
