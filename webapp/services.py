@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from jobs.engine.audit import Audit
+from jobs.engine.metrics import Metrics
 from jobs.engine.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Services:
     @cached_property
     def audit(self) -> Audit:
         return Audit(self.client.store.connection)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics(self.client.store)
 
     @cached_property
     def webhooks(self) -> Webhooks:

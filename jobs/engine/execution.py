@@ -105,7 +105,7 @@ class Execution:
         return {
             "job_id": self.claim.job_id,
             "func_name": self.job_type.func_name,
-            "user_id": self.fields["user"].decode() or None,
+            "user_id": (self.fields.get("acts_for") or self.fields["user"]).decode() or None,
             "params": params,
             "attempt": self.attempt,
             "resumed": int(self.fields.get("resumed", b"0")),

@@ -93,6 +93,7 @@ class Worker(rq.Worker):
         if self.engine is None:
             return bool(super().work(burst, *args, **kwargs))
         self._install_signal_handlers()
+        self.engine.zygote.wait_until_ready()
         while not self._come_up() and not self._stop_requested:
             time.sleep(IDLE_SECONDS)
         worked = False

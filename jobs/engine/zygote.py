@@ -101,10 +101,14 @@ class Zygote:
             zygote._order_horse()
         return zygote
 
-    def take(self) -> Horse:
-        """A horse that waits for its job. Another one is forked meanwhile."""
+    def wait_until_ready(self) -> None:
+        """Return once there is a horse: what a job preloads may take longer to import than a lease lasts."""
         while not self._ready:
             self._listen()
+
+    def take(self) -> Horse:
+        """A horse that waits for its job. Another one is forked meanwhile."""
+        self.wait_until_ready()
         horse = self._ready.popleft()
         self._order_horse()
         return horse

@@ -14,7 +14,7 @@ def test_a_full_broker_refuses_new_jobs_serves_reads_and_saves_a_running_ones_re
     harness.start_workers()
     job = harness.running(harness.submit("sleep", seconds=3))
     behind = harness.submit("noop")
-    used = harness.connection.info("memory")["used_memory"]  # type: ignore[index]
+    used = harness.connection.info("memory")["used_memory"]
     harness.connection.config_set("maxmemory", int(used) - 1)
 
     with pytest.raises(BrokerUnavailable):

@@ -15,6 +15,7 @@ def operation_paths() -> dict[str, Any]:
     return {
         "/healthz": {"get": _healthz()},
         "/readyz": {"get": _readyz()},
+        "/metrics": {"get": _metrics()},
         "/openapi.json": {"get": _openapi()},
         "/docs": {"get": _docs()},
     }
@@ -28,6 +29,12 @@ def _healthz() -> dict[str, Any]:
 def _readyz() -> dict[str, Any]:
     ready = answer("The broker answers.", STATE, example={"status": "ready"})
     return operation("readyz", "Operations", "Can it take work", {"200": ready}, always=(503,), security=[])
+
+
+def _metrics() -> dict[str, Any]:
+    text = {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": TEXT}}}
+    about = "For administrators. It tells of all web processes, whichever answers; the broker is asked at the scrape."
+    return operation("metrics", "Operations", "Get figures", {"200": text}, description=about, refused=(403,))
 
 
 def _openapi() -> dict[str, Any]:

@@ -22,6 +22,7 @@ own, in RQ's own formats (2.12.0), so that every RQ tool sees the truth; those t
 | `wh:limited` | the limits that somebody waits for |
 | `wh:outbox` | events to be told of over HTTP, until the scheduler has made jobs of them |
 | `wh:webhooks:<user>`, `wh:webhook-secrets:<user>` | a user's subscriptions · what signs, by its end |
+| `wh:metrics:<name>` | counts by label since the broker is there, for `/metrics` |
 | `wh:doorbell:<queue>` | rung at each push, so that an idle worker need not ask |
 
 Errors of redis-py pass through: `client` turns them into ours for callers, a worker waits and asks again.
@@ -54,7 +55,7 @@ PAGE_LOOK = 1_000
 _SCRIPTS = (
     "submit claim heartbeat report finish cancel retry remove promote release "
     "suspects sweep make_room find page cancel_group group "
-    "schedule unschedule skip_tick due_schedules"
+    "schedule unschedule skip_tick due_schedules metrics"
 ).split()
 
 
@@ -369,6 +370,26 @@ class Store:
             list[bytes], self.connection.lrange(f"wh:logs:{job_id}", first - oldest, first - oldest + limit - 1)
         )
         return lines, first
+
+    def metrics(self, queues: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+        """The figures of metrics.lua, and what the broker says of its memory and its files."""
+        pipeline = self.connection.pipeline(transaction=False)
+        self._scripts["metrics"](args=list(queues), client=pipeline)
+        pipeline.info("memory")
+        pipeline.info("persistence")
+        figures, memory, persistence = pipeline.execute()
+        return figures, memory | persistence
+
+    def add_to_metrics(self, counts: dict[str, dict[str, int]], sums: dict[str, dict[str, float]]) -> None:
+        """Add to counts and sums of `wh:metrics:<name>`, all of them in one step."""
+        pipeline = self.connection.pipeline(transaction=True)
+        for name, labels in counts.items():
+            for label, count in labels.items():
+                pipeline.hincrby(f"wh:metrics:{name}", label, count)
+        for name, seconds in sums.items():
+            for label, total in seconds.items():
+                pipeline.hincrbyfloat(f"wh:metrics:{name}", label, total)
+        pipeline.execute()
 
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
         """Sleep until something is pushed to one of the queues, `seconds` at most."""

@@ -28,6 +28,8 @@ end
 local began = redis.call('HGET', 'rq:execution:' .. id .. ':' .. execution, 'created_at') or decimal(NOW)
 let_go(id, queue, worker ~= '' and worker or job[8], execution)
 redis.call('HSET', key, 'deaths', deaths)
+measure('run', redis.call('HGET', key, 'type') or '', NOW - tonumber(began))
+if outcome.kind == 'died' then measure('lost', worker == '' and 'worker' or 'horse') end
 
 if kind == 'resumed' then
   -- It keeps its slots: it is the next to run.

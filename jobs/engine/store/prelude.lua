@@ -47,6 +47,39 @@ end
 
 local NOW_ISO = iso(NOW)
 
+-- What /metrics tells is counted where it happens, so that a scrape adds nothing up: `wh:metrics:<name>` counts by label.
+-- With seconds it is a histogram: a count for each bound, and their sum.
+local BOUNDS = { 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200 }
+local function measure(name, label, seconds)
+  local key = 'wh:metrics:' .. name
+  if not seconds then return redis.call('HINCRBY', key, label, 1) end
+  local bound = 'inf'
+  for _, each in ipairs(BOUNDS) do
+    if seconds <= each then bound = tostring(each) break end
+  end
+  redis.call('HINCRBY', key, label .. '|' .. bound, 1)
+  redis.call('HINCRBYFLOAT', key, label .. '|sum', decimal(math.max(seconds, 0)))
+end
+
+-- The reasons of a failure that are our own words; any other is an exception of the function's.
+local REASONS = { timeout = 1, stalled = 1, worker_lost = 1, memory_limit = 1, result_too_large = 1, result_invalid = 1 }
+local function measure_event(id, kind, entry)
+  if kind == 'job_progress' then return end
+  local job = redis.call('HMGET', job_key(id), 'type', 'ready_at')
+  local name = job[1] or ''
+  if kind == 'job_queued' then
+    if entry.version == 1 then measure('jobs', name .. '|pending') end
+  elseif kind == 'job_retrying' then
+    measure('retried', name)
+  elseif kind == 'job_resumed' then
+    measure('resumed', name .. '|' .. (entry.reason or 'other'))
+  else
+    measure('jobs', name .. '|' .. entry.status)
+    if kind == 'job_started' and job[2] then measure('wait', name, NOW - tonumber(job[2])) end
+    if kind == 'job_failed' then measure('failed', name .. '|' .. (REASONS[entry.error_type] and entry.error_type or 'error')) end
+  end
+end
+
 local STATUS = { created = 'pending', queued = 'pending', deferred = 'pending', scheduled = 'pending',
   started = 'running', finished = 'completed', failed = 'failed', stopped = 'failed', canceled = 'cancelled' }
 local REGISTRY = { completed = 'rq:finished:', failed = 'rq:failed:', cancelled = 'rq:canceled:' }
@@ -97,6 +130,7 @@ local function emit(id, kind, entry)
   redis.call('PUBLISH', 'wh:job:' .. id, entry.version .. ' ' .. kind)
   feed(id, entry.version)
   announce(id, kind, text)
+  measure_event(id, kind, entry)
   return entry.version
 end
 
@@ -121,7 +155,8 @@ local function push(id, queue, at_front)
   end
   redis.call('LPUSH', 'wh:doorbell:' .. queue, '1')
   redis.call('LTRIM', 'wh:doorbell:' .. queue, 0, KEEP_RINGS - 1)
-  redis.call('HSET', job_key(id), 'status', 'queued', 'number', number, 'enqueued_at', NOW_ISO, 'reason', 'queued')
+  redis.call('HSET', job_key(id), 'status', 'queued', 'number', number, 'enqueued_at', NOW_ISO, 'ready_at', decimal(NOW),
+    'reason', 'queued')
 end
 
 local function schedule(id, queue, due, reason)

@@ -19,5 +19,6 @@ if state == 'waiting' then
 else
   push(id, queue, false)
 end
+measure('jobs', (redis.call('HGET', key, 'type') or '') .. '|pending')
 emit(id, 'job_queued', { status = 'pending' })
 return { 'queued' }

@@ -1,0 +1,47 @@
+-- All that /metrics tells, in one look. ARGV: the queues of ours. Nothing here grows with the backlog.
+-- Heads of a queue that are looked at for the oldest wait: some may be cancelled, some put back a moment ago.
+local HEADS = 20
+
+local function oldest_wait(queue)
+  local oldest = 0
+  for _, id in ipairs(redis.call('LRANGE', queue_key(queue), 0, HEADS - 1)) do
+    local job = redis.call('HMGET', job_key(id), 'status', 'ready_at')
+    if job[1] == 'queued' and job[2] then oldest = math.max(oldest, NOW - tonumber(job[2])) end
+  end
+  return oldest
+end
+
+local function overdue(queue)
+  local head = redis.call('ZRANGE', 'rq:scheduled:' .. queue, 0, 0, 'WITHSCORES')
+  return head[2] and math.max(0, NOW - tonumber(head[2])) or 0
+end
+
+-- The lock of plain RQ's scheduler has a name like that of a registry, and is no sorted set.
+local function members(key)
+  return redis.call('TYPE', key).ok == 'zset' and redis.call('ZCARD', key) or 0
+end
+
+local names = {}
+for _, queue in ipairs(ARGV) do names[queue] = true end
+for _, key in ipairs(redis.call('SMEMBERS', 'rq:queues')) do names[string.sub(key, #queue_key('') + 1)] = true end
+local queues = {}
+for queue in pairs(names) do
+  queues[#queues + 1] = { queue, redis.call('LLEN', queue_key(queue)), decimal(oldest_wait(queue)),
+    members('rq:scheduled:' .. queue), decimal(overdue(queue)), members('rq:deferred:' .. queue), members('rq:wip:' .. queue) }
+end
+
+local states, workers = {}, {}
+for _, key in ipairs(redis.call('SMEMBERS', 'rq:workers')) do
+  local state = redis.call('HGET', key, 'state')
+  if state then states[state] = (states[state] or 0) + 1 end
+end
+for state, count in pairs(states) do workers[#workers + 1] = { state, count } end
+
+local counts = {}
+for _, name in ipairs({ 'jobs', 'retried', 'resumed', 'failed', 'lost', 'run', 'wait', 'http', 'http_seconds' }) do
+  counts[#counts + 1] = { name, redis.call('HGETALL', 'wh:metrics:' .. name) }
+end
+
+local bounds = {}
+for place, bound in ipairs(BOUNDS) do bounds[place] = tostring(bound) end
+return { queues, workers, counts, bounds, redis.call('ZCOUNT', 'wh:leases', '-inf', decimal(NOW)), redis.call('LLEN', 'wh:outbox') }
