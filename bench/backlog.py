@@ -21,7 +21,7 @@ from .queue_workers import StockRQ
 from .row import Contender, Row, say
 from .samples import Limit, Ratio
 from .web import serve
-from .workbench import NO_LIMIT, USER, NotMeasured, Workbench
+from .workbench import NO_LIMIT, USER, NotMeasured, Workbench, until
 
 EMPTY_DATABASE, LONG_DATABASE, PAGE_DATABASE, MEMORY_DATABASE = 7, 8, 9, 10
 #: Jobs of one submission while a queue is filled.
@@ -133,6 +133,8 @@ def _memory(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
 
 def _used(connection: redis.Redis) -> int:
     """Bytes that the broker holds, its buffers aside."""
+    # An emptied database is freed in the background.
+    until(lambda: connection.info("memory")["lazyfree_pending_objects"] == 0, "the broker to free what was deleted")
     told = connection.info("memory")
     return int(told["used_memory"] - told["mem_clients_normal"] - told["mem_aof_buffer"])
 

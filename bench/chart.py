@@ -44,10 +44,11 @@ def _panel(result: Result, y: float, shapes: list[str]) -> float:
 def _bar(name: str, spread: Spread, scale: float, y: float) -> list[str]:
     middle, text_y = y + BAR / 2, y + BAR - 4
     ends = [LABEL_WIDTH + scale * end for end in (spread.least, spread.greatest)]
+    length = max(1.0, scale * spread.median)
     color = OURS if name in OWN else THEIRS
     return [
         f'<text x="{LABEL_WIDTH - 8}" y="{text_y:.1f}" text-anchor="end">{escape(name)}</text>',
-        f'<rect x="{LABEL_WIDTH}" y="{y:.1f}" width="{max(1.0, scale * spread.median):.1f}" height="{BAR}" fill="{color}"/>',
+        f'<rect x="{LABEL_WIDTH}" y="{y:.1f}" width="{length:.1f}" height="{BAR}" fill="{color}"/>',
         f'<path d="M{ends[0]:.1f} {middle:.1f}H{ends[1]:.1f}" stroke="{INK}" stroke-width="1.5"/>',
         f'<text x="{ends[1] + 8:.1f}" y="{text_y:.1f}">{escape(number(spread.median))}</text>',
     ]

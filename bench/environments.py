@@ -36,7 +36,15 @@ def python(name: str) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"Installing {' '.join(PINNED[name])} into {folder.relative_to(ROOT)} ...", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--quiet", "--disable-pip-version-check"]
+        pip = [
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         subprocess.run([*pip, *PINNED[name]], check=True, stdin=subprocess.DEVNULL)
         # Written last: an installation that was interrupted starts again.
         stamp.write_text(wanted)

@@ -27,7 +27,7 @@ def _floors(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
         "fork, exit, wait": partial(_forked, bench, 0),
         f"the same with {HEAP_MEGABYTES} MB": partial(_forked, bench, HEAP_MEGABYTES),
         "PING": lambda: _microseconds(connection.ping),
-        "EVALSHA of nothing": lambda: _microseconds(lambda: script()),
+        "EVALSHA of nothing": lambda: _microseconds(script),
     }
 
 

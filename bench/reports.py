@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from jobs.engine.client import Client, Submission
 from jobs.engine.resource import Job
 
@@ -54,7 +56,7 @@ def _commands(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
 
 
 def _commands_of_reports(bench: Workbench, client: Client) -> float:
-    """What the broker was asked per second while a function reported a million times; the workers' own chores included."""
+    """What the broker was asked per second while a function reported, the workers' own chores included."""
     heard: list[tuple[float, str]] = []
     with tempfile.TemporaryDirectory() as folder, bench.connection().monitor() as monitor:
         done = Path(folder) / "done"
@@ -68,16 +70,15 @@ def _commands_of_reports(bench: Workbench, client: Client) -> float:
     began, ended = client.find(job.job_id).result
     commands = Counter(name for at, name in heard if began <= at <= ended)
     say(f"  {params['calls']:,} calls in {ended - began:.2f} s: {dict(commands)}")
-    return commands.total() / (ended - began)
+    return commands.total() / float(ended - began)
 
 
 def _listen(monitor: Any, heard: list[tuple[float, str]]) -> None:
     """Every command that a client has sent; what a script calls in turn is part of its own."""
     try:
-        for entry in monitor.listen():
-            if entry["client_type"] != "lua":
-                heard.append((entry["time"], entry["command"].split(" ", 1)[0]))
-    except (OSError, ValueError, AttributeError):
+        entries = (entry for entry in monitor.listen() if entry["client_type"] != "lua")
+        heard.extend((entry["time"], entry["command"].split(" ", 1)[0]) for entry in entries)
+    except (redis.ConnectionError, OSError, ValueError, AttributeError):
         return  # closed: the row is over
 
 

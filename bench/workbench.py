@@ -178,7 +178,7 @@ class Workbench:
 def _must_run(process: subprocess.Popen[bytes], log: Path, cause: Exception | None = None) -> None:
     if process.poll() is not None:
         last_words = log.read_text(errors="replace")[-800:]
-        raise NotMeasured(f"{process.args} ended by itself: {last_words}") from cause
+        raise NotMeasured(f"{process.args!r} ended by itself: {last_words}") from cause
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

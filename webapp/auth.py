@@ -16,7 +16,8 @@ from flask.sessions import SecureCookieSessionInterface
 from werkzeug.wrappers import Response
 
 from jobs.engine.accounts import SESSION_LIFETIME_SECONDS, User
-from jobs.engine.errors import Forbidden, Unauthenticated
+from jobs.engine.admission import Admission
+from jobs.engine.errors import Forbidden, Unauthenticated, WorkhorseError
 
 from .services import EXTENSION, Services, services
 
@@ -33,6 +34,9 @@ OPEN = frozenset(
 )
 #: Streams, whose clients in a browser can't send a header: they are opened with a ticket, too.
 STREAMS = frozenset({"/api/v1/jobs/stream", "/api/v1/jobs/<job_id>/stream", "/api/v1/jobs/<job_id>/ws"})
+#: Their views let the request in by the script that serves it, in one round trip: it comes too early only if nothing
+#: else is wrong with it.
+ADMITTED_BY_VIEW = frozenset({"submissions.submit", "jobs.show"})
 #: Open, too, if REGISTRATION is.
 REGISTER = ("POST", "/api/v1/users")
 
@@ -64,6 +68,7 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.globals["csrf_token"] = csrf_token
     app.before_request(_require_caller)
+    app.after_request(_count_what_was_refused)
 
 
 # --- for views -------------------------------------------------------------------
@@ -84,6 +89,12 @@ def caller() -> User:
 def caller_if_any() -> User | None:
     """The user who calls, if the request came through the closed door."""
     return cast("User | None", g.get("caller"))
+
+
+def admission() -> Admission:
+    """What lets this request in, for a view in ADMITTED_BY_VIEW to pass on."""
+    g.admitted = True
+    return services().accounts.admission(caller())
 
 
 def require_admin() -> User:
@@ -173,9 +184,21 @@ def _require_caller() -> Response | None:
         if _is_page_view():
             return redirect(url_for("sign_in.form", next=request.full_path.removesuffix("?")), 303)
         raise
-    services().accounts.admit(user.user_id)
     g.caller = user
+    if request.endpoint not in ADMITTED_BY_VIEW:
+        services().accounts.admit(user)
+        g.admitted = True
     return None
+
+
+def _count_what_was_refused(answer: Response) -> Response:
+    """A request that its view refused before it was let in counts as well: nobody may send such without end."""
+    if "caller" in g and "admitted" not in g:
+        try:
+            services().accounts.admit(g.caller)
+        except WorkhorseError:
+            pass  # it has its answer
+    return answer
 
 
 def _is_open() -> bool:

@@ -7,14 +7,15 @@ from typing import Annotated
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field
 
+from jobs.engine.admission import refuse
 from jobs.engine.errors import Forbidden
 from jobs.engine.resource import Job
 from jobs.engine.states import Status
 
-from .auth import caller
+from .auth import admission, caller
 from .body import no_body
 from .headers import MAX_WAIT_SECONDS
-from .ownership import visible_job
+from .ownership import refuse_strangers, visible_job
 from .query import Moment, Nothing, Whole, query
 from .recording import admin_reads
 from .services import services
@@ -61,8 +62,11 @@ def page() -> Response:
 @blueprint.get("/jobs/<job_id>")
 def show(job_id: str) -> Response:
     """Poll, or with `wait` long poll. A client that holds the current version gets 304."""
-    job = visible_job(job_id)
+    looked = services().client.look(job_id, admission())
+    job = looked.job
+    refuse_strangers(job)
     seconds = query(Look).wait
+    refuse(looked.early)
     if not request.if_none_match:
         return _whole(job_after(job, version=None, seconds=seconds))
     if not _is_held(job, job.version):

@@ -18,12 +18,17 @@ def visible_job(job_id: str) -> Job:
         JobNotFound, Forbidden
     """
     job = services().client.find(job_id)
+    refuse_strangers(job)
+    return job
+
+
+def refuse_strangers(job: Job) -> None:
+    """Raise Forbidden if the caller may not see a job."""
     user = caller()
     if job.user_id != user.user_id and not user.is_admin:
         raise Forbidden("This job belongs to somebody else.")
     if job.user_id != user.user_id:
-        admin_reads(job_id)
-    return job
+        admin_reads(job.job_id)
 
 
 def visible_group(kind: str, group_id: str) -> Group:

@@ -17,7 +17,7 @@ from jobs.engine.outbound import PublicUrl
 from jobs.engine.resource import Job
 from jobs.engine.states import Priority
 
-from .auth import caller
+from .auth import admission, caller
 from .body import json_object
 from .headers import idempotency_key, preferred_wait
 from .query import Decimal, Moment, Whole, query
@@ -62,7 +62,7 @@ def submit(job_type: str) -> Response:
     kind.parameters.validate(params)
     digest = request_digest(params) if key else None
     submission = replace(submission_of(kind, params, options), idempotency_key=key, digest=digest)
-    return _answer(services().client.submit(submission), seconds)
+    return _answer(services().client.submit(submission, admission()), seconds)
 
 
 def submission_of(kind: JobType, params: dict[str, Any], options: Options) -> Submission:

@@ -37,6 +37,6 @@ def main(verb: str, number: str) -> None:
 
 if __name__ == "__main__":
     # Huey names its functions after their module, which the consumer knows by its real name.
-    from bench.peers import huey_peer
+    from bench.peers import huey_peer  # noqa: PLW0406 - this module a second time, under that name
 
     huey_peer.main(*sys.argv[1:])

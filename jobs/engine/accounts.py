@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hmac
 import time
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import redis
 
-from .api_keys import CONFIGURED, ApiKey, ApiKeys
+from .admission import ADMIT, Admission, refuse
+from .api_keys import CONFIGURED, ApiKey, ApiKeys, record_key
+from .connection import broker_errors
 from .credential_cache import CredentialCache
 from .credentials import fingerprint, is_api_key, make_api_key
 from .errors import Unauthenticated, UserExists, UserNotFound
 from .passwords import hash_password, matches
 from .rate import Meter, Rate
 from .registration import RESERVED, Registration, check_password, fold
-from .sessions import SESSION_LIFETIME_SECONDS, Grant, Sessions
+from .sessions import SESSION_LIFETIME_SECONDS, Grant, Sessions, session_key
 from .settings import Settings
 from .tickets import Tickets
 from .tokens import Tokens
@@ -46,6 +50,8 @@ class Accounts:
         self._keys = ApiKeys(connection)
         self._sessions = Sessions(connection)
         self._meter = Meter(connection)
+        self._rate = Rate(*settings.rate)
+        self._admit: Any = connection.register_script(ADMIT + "return admit(ARGV[1])")
         self._cache = CredentialCache()
         #: For streams, whose clients can't send a header.
         self.tickets = Tickets(connection, settings)
@@ -191,7 +197,7 @@ class Accounts:
         try:
             found = self._keys.find(fingerprint(key)) if self._may_be_key(key) else None
             if found is not None:
-                return self._users.find(found.user_id)
+                return replace(self._users.find(found.user_id), proofs=(record_key(fingerprint(key)),))
         except UserNotFound:
             pass  # removed between the two look-ups
         raise Unauthenticated("This API key is not valid, or was revoked.")
@@ -247,7 +253,8 @@ class Accounts:
             grant = self._sessions.find(secret)
             if grant is None or (grant.key_digest and self._keys.find(grant.key_digest) is None):
                 raise Unauthenticated("Your session has ended; sign in again.")
-            user = self._holder(grant)
+            proofs = session_key(secret), *([record_key(grant.key_digest)] if grant.key_digest else [])
+            user = replace(self._holder(grant), proofs=proofs)
             self._cache.put(digest, user)
         return user
 
@@ -258,14 +265,19 @@ class Accounts:
 
     # --- how often ------------------------------------------------------------------
 
-    def admit(self, user_id: str) -> None:
-        """Count a request of a user, on the broker's clock.
+    def admission(self, user: User) -> Admission:
+        """What lets a request of this user in, and counts it, in the script that serves it."""
+        return Admission(user, self._rate)
+
+    @broker_errors()
+    def admit(self, user: User) -> None:
+        """Let a request of a user in and count it, on the broker's clock.
 
         Raises:
             RateLimited: if that is more than RATE_LIMIT allows.
-            Unauthenticated: if the user was removed.
+            Unauthenticated: if the user was removed, or what they proved themselves with was revoked.
         """
-        self._users.admit(user_id, Rate(*self._settings.rate))
+        refuse(self._admit(args=[str(self.admission(user))]))
 
     def admit_stranger(self, address: str) -> None:
         """Count a registration by somebody who is not signed in. Raises RateLimited if there are too many."""

@@ -66,7 +66,7 @@ class ApiKeys:
         key = ApiKey(secrets.token_hex(8), user_id, name, datetime.now(UTC))
         digest = fingerprint(secret)
         fields = ["user_id", user_id, "id", key.id, "name", name, "created_at", key.created_at.isoformat()]
-        keys = [f"wh:user:{user_id}", f"wh:apikeys:{user_id}", _record_key(digest)]
+        keys = [f"wh:user:{user_id}", f"wh:apikeys:{user_id}", record_key(digest)]
         outcome = self._create(keys=keys, args=[MAX_KEYS_PER_USER, key.id, digest, *fields])
         if outcome == b"missing":
             raise UserNotFound
@@ -80,14 +80,14 @@ class ApiKeys:
         digests = self._connection.hvals(f"wh:apikeys:{user_id}")
         pipeline = self._connection.pipeline(transaction=False)
         for digest in digests:
-            pipeline.hgetall(_record_key(digest.decode()))
+            pipeline.hgetall(record_key(digest.decode()))
         keys = [_api_key(fields) for fields in pipeline.execute() if fields]
         return sorted(keys, key=lambda key: (key.created_at, key.id))
 
     @broker_errors()
     def find(self, digest: str) -> ApiKey | None:
         """The key whose SHA-256 is `digest`."""
-        fields = self._connection.hgetall(_record_key(digest))
+        fields = self._connection.hgetall(record_key(digest))
         return _api_key(fields) if fields else None
 
     @broker_errors()
@@ -106,7 +106,8 @@ class ApiKeys:
         return digest.decode()
 
 
-def _record_key(digest: str) -> str:
+def record_key(digest: str) -> str:
+    """Where the broker keeps what is known of a key: there as long as it is good."""
     return f"wh:apikey:{digest}"
 
 

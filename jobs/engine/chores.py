@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime
 
+from .broker import warn_about
 from .catalogue import Catalogue
 from .client import Client, Submission
-from .connection import connect
+from .connection import connect, wait_for_broker
 from .outbox import Outbox
 from .scheduler import Chore, Scheduler
 from .schedules import Schedules
 from .settings import Settings
+
+logger = logging.getLogger("workhorse")
 
 OUTBOX_SECONDS = 0.25
 SCHEDULES_SECONDS = 1.0
@@ -38,5 +42,9 @@ def submit_clean_up(client: Client) -> None:
 
 def run_scheduler(settings: Settings, catalogue: Catalogue, obituaries: int) -> None:
     """Be a host's scheduler until SIGTERM."""
-    client = Client(connect(settings), settings, catalogue)
+    connection = connect(settings)
+    wait_for_broker(connection)
+    for warning in warn_about(connection):
+        logger.warning(warning)
+    client = Client(connection, settings, catalogue)
     Scheduler(client.store, chores(client), obituaries).run()

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import redis
 
+from .admission import Admission, refuse
 from .connection import broker_errors
 from .errors import (
     Conflict,
@@ -33,7 +34,7 @@ from .resource import Job
 from .settings import Settings
 from .states import Priority, Status
 from .storage import delete_user_blobs
-from .store import Store
+from .store import Record, Store
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue, JobType
@@ -111,6 +112,14 @@ class LogPage:
     next_cursor: str | None
 
 
+@dataclass(frozen=True)
+class Looked:
+    """A job, and the microseconds by which the request that reads it came too early (`admission.refuse`)."""
+
+    job: Job
+    early: int
+
+
 class Client:
     """Every method raises BrokerUnavailable if the broker can't be reached."""
 
@@ -125,10 +134,11 @@ class Client:
         with broker_errors():
             self.store.connection.ping()
 
-    def submit(self, submission: Submission) -> Submitted:
-        """Store a job and put it in its queue, in one atomic step.
+    def submit(self, submission: Submission, admission: Admission | None = None) -> Submitted:
+        """Store a job and put it in its queue, in one atomic step, which lets the request in that asks for it.
 
         Raises:
+            RateLimited: the user asks too often.
             TooManyActiveJobs: the user has MAX_ACTIVE_JOBS_PER_USER unfinished jobs.
             IdempotencyKeyReused: the key stands for another request.
             InvalidRequest: it is to wait for a job, or to use a file, that does not exist.
@@ -139,11 +149,10 @@ class Client:
         shared = self._shared(submission)
         self._check_files(submission, shared.get("idempotency"))
         with broker_errors():
-            answer = self.store.submit(shared, [(description, data)])
-        verdict, subject = answer[0], answer[1] if len(answer) > 1 else ""
+            (verdict, *subject), record = self.store.submit_one(shared, description, data, str(admission or ""))
         if verdict not in ("stored", "replayed"):
-            self._refuse(verdict, subject)
-        return Submitted(self.find(subject), replayed=verdict == "replayed")
+            self._refuse(verdict, subject[0] if subject else "")
+        return Submitted(_job(subject[0], record), replayed=verdict == "replayed")
 
     def submit_batch(self, group: NewGroup, submissions: Sequence[Submission]) -> tuple[str, bool]:
         """Store all of these jobs or none, as `submit_group` does; pointers begin with /jobs/0."""
@@ -267,6 +276,8 @@ class Client:
                 "wait for some to end.",
                 retry_after=_LIMIT_RETRY_SECONDS,
             )
+        if verdict == "early":
+            refuse(int(subject))
         if verdict == "reused":
             raise IdempotencyKeyReused()
         if verdict == "foreign_dependency":
@@ -297,9 +308,22 @@ class Client:
         """
         with broker_errors():
             records = self.store.find([job_id])
-        if not records:
-            raise JobNotFound(f"There is no job {job_id[:64]!r}; it may have expired.")
-        return Job.from_record(records[0])
+        return _job(job_id, records[0] if records else None)
+
+    def look(self, job_id: str, admission: Admission) -> Looked:
+        """Read one job for a request, which is let in by the same step.
+
+        Whether it came too early is for the caller to say: that it may not see the job comes first.
+
+        Raises:
+            Unauthenticated: its user, or what they proved themselves with, is gone.
+            JobNotFound
+        """
+        with broker_errors():
+            early, record = self.store.look(job_id, str(admission))
+        if early < 0:
+            refuse(early)
+        return Looked(_job(job_id, record), early)
 
     def page(
         self,
@@ -396,6 +420,12 @@ class Client:
             self.store.forget_feed(user_id)
         self.files.delete_all(user_id)
         delete_user_blobs(user_id, self._settings)
+
+
+def _job(job_id: str, record: Record | None) -> Job:
+    if record is None:
+        raise JobNotFound(f"There is no job {job_id[:64]!r}; it may have expired.")
+    return Job.from_record(record)
 
 
 def _unknown_job(part: Part, job_id: str) -> Fault:

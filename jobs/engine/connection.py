@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
+import redis.sentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis_sentinel_url import parse_sentinel_url
 
 from .errors import BrokerUnavailable
 from .settings import Settings
@@ -47,12 +49,27 @@ def connect(settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECON
         "retry": Retry(NoBackoff(), 0),
     }
     url = settings.broker_url
+    if url.startswith("redis+sentinel://"):
+        return _master(url, options)
     if url.startswith("rediss://") and not settings.redis_tls_verify:
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
     # redis-py's own pool (8.1.0) fails beyond its hundredth connection; a web process has more requests than that at
     # once, each for a millisecond, and they may take turns.
     pool = redis.BlockingConnectionPool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=TURN_SECONDS, **options)
     return redis.Redis.from_pool(pool)
+
+
+def _master(url: str, options: dict[str, Any]) -> redis.Redis:
+    """A client for whichever server the Sentinels of `redis+sentinel://host:port[,host:port]/service` call the master.
+
+    It asks them again for each new connection, so a failover is an outage of seconds. What the old master had
+    acknowledged and not yet copied is lost: Sentinel promises no more.
+    """
+    found = parse_sentinel_url(url, sentinel_options=options, client_options=options)
+    service = found.default_client.service if found.default_client else None
+    sentinel = redis.sentinel.Sentinel(found.hosts, sentinel_kwargs=found.sentinel_options, **found.client_options)
+    master: redis.Redis = sentinel.master_for(service or "mymaster")
+    return master
 
 
 def wait_for_broker(connection: redis.Redis) -> None:

@@ -15,7 +15,7 @@ from .errors import RateLimited
 #: Writing it may fail while the broker is out of memory: what failed is returned second, for the
 #: caller to pass on or not.
 GCRA = """
-local function admit(key, count, period)
+local function charge(key, count, period)
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
     local interval = period * 1000000 / count
@@ -31,7 +31,7 @@ end
 _CHARGE = (
     GCRA
     + """
-local early, written = admit(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]))
+local early, written = charge(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]))
 if type(written) == 'table' and written.err then return written end
 return early
 """

@@ -50,18 +50,23 @@ class Sessions:
     @broker_errors()
     def find(self, secret: str) -> Grant | None:
         """Whom a session belongs to; None if it has ended."""
-        return _grant(self._connection.get("wh:session:" + fingerprint(secret)))
+        return _grant(self._connection.get(session_key(secret)))
 
     @broker_errors()
     def close(self, secret: str) -> None:
         """End a session."""
-        self._connection.delete("wh:session:" + fingerprint(secret))
+        self._connection.delete(session_key(secret))
 
     def _keep(self, prefix: str, grant: Grant, seconds: int) -> str:
         secret = make_secret()
         record = json.dumps([grant.user_id, grant.generation, grant.key_digest])
         self._connection.set(prefix + fingerprint(secret), record, ex=seconds)
         return secret
+
+
+def session_key(secret: str) -> str:
+    """Where the broker keeps an open session."""
+    return "wh:session:" + fingerprint(secret)
 
 
 def _grant(record: bytes | None) -> Grant | None:

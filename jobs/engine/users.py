@@ -11,8 +11,7 @@ from typing import Any
 import redis
 
 from .connection import broker_errors
-from .errors import Conflict, Unauthenticated, UserExists, UserNotFound
-from .rate import GCRA, Rate, refuse_if_early
+from .errors import Conflict, UserExists, UserNotFound
 from .registration import is_username
 
 ADMIN_ROLE, USER_ROLE = "admin", "user"
@@ -31,6 +30,8 @@ class User:
     last_request_at: datetime | None = None
     #: Tells this user from an earlier or later one of the same name; what was issued to one is void for the other.
     generation: str = field(default="", repr=False)
+    #: Keys in the broker that are there as long as what the caller of a request proved themselves with is good.
+    proofs: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_admin(self) -> bool:
@@ -74,20 +75,6 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HSET', KEYS[1], 'password', ARGV[1], 'generation', ARGV[2])
 """
 
-# Writes that fail are passed over: a broker that is out of memory still serves reads.
-_ADMIT = (
-    GCRA
-    + """
-if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-local early = admit(KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2]))
-if early == 0 then
-    redis.pcall('HINCRBY', KEYS[1], 'request_count', 1)
-    redis.pcall('HSET', KEYS[1], 'last_request_at', redis.call('TIME')[1])
-end
-return early
-"""
-)
-
 # The configured administrator: made if missing, and given the one configured key in place of an earlier one.
 _ENSURE_ADMIN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -115,7 +102,6 @@ class Users:
         self._close: Any = connection.register_script(_CLOSE)
         self._remove: Any = connection.register_script(_REMOVE)
         self._renew: Any = connection.register_script(_RENEW)
-        self._admit: Any = connection.register_script(_ADMIT)
         self._ensure_admin: Any = connection.register_script(_ENSURE_ADMIN)
 
     @broker_errors()
@@ -178,20 +164,6 @@ class Users:
     def remove(self, user_id: str) -> None:
         """Remove the record of a closed user, so that name and address are free again."""
         self._remove(keys=_keys(user_id), args=[user_id])
-
-    @broker_errors()
-    def admit(self, user_id: str, rate: Rate) -> None:
-        """Count a request of a user.
-
-        Raises:
-            RateLimited: if that is more than `rate` allows; it is not counted then.
-            Unauthenticated: if the user is gone.
-        """
-        keys = [f"wh:user:{user_id}", f"wh:rate:{user_id}"]
-        early = self._admit(keys=keys, args=[rate.count, rate.period_seconds])
-        if early < 0:
-            raise Unauthenticated("This user has been removed.")
-        refuse_if_early(early)
 
     @broker_errors()
     def ensure_admin(self, user_id: str, email: str, key_id: str, key_digest: str) -> None:

@@ -62,6 +62,10 @@ class Harness:
         for user in ("alice", "bob"):
             self.connection.hset(f"wh:user:{user}", "email", f"{user}@example.com")
 
+    def use(self, **changes: Any) -> None:
+        """Submit with other settings from now on."""
+        self.client = Client(self.connection, self.settings.model_copy(update=changes), self.catalogue)
+
     def forget_everything(self) -> None:
         self.connection.flushall()
         self.add_users()

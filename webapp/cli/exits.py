@@ -59,7 +59,7 @@ class Refusal(click.ClickException):
     def of(cls, error: WorkhorseError, settings: Settings | None = None) -> Refusal:
         message = error.message
         if isinstance(error, InvalidRequest):
-            message = "\n".join(f"{each.pointer or each.parameter or 'it'}: {each.message}" for each in error.faults)
+            message = "\n".join(f"{(each.pointer or '').lstrip('/') or each.parameter or 'it'}: {each.message}" for each in error.faults)
         if isinstance(error, errors.BrokerUnavailable) and settings is not None:
             message += f" It was sought at {_address(settings)} (REDIS_URL, or DATA_DIR for the embedded one)."
         return cls(printable(message), code_of(error))

@@ -39,6 +39,7 @@ from typing import Any, cast
 
 import redis
 
+from jobs.engine.admission import ADMIT
 from jobs.engine.errors import ReferenceUnresolved
 from jobs.engine.references import resolved
 
@@ -54,7 +55,7 @@ PAGE_LOOK = 1_000
 
 _SCRIPTS = (
     "submit claim heartbeat report finish cancel retry remove promote release "
-    "suspects sweep make_room find page cancel_group group "
+    "suspects sweep make_room find look page cancel_group group "
     "schedule unschedule skip_tick due_schedules metrics"
 ).split()
 
@@ -141,10 +142,18 @@ class Store:
         return answers
 
     def submit(self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]]) -> list[str]:
-        arguments: list[str | bytes] = [json.dumps(shared)]
+        """The verdict, and what it is about: an id, a number."""
+        arguments: list[str | bytes] = ["", json.dumps(shared)]
         for description, data in jobs:
             arguments += [json.dumps(description), data]
-        return [_text(part) if isinstance(part, bytes) else str(part) for part in self._run("submit", *arguments)]
+        return _verdict(self._run("submit", *arguments))
+
+    def submit_one(
+        self, shared: dict[str, Any], description: dict[str, Any], data: bytes, admission: str
+    ) -> tuple[list[str], Record | None]:
+        """The verdict on a request, with the job that was stored for it now or before, unless that is gone."""
+        answer = self._run("submit", admission, json.dumps(shared), json.dumps(description), data)
+        return _verdict(answer), _record(answer[2]) if len(answer) == 3 and isinstance(answer[2], list) else None
 
     def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
         claim = self._claim_arguments(worker, execution, queues)
@@ -301,11 +310,12 @@ class Store:
 
     def find(self, job_ids: Sequence[str]) -> list[Record]:
         """Read these jobs. What is gone is left out."""
-        found, now = self._run("find", *job_ids)
-        return [
-            Record(_text(job_id), _mapping(fields), _mapping(results[0][1]) if results else {}, int(popped), float(now))
-            for job_id, fields, results, popped in found
-        ]
+        return [_record(found) for found in self._run("find", *job_ids)]
+
+    def look(self, job_id: str, admission: str) -> tuple[int, Record | None]:
+        """Read one job for a request: the answer of `admit`, and the job if it is there."""
+        early, found = self._run("look", admission, job_id)
+        return early, _record(found) if found else None
 
     def page(
         self,
@@ -419,12 +429,26 @@ def _with_results(claim: Claim) -> bytes:
 #: A script with a first line of this kind (Redis 7 and later) is refused whole when the broker's memory is full; one
 #: without would be stopped at the first write that takes memory, half done.
 _FLAGS = dict.fromkeys(("heartbeat", "cancel"), "allow-oom") | dict.fromkeys(("find", "page"), "no-writes")
+#: Without that line, only the writes are refused.
+_UNREFUSED = frozenset({"look"})
 
 
 def _source(name: str) -> str:
     folder = resources.files(__package__)
-    first = f"#!lua flags={_FLAGS[name]}" if name in _FLAGS else "#!lua"
-    return "\n".join((first, (folder / "prelude.lua").read_text(), (folder / f"{name}.lua").read_text()))
+    flags = f" flags={_FLAGS[name]}" if name in _FLAGS else ""
+    first = "" if name in _UNREFUSED else f"#!lua{flags}\n"
+    admit = ADMIT if name in ("look", "submit") else ""
+    parts = ["prelude", "record", name] if name in ("find", "look", "submit") else ["prelude", name]
+    return "\n".join((first + admit, *((folder / f"{part}.lua").read_text() for part in parts)))
+
+
+def _verdict(answer: Sequence[Any]) -> list[str]:
+    return [_text(part) if isinstance(part, bytes) else str(part) for part in answer if isinstance(part, bytes | int)]
+
+
+def _record(found: Sequence[Any]) -> Record:
+    job_id, fields, result, popped, now = found
+    return Record(_text(job_id), _mapping(fields), _mapping(result), int(popped), float(now))
 
 
 def _text(value: bytes) -> str:

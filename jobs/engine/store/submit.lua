@@ -1,5 +1,9 @@
--- Store jobs: all of them or none. ARGV: what they share, then for each job its description and RQ's data.
-local shared = cjson.decode(ARGV[1])
+-- Store jobs: all of them or none. ARGV: the admission of the request that asks for it, or nothing; what they share; then
+-- for each job its description and RQ's data. Refusals come in the order of the HTTP API: 401, 403, 422, 429.
+local early = ARGV[1] ~= '' and admit(ARGV[1]) or 0
+if early < 0 then return { 'no_user' } end
+
+local shared = cjson.decode(ARGV[2])
 local user = shared.user
 
 if shared.idempotency then
@@ -7,7 +11,8 @@ if shared.idempotency then
   if bound then
     local digest, id = string.match(bound, '^([^:]+):(.+)$')
     if digest ~= shared.digest then return { 'reused' } end
-    return { 'replayed', id }
+    if early > 0 then return { 'early', early } end
+    return { 'replayed', id, not shared.group and read_job(id) }
   end
 end
 
@@ -22,14 +27,11 @@ end
 if shared.known_user and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
 
 local jobs = {}
-for position = 2, #ARGV, 2 do
+for position = 3, #ARGV, 2 do
   local job = cjson.decode(ARGV[position])
   job.data = ARGV[position + 1]
   jobs[#jobs + 1] = job
 end
-
-local active = redis.call('ZCARD', index_key(user, 'pending')) + redis.call('ZCARD', index_key(user, 'running'))
-if shared.limit and active + #jobs > shared.limit then return { 'too_many', active } end
 
 local new = {}
 for position, job in ipairs(jobs) do
@@ -39,6 +41,12 @@ for position, job in ipairs(jobs) do
     if known[1] and (known[2] or '') ~= user and not shared.admin then return { 'foreign_dependency', dependency } end
   end
   new[job.id] = true
+end
+
+if early > 0 then return { 'early', early } end
+if shared.limit then
+  local active = redis.call('ZCARD', index_key(user, 'pending')) + redis.call('ZCARD', index_key(user, 'running'))
+  if active + #jobs > shared.limit then return { 'too_many', active } end
 end
 
 local group = shared.group
@@ -92,4 +100,4 @@ end
 if shared.idempotency then
   redis.call('SET', shared.idempotency, shared.digest .. ':' .. (group or jobs[1].id), 'EX', 86400)
 end
-return { 'stored', group or jobs[1].id }
+return { 'stored', group or jobs[1].id, not group and read_job(jobs[1].id) }

@@ -18,7 +18,6 @@ from webapp import problems
 #: Errors that no request may cause: they belong to start-up or to an attempt. Their messages stay inside.
 INSIDE = {
     "address_refused",
-    "attempt_given_up",
     "broker_not_found",
     "cannot_start",
     "configuration",
@@ -26,6 +25,7 @@ INSIDE = {
     "fetch_failed",
     "internal_error",
     "response_too_large",
+    "reference_unresolved",
     "refused",
     "result_invalid",
     "result_too_large",

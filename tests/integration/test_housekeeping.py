@@ -1,0 +1,39 @@
+"""What has expired goes away by itself, and nothing of it stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.integration.harness import Harness, eventually
+
+#: What stays of a system that has run: counters, names, and what belongs to users rather than to jobs.
+LASTING = ("rq:queues", "rq:workers", "rq:worker:", "rq:clean_registries", "wh:pushed:", "wh:popped:", "wh:doorbell:")
+OF_USERS = ("wh:user:", "wh:feed:", "wh:limits:", "wh:metrics", "wh:audit")
+
+
+def keys_of_jobs(harness: Harness) -> set[str]:
+    keys = {key.decode() for key in harness.connection.scan_iter(count=1000)}
+    return {key for key in keys if not key.startswith(LASTING + OF_USERS)}
+
+
+def test_after_a_run_and_its_expiry_no_key_of_a_job_is_left(harness: Harness, tmp_path: Path) -> None:
+    harness.start_workers()
+    harness.use(result_ttl=2, failure_ttl=2)
+    jobs = [
+        harness.submit("echo", text="hello"),
+        harness.submit("fail"),
+        harness.submit("talk"),
+        harness.submit("flaky", path=str(tmp_path / "flaky")),
+        harness.submit("step-by-step", path=str(tmp_path / "steps"), die_at=1),
+        harness.submit("walk", path=str(tmp_path / "walk"), rows=2, columns=2, stop_at=[1, 1]),
+        harness.submit("noop", options={"delay_seconds": 0.5, "tags": ("a",)}),
+    ]
+    jobs.append(harness.submit("noop", options={"depends_on": (jobs[1].job_id,)}))
+    jobs.append(harness.submit("noop", options={"depends_on": (jobs[0].job_id,)}))
+    cancelled = harness.submit("noop", options={"delay_seconds": 60})
+    harness.client.cancel(cancelled.job_id)
+    for job in jobs:
+        harness.ended(job)
+
+    eventually(lambda: not keys_of_jobs(harness), f"every key goes; left: {keys_of_jobs(harness)}", timeout=25)
+    assert harness.client.page("alice").jobs == []

@@ -1,0 +1,177 @@
+"""`jobs check`: what waits is held against the code about to be deployed, and what no longer fits is named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from rq import Queue
+
+from jobs.engine import fit
+from jobs.engine.catalogue import Catalogue, JobType
+from jobs.engine.parameters import Parameters
+from jobs.engine.pipelines import Step, submit_pipeline
+from jobs.engine.schedules import Plan, Schedules
+from jobs.engine.settings import Settings
+from webapp.application import make_app
+from webapp.services import Services
+
+from .command import Answer, Command, end_next
+
+
+def new_echo(text: str, loudness: int) -> list[str]:
+    """As `echo` will be: `times` is gone, and `loudness` has to be given."""
+    return [text] * loudness
+
+
+@pytest.fixture
+def run(app: Flask) -> Command:
+    return Command(app)
+
+
+@pytest.fixture
+def deploy(services: Services) -> Any:
+    """Run `jobs check` with other code: without some job types, or with another signature of `echo`."""
+
+    def check(*arguments: str, without: tuple[str, ...] = (), changed: bool = True) -> Answer:
+        kinds: dict[str, JobType] = {name: kind for name, kind in services.catalogue.items() if name not in without}
+        if changed and "echo" in kinds:
+            kinds["echo"] = replace(kinds["echo"], parameters=Parameters(new_echo))
+        return Command(make_app(replace(services, catalogue=Catalogue(kinds.values()))))("jobs", "check", *arguments)
+
+    return check
+
+
+def misfits(answer: Answer) -> dict[str, dict[str, Any]]:
+    return {each["id"]: each for each in answer.json["misfits"]}
+
+
+def test_an_empty_broker_fits(run):
+    answer = run("jobs", "check")
+    assert answer.code == 0
+    assert "Settings:\n  PORT=8000\n" in answer.out and "job types: " in answer.out
+    assert answer.out.endswith("0 unfinished jobs and 0 schedules fit this code.\n")
+
+
+def test_secrets_are_not_printed(run, settings):
+    for answer in (run("jobs", "check"), run("jobs", "check", "--json")):
+        assert settings.secret_key not in answer.out
+
+
+def test_what_fits_is_counted_and_fine(run):
+    run.submits("echo", "--text", "x")
+    run.submits("noop", "--delay", "60")
+    assert run("jobs", "check", "--json").json["jobs"] == 2
+
+
+def test_a_queued_job_that_no_longer_fits_is_named_with_its_reason(run, deploy):
+    job_id = run.submits("echo", "--text", "x", "--times", "2")
+    answer = deploy()
+    assert answer.code == 1
+    reasons = (
+        f"Does not fit: job {job_id} (echo, queued): /loudness: Field required; /times: There is no such parameter"
+    )
+    assert reasons in answer.out.replace("\n", " ")
+    assert "1 of 1 unfinished jobs and 0 schedules do not fit this code" in answer.out
+
+
+def test_jobs_in_every_unfinished_state_are_looked_at(run, deploy, services):
+    running = run.submits("echo", "--text", "x", "--priority", "high")
+    assert services.client.store.claim("host-1-w", "e1", ["high"]) is not None
+    states = {
+        running: "running",
+        run.submits("echo", "--text", "x"): "queued",
+        run.submits("echo", "--text", "x", "--delay", "60", "--priority", "low"): "scheduled",
+        run.submits("echo", "--text", "x", "--depends-on", running): "waiting",
+    }
+    assert {job_id: each["state"] for job_id, each in misfits(deploy("--json")).items()} == states
+
+
+def test_jobs_that_have_ended_are_passed_over(run, deploy, services):
+    run.submits("echo", "--text", "x")
+    end_next(services)
+    run("jobs", "cancel", run.submits("echo", "--text", "x"))
+    assert deploy("--json").json["fits"] is True
+
+
+def test_a_job_type_that_is_gone_is_named(run, deploy):
+    job_id = run.submits("noop")
+    (fault,) = misfits(deploy("--json", without=("noop",)))[job_id]["faults"]
+    assert fault["message"] == "there is no function tests.jobs_for_tests.behaviours.noop in the catalogue any more"
+
+
+def test_a_function_that_has_moved_is_named_with_its_new_place(run, services):
+    job_id = run.submits("echo", "--text", "x")
+    moved = replace(services.catalogue["echo"], func_name="elsewhere.echo")
+    command = Command(make_app(replace(services, catalogue=Catalogue([moved]))))
+    (fault,) = misfits(command("jobs", "check", "--json"))[job_id]["faults"]
+    assert "calls tests.jobs_for_tests.behaviours.echo, and echo is elsewhere.echo now" in fault["message"]
+
+
+def test_a_long_queue_is_read_in_chunks_and_whole(run, deploy, monkeypatch):
+    monkeypatch.setattr(fit, "CHUNK", 3)
+    ids = {run.submits("echo", "--text", str(number)) for number in range(10)}
+    assert set(misfits(deploy("--json"))) == ids
+
+
+def test_a_step_that_waits_for_a_result_is_judged_by_what_is_known(run, deploy, services):
+    kind = services.catalogue["echo"]
+    steps = [Step(kind, {"text": "x"}), Step(kind, {"text": {"$ref": "#/steps/0/result/0"}})]
+    services.accounts.ensure_admin()
+    submit_pipeline(services.client, "admin", steps)
+    assert run("jobs", "check").code == 0
+    faults = [fault for each in misfits(deploy("--json")).values() for fault in each["faults"]]
+    assert {fault["pointer"] for fault in faults} == {"/loudness"}
+
+
+def test_a_schedule_that_no_longer_fits_is_named(run, deploy, services):
+    services.accounts.ensure_admin()
+    made = Schedules(services.client).create("admin", Plan("echo", {"text": "x"}, "0 3 * * *"))
+    assert run("jobs", "check", "--json").json["schedules"] == 1
+    assert misfits(deploy("--json"))[made.schedule_id]["what"] == "schedule"
+    assert misfits(deploy("--json", without=("echo",)))[made.schedule_id]["faults"][0]["code"] == "job_type_not_found"
+
+
+def test_a_job_of_plain_rq_needs_its_function_alone(run, services, settings):
+    queue = Queue("low", connection=services.client.store.connection, serializer="json")
+    queue.enqueue("tests.jobs_for_tests.behaviours.echo", "x", "anything")
+    assert run("jobs", "check").code == 0
+    foreign = queue.enqueue("somewhere.else").id
+    assert set(misfits(run("jobs", "check", "--json"))) == {foreign}
+    object.__setattr__(settings, "allowed_functions", ("somewhere.else",))
+    assert run("jobs", "check").code == 0
+    Queue("low", connection=services.client.store.connection).enqueue("pickled.function")
+    assert run("jobs", "check").code == 0
+
+
+def test_a_broker_that_is_away_fails_the_release(run, broker):
+    broker.connected = False
+    answer = run("jobs", "check")
+    assert answer.code == 3 and "can't be reached" in answer.err
+
+
+def test_a_broker_that_goes_away_meanwhile_fails_the_release(run, services, broker, monkeypatch):
+    run.submits("noop")
+    original = fit.Replay._members
+
+    def cut(self: fit.Replay, key: str) -> Any:
+        broker.connected = False
+        return original(self, key)
+
+    monkeypatch.setattr(fit.Replay, "_members", cut)
+    assert run("jobs", "check", "--json").code == 3
+
+
+def test_it_is_the_release_step_of_the_procfile():
+    lines = (Path(__file__).parents[3] / "Procfile").read_text().splitlines()
+    assert "release: flask --app webapp jobs check" in lines
+
+
+def test_the_document_is_plain_json(run):
+    assert json.loads(run("jobs", "check", "--json").out)["settings"] == Settings.shown(
+        run._runner.app.extensions["workhorse"].settings
+    )

@@ -1,0 +1,250 @@
+"""/metrics: who may scrape it, what it counts, and that the example alerts speak of what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+from prometheus_client.parser import text_string_to_metric_families
+
+from jobs.engine.metrics import HTTP_BOUNDS, Histogram, Request
+
+from .command import Command, end_next
+
+ALERTS = Path(__file__).parents[3] / "docs" / "alerts.yml"
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+
+#: Prometheus' own.
+FUNCTIONS = frozenset("sum max by le and rate increase histogram_quantile".split())
+
+
+@pytest.fixture
+def run(app: Flask) -> Command:
+    return Command(app)
+
+
+def samples(person: Any) -> dict[str, dict[tuple[str, ...], float]]:
+    """By name: the values by labels."""
+    answer = person.get("/metrics")
+    assert answer.status_code == 200
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+# --- access ------------------------------------------------------------------------------
+
+
+def test_metrics_are_for_administrators(stranger, alice, admin):
+    assert stranger.get("/metrics").status_code == 401
+    assert alice.get("/metrics").status_code == 403
+    assert admin.get("/metrics").content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert admin.get("/metrics?x=1").status_code == 422
+
+
+def test_without_a_broker_there_are_no_figures(admin, broker):
+    admin.get("/metrics")
+    broker.connected = False
+    assert admin.get("/metrics").status_code == 503
+
+
+# --- jobs ------------------------------------------------------------------------------
+
+
+def test_each_job_is_counted_once_for_each_status_it_comes_to(run, services, admin):
+    for kind in ("completed", "failed"):
+        run.submits("noop")
+        end_next(services, kind, error="no", error_type="timeout")
+    cancelled = run.submits("noop", "--delay", "60")
+    run("jobs", "cancel", cancelled)
+    run("jobs", "retry", cancelled)
+    found = samples(admin)
+    counts = {status: count for (kind, status), count in found["workhorse_jobs_total"].items() if kind == "noop"}
+    assert counts == {"pending": 4, "running": 2, "completed": 1, "failed": 1, "cancelled": 1}
+    assert found["workhorse_jobs_active"] == {("noop",): 1}
+    assert found["workhorse_jobs_failed_total"] == {("noop", "timeout"): 1}
+
+
+def test_an_exception_of_the_functions_own_is_no_label(run, services, admin):
+    run.submits("noop")
+    end_next(services, "failed", error="no", error_type="SomethingOfTheAuthor's")
+    assert samples(admin)["workhorse_jobs_failed_total"] == {("noop", "error"): 1}
+
+
+def test_retries_resumptions_and_deaths_are_counted(run, services, admin):
+    run.submits("noop")
+    end_next(services, "retrying", delay=0)
+    services.client.store.promote(["default"])
+    end_next(services, "resumed", reason="shutdown")
+    end_next(services, "died", reason="worker_lost")
+    found = samples(admin)
+    assert found["workhorse_jobs_retried_total"] == {("noop",): 1}
+    assert found["workhorse_jobs_resumed_total"] == {("noop", "shutdown"): 1, ("noop", "worker_lost"): 1}
+    assert found["workhorse_lost_total"] == {("horse",): 1, ("worker",): 0}
+    assert found["workhorse_jobs_total"]["noop", "pending"] == 1
+
+
+def test_run_and_wait_are_histograms(run, services, admin):
+    run.submits("noop")
+    end_next(services)
+    found = samples(admin)
+    for name in ("workhorse_job_run_seconds", "workhorse_job_wait_seconds"):
+        buckets = [count for (kind, _le), count in found[f"{name}_bucket"].items() if kind == "noop"]
+        assert len(buckets) == 13 and buckets == sorted(buckets) and buckets[-1] == 1
+        assert found[f"{name}_count"] == {("noop",): 1}
+        assert 0 <= found[f"{name}_sum"]["noop",] < 5
+
+
+def test_a_histogram_adds_up():
+    assert Histogram((("0.1", 2), ("1", 0), ("inf", 3)), 9.0).cumulative == [("0.1", 2), ("1", 2), ("+Inf", 5)]
+
+
+# --- queues and workers ---------------------------------------------------------------------
+
+
+def test_queues_are_told_as_they_are_now(run, services, admin):
+    running = run.submits("noop", "--priority", "high")
+    services.client.store.claim("host-1-w", "e1", ["high"])
+    run.submits("noop", "--priority", "low")
+    run.submits("noop", "--delay", "60")
+    run.submits("noop", "--depends-on", running)
+    found = samples(admin)
+    assert found["workhorse_queue_depth"] == {("default",): 0, ("high",): 0, ("low",): 1}
+    assert found["workhorse_queue_scheduled"]["default",] == 1
+    assert found["workhorse_queue_deferred"]["default",] == 1
+    assert found["workhorse_queue_running"]["high",] == 1
+    assert found["workhorse_queue_overdue_seconds"]["default",] == 0
+
+
+def test_the_oldest_wait_passes_over_cancelled_heads_and_sees_what_was_put_back(run, services, admin):
+    connection = services.client.store.connection
+    head, second, third = (run.submits("noop") for _ in range(3))
+    for job_id, ready_at in ((head, 1_000), (second, 2_000), (third, 1_500)):
+        connection.hset(f"rq:job:{job_id}", "ready_at", ready_at)
+    run("jobs", "cancel", head)
+    now = float(connection.time()[0])
+    assert samples(admin)["workhorse_queue_oldest_wait_seconds"]["default",] == pytest.approx(now - 1_500, abs=5)
+
+
+def test_a_scheduled_job_that_is_late_and_a_lease_that_has_run_out_are_told(run, services, admin):
+    connection = services.client.store.connection
+    job_id = run.submits("noop", "--delay", "60")
+    now = float(connection.time()[0])
+    connection.zadd("rq:scheduled:default", {job_id: now - 100})
+    connection.zadd("wh:leases", {"gone:e1": now - 100, "live:e2": now + 100})
+    found = samples(admin)
+    assert found["workhorse_queue_overdue_seconds"]["default",] == pytest.approx(100, abs=5)
+    assert found["workhorse_expired_leases"] == {(): 1}
+
+
+def test_workers_are_told_by_state(services, admin):
+    connection = services.client.store.connection
+    for name, state in (("a", "busy"), ("b", "idle"), ("c", "idle")):
+        connection.sadd("rq:workers", f"rq:worker:{name}")
+        connection.hset(f"rq:worker:{name}", "state", state)
+    connection.sadd("rq:workers", "rq:worker:whose-record-has-expired")
+    assert samples(admin)["workhorse_workers"] == {("busy",): 1, ("idle",): 2}
+
+
+# --- HTTP -----------------------------------------------------------------------------------
+
+
+def test_requests_are_counted_by_rule_and_never_by_path(alice, stranger, admin):
+    alice.get("/api/v1/jobs/one")
+    alice.get("/api/v1/jobs/two")
+    stranger.get("/some/where")
+    stranger.open("/healthz", method="BREW")
+    found = samples(admin)
+    assert found["workhorse_http_requests_total"]["GET", "/api/v1/jobs/<job_id>", "404"] == 2
+    assert found["workhorse_http_requests_total"]["GET", "(none)", "401"] == 1
+    assert {method for method, *_ in found["workhorse_http_requests_total"]} == {"GET", "OTHER"}
+    assert found["workhorse_http_request_seconds_count"]["GET", "/api/v1/jobs/<job_id>"] == 2
+
+
+def test_the_counts_of_all_web_processes_come_together(services, settings, admin):
+    from jobs.engine.metrics import Metrics
+
+    for _ in range(2):
+        process = Metrics(services.client.store)
+        process.note(Request("POST", "/somewhere", 202, 0.02))
+        process.note(Request("POST", "/somewhere", 202, 99.0))
+        process.flush()
+    found = samples(admin)
+    assert found["workhorse_http_requests_total"]["POST", "/somewhere", "202"] == 4
+    buckets = {
+        le: count
+        for (method, _route, le), count in found["workhorse_http_request_seconds_bucket"].items()
+        if method == "POST"
+    }
+    assert (buckets["0.01"], buckets["0.025"], buckets["30.0" if "30.0" in buckets else "30"], buckets["+Inf"]) == (
+        0,
+        2,
+        2,
+        4,
+    )
+    assert len(buckets) == len(HTTP_BOUNDS) + 1
+    assert found["workhorse_http_request_seconds_sum"]["POST", "/somewhere"] == pytest.approx(198.04)
+
+
+# --- alerts ------------------------------------------------------------------------------------
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+@pytest.fixture
+def told(run, services, admin) -> dict[str, set[str]]:
+    """Every metric of a scrape in which everything has happened once, with its labels."""
+    for kind in ("completed", "failed", "died"):
+        run.submits("noop")
+        end_next(services, kind, error="no", error_type="timeout", reason="worker_lost")
+    end_next(services, "retrying", delay=0)
+    admin.get("/api/v1/jobs")
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(admin.get("/metrics").text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_speaks_of_metrics_and_labels_that_exist(rule, told):
+    expression = re.sub(r'"[^"]*"', '""', rule["expr"])
+    names = {
+        name
+        for name in re.findall(r"[a-z_]+(?![a-z_]*=)", re.sub(r"\{[^}]*\}|by \([^)]*\)|\[[^]]*\]", " ", expression))
+    }
+    metrics = {name for name in names if name.startswith("workhorse_")}
+    assert names - metrics - FUNCTIONS <= {"up"} and (metrics or "up" in names)
+    assert metrics <= set(told)
+    for name, labels in re.findall(r"(workhorse_\w+)\{([^}]*)\}", expression):
+        assert set(re.findall(r"(\w+)=", labels)) <= told[name]
+    by = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in re.split(r"[ ,]+", labels)}
+    used = set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
+    known = set[str]().union(*(told[name] for name in metrics)) if metrics else {"instance"}
+    assert by | used <= known
+    assert not metrics or "sum" not in names or used <= by
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_says_which_promise_breaks_and_what_to_do(rule):
+    assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert set(rule["annotations"]) == {"promise", "summary", "action"}
+    assert rule["labels"]["severity"] in ("page", "warn")
+    assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+def test_every_metric_of_the_engine_is_in_the_page_about_operations(told):
+    text = OPERATIONS.read_text()
+    _, _, section = text.partition("\n## Metrics\n")
+    for name in told:
+        short = re.sub(r"_(bucket|count|sum|created)$", "", name) if "seconds" in name else name
+        ending = "_" + short.split("_", 2)[-1]
+        assert short in section or f"…{ending}" in section or short.startswith("workhorse_broker_"), short

@@ -1,0 +1,6 @@
+"""The pages that people use in a browser, rendered here: what can be run, what runs, and how it went."""
+
+from . import audit, catalogue, groups, job, jobs, keys, live, overview, schedules, submit
+from .blueprint import blueprint
+
+__all__ = ["audit", "blueprint", "catalogue", "groups", "job", "jobs", "keys", "live", "overview", "schedules", "submit"]

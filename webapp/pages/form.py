@@ -1,0 +1,154 @@
+"""A job type's form: what it shows, and the parameters that come back from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jobs.engine.errors import Fault
+
+from .fields import Field, is_number
+
+_OMITTED = object()
+_WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,300}(\.[0-9]{0,300})?|\.[0-9]{1,300})([eE][+-]?[0-9]{1,3})?")
+
+Sent = Mapping[str, str]
+
+
+class Form:
+    """Fields, what stands in them, and what is wrong with them."""
+
+    def __init__(self, fields: Iterable[Field], texts: Sent) -> None:
+        self.fields = tuple(fields)
+        self._texts = texts
+        self._errors: dict[str, list[str]] = {}
+        #: What is wrong and belongs to no field.
+        self.errors: list[str] = []
+
+    @classmethod
+    def showing(cls, fields: Iterable[Field], params: Any) -> Form:
+        """A form in which these parameters stand, and for the rest the defaults."""
+        fields = tuple(fields)
+        texts: dict[str, str] = {}
+        for field in (each for top in fields for each in top.walk()):
+            found = _found(params, field.pointer)
+            texts[field.pointer] = _text(field, field.default if found is _OMITTED else found)
+        return cls(fields, texts)
+
+    def text(self, field: Field) -> str:
+        return self._texts.get(field.pointer, "")
+
+    def errors_of(self, field: Field) -> list[str]:
+        return self._errors.get(field.pointer, [])
+
+    @property
+    def has_errors(self) -> bool:
+        return bool(self.errors or self._errors)
+
+    def params(self) -> dict[str, Any]:
+        """What was filled in. What can't be read is noted as an error of its field."""
+        return self._values(self.fields)
+
+    def _values(self, fields: Iterable[Field]) -> dict[str, Any]:
+        read = {field.name: self._value(field) for field in fields}
+        return {name: value for name, value in read.items() if value is not _OMITTED}
+
+    def _value(self, field: Field) -> Any:
+        if field.kind == "group":
+            values = self._values(field.children)
+            return values if values or field.required else _OMITTED
+        # Browsers send \r\n for a line's end in a text.
+        text = self.text(field).replace("\r\n", "\n")
+        if not text.strip():
+            return _empty(field)
+        match field.kind:
+            case "number":
+                return _number(text.strip())
+            case "yes_no":
+                return text == "true"
+            case "choice":
+                return next((each for each in field.choices if str(each) == text), text)
+            case "lines" | "files":
+                return _lines(field, text)
+            case "file" | "text":
+                return text.strip()
+            case "json":
+                return self._json(field, text)
+        return text
+
+    def _json(self, field: Field, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            # No error of the parser names what was sent; a place in the text helps to find it.
+            self._errors.setdefault(field.pointer, []).append(f"This is not JSON: {error}.")
+            return _OMITTED
+
+    def blame(self, faults: Iterable[Fault]) -> None:
+        """Put each fault beside its field, or the nearest one around it."""
+        pointers = {each.pointer: each for top in self.fields for each in top.walk() if each.kind != "group"}
+        for fault in faults:
+            place = fault.pointer if fault.pointer is not None else f"?{fault.parameter}"
+            rest = []
+            while place and place not in pointers:
+                place, _, step = place.rpartition("/")
+                rest.append(step)
+            if place in self._errors and rest == []:
+                continue  # what could not be read is missing, too: said once is enough
+            where = _where(pointers[place], rest[::-1]) if place else ""
+            if place:
+                self._errors.setdefault(place, []).append(where + fault.message)
+            else:
+                self.errors.append(f"{fault.pointer or fault.parameter}: {fault.message}".lstrip(": "))
+
+
+def _where(field: Field, steps: list[str]) -> str:
+    if not steps:
+        return ""
+    if field.kind in ("lines", "files") and steps[0].isdigit():
+        return f"Line {int(steps[0]) + 1}: "
+    return f"At {'/'.join(steps)}: "
+
+
+def _empty(field: Field) -> Any:
+    if isinstance(field.default, str) and field.default and not field.nullable:
+        return ""  # its default was taken out
+    if field.default is not None and field.nullable:
+        return None
+    return [] if field.kind in ("lines", "files") and field.default else _OMITTED
+
+
+def _number(text: str) -> Any:
+    """A number, if it is one; else the text, which the schema then refuses."""
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def _lines(field: Field, text: str) -> list[Any]:
+    lines = [line for line in text.split("\n") if line.strip()]
+    return [_number(line.strip()) for line in lines] if is_number(field.items) else lines
+
+
+def _found(params: Any, pointer: str) -> Any:
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(params, dict) or name not in params:
+            return _OMITTED
+        params = params[name]
+    return params
+
+
+def _text(field: Field, value: Any) -> str:
+    if value is None or field.kind == "group":
+        return ""
+    if field.kind == "json":
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    if field.kind in ("lines", "files") and isinstance(value, list):
+        return "\n".join(map(str, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

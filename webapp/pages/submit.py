@@ -1,0 +1,126 @@
+"""Submit a job, or put it on a schedule, with a form made from its type's schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request, url_for
+from pydantic import ValidationError
+from werkzeug.wrappers import Response
+
+from jobs.engine.catalogue import JobType
+from jobs.engine.errors import (
+    Fault,
+    Forbidden,
+    InvalidRequest,
+    JobNotFound,
+    StoredFileNotFound,
+    TooManyActiveJobs,
+    WorkhorseError,
+)
+from jobs.engine.schedules import Plan, Schedules
+
+from ..auth import caller
+from ..ownership import visible_job
+from ..problems import status_of
+from ..services import services
+from ..submissions import Options, submission_of
+from .blueprint import blueprint, done, page
+from .fields import Field, fields_of
+from .form import Form
+
+#: How to run it: the names of the query options of the API, and those of a schedule.
+OPTIONS = ("priority", "tag", "delay", "run_at", "timeout", "depends_on", "webhook_url")
+SEVERAL = ("tag", "depends_on")
+SCHEDULE = ("cron", "timezone")
+
+
+@blueprint.get("/submit/<job_type>")
+def submit_form(job_type: str) -> Response:
+    """The empty form, or with `like` one filled in as an earlier job was."""
+    kind = services().catalogue.find(job_type)
+    return _page(kind, Form.showing(fields_of(kind.parameters.schema), _params_like(request.args.get("like"))))
+
+
+@blueprint.post("/submit/<job_type>")
+def submit(job_type: str) -> Response:
+    kind = services().catalogue.find(job_type)
+    form = Form(fields_of(kind.parameters.schema), request.form)
+    params = form.params()
+    try:
+        kind.parameters.validate(params)
+        if form.has_errors:
+            raise InvalidRequest([])
+        return _scheduled(kind, params) if request.form.get("do") == "schedule" else _submitted(kind, params)
+    except InvalidRequest as error:
+        form.blame(error.faults)
+        return _page(kind, form, status_of(error), _faults_of_options(error))
+    except (Forbidden, TooManyActiveJobs) as error:
+        form.errors.append(error.message)
+        return _page(kind, form, status_of(error))
+
+
+def _submitted(kind: JobType, params: dict[str, Any]) -> Response:
+    job = services().client.submit(submission_of(kind, params, _options())).job
+    return done("The job is stored.", url_for("pages.job", job_id=job.job_id))
+
+
+def _scheduled(kind: JobType, params: dict[str, Any]) -> Response:
+    plan = Plan(kind.name, params, request.form.get("cron", "").strip(), request.form.get("timezone", "").strip() or "UTC")
+    Schedules(services().client).create(caller().user_id, plan, admin=caller().is_admin)
+    return done(f"{kind.name} is on a schedule.", url_for("pages.schedules"))
+
+
+def _options() -> Options:
+    sent = {name: request.form.get(name, "").strip() for name in OPTIONS}
+    given: dict[str, Any] = {name: text for name, text in sent.items() if text}
+    given |= {name: tuple(given[name].replace(",", " ").split()) for name in SEVERAL if name in given}
+    try:
+        return Options.model_validate(given)
+    except ValidationError as error:
+        faults = [
+            Fault(each["msg"].removeprefix("Value error, "), each["type"], parameter=str(each["loc"][0]))
+            for each in error.errors(include_url=False, include_context=False)
+        ]
+        raise InvalidRequest(faults) from None
+
+
+def _faults_of_options(error: InvalidRequest) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for fault in error.faults:
+        name = fault.parameter or (fault.pointer or "").removeprefix("/")
+        if name in (*OPTIONS, *SCHEDULE):
+            found.setdefault(name, []).append(fault.message)
+    return found
+
+
+def _params_like(job_id: str | None) -> Any:
+    if job_id is None:
+        return None
+    try:
+        return visible_job(job_id).params
+    except (JobNotFound, Forbidden):
+        return None
+
+
+def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[str]] | None = None) -> Response:
+    # A fault of an option is said beside it, not at the head as well.
+    form.errors = [each for each in form.errors if each.partition(":")[0].lstrip("/") not in (options or {})]
+    return page(
+        "submit.html",
+        status,
+        job_type=kind,
+        form=form,
+        option_errors=options or {},
+        filename=_filename,
+        sent=request.form,
+    )
+
+
+def _filename(field: Field, text: str) -> str:
+    """What the file that stands in a field is called."""
+    try:
+        file = services().client.files.find(text.strip())
+    except (StoredFileNotFound, WorkhorseError):
+        return ""
+    return file.filename if file.owner == caller().user_id or caller().is_admin else ""
