@@ -1,0 +1,190 @@
+"""The command line as a process, on a real broker and real workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.engine.events import Follower
+from tests.integration.harness import ROOT, Harness, eventually
+
+FLASK = str(Path(sys.executable).with_name("flask"))
+BAR = re.compile(r"\[(#*)-*\] +(\d+) %")
+
+
+class CommandLine:
+    def __init__(self, harness: Harness) -> None:
+        self.environment = harness.environment
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [FLASK, "--app", "webapp", *arguments],
+            cwd=ROOT,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def on_a_terminal(self, *arguments: str) -> tuple[int, str]:
+        """Its exit code, and all that a terminal of 100 columns was sent."""
+        process, screen = self.begin_on_a_terminal(*arguments)
+        sent = b""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if select.select([screen], [], [], 0.2)[0]:
+                try:
+                    data = os.read(screen, 65_536)
+                except OSError:  # Linux' way to say that nobody holds the other end any more
+                    break
+                sent += data
+        os.close(screen)
+        return process.wait(timeout=10), sent.decode()
+
+    def begin_on_a_terminal(self, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [FLASK, "--app", "webapp", *arguments],
+            cwd=ROOT,
+            env=self.environment | {"COLUMNS": "100", "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        return process, ours
+
+
+@pytest.fixture(scope="module")
+def run(harness: Harness, workers: subprocess.Popen[bytes]) -> CommandLine:
+    return CommandLine(harness)
+
+
+def test_it_starts_without_a_web_server_in_memory(harness: Harness) -> None:
+    asked = "import sys, webapp; webapp.create_app(); print([n for n in ('gevent', 'gunicorn') if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, env=harness.environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_job_is_submitted_and_waited_for(run: CommandLine) -> None:
+    done = run("jobs", "submit", "echo", "--text", "hi", "--times", "2", "--wait")
+    assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, ["hi", "hi"], "")
+
+
+def test_a_followed_job_shows_plain_lines_where_there_is_no_terminal(run: CommandLine) -> None:
+    done = run("jobs", "submit", "report-slowly", "--steps", "8", "--seconds", "0.3", "--follow")
+    job_id, *lines, last, result = done.stdout.splitlines()
+    assert done.returncode == 0 and result == "8"
+    assert len(job_id) == 32 and "\x1b" not in done.stdout
+    assert last == "100 %  completed  8 of 8  Counting"
+    assert any(re.search(r"running  [1-8] of 8  .*Counting", line) for line in lines)
+
+
+def test_on_a_terminal_a_bar_moves(run: CommandLine) -> None:
+    code, sent = run.on_a_terminal("jobs", "submit", "report-slowly", "--steps", "8", "--seconds", "0.3", "--follow")
+    drawn = BAR.findall(sent)
+    assert code == 0
+    filled, percents = [len(bar) for bar, _ in drawn], [int(percent) for _, percent in drawn]
+    assert filled == sorted(filled) and percents == sorted(percents) and percents[-1] == 100
+    assert len(set(filled)) >= 4, sent
+    assert re.search(r"of 8  [\d.]+/s  ETA [\d.]+ s  Counting", sent)
+
+
+def test_the_log_of_a_followed_job_is_printed(run: CommandLine) -> None:
+    done = run("jobs", "submit", "talk", "--follow", "--logs")
+    assert done.returncode == 0
+    for text in ("to stdout", "to stderr", "to logging", "to log", "from a child"):
+        assert done.stdout.count(text + "\n") == 1, text
+
+
+def test_a_job_that_fails_is_told_by_the_exit_code_and_can_be_retried(run: CommandLine) -> None:
+    done = run("jobs", "submit", "fail", "--message", "no luck", "--wait", "--json")
+    job = json.loads(done.stdout)
+    assert (done.returncode, job["status"], job["error"]) == (1, "failed", "no luck")
+    assert run("jobs", "retry", job["job_id"]).returncode == 0
+    again = run("jobs", "follow", job["job_id"])
+    assert again.returncode == 1 and again.stderr.endswith("ValueError: no luck\n")
+
+
+def test_a_running_job_is_cancelled(run: CommandLine, harness: Harness) -> None:
+    job_id = run("jobs", "submit", "sleep", "--seconds", "60").stdout.strip()
+    harness.running(harness.client.find(job_id))
+    assert run("jobs", "cancel", job_id).stdout == "It runs; its worker stops it.\n"
+    done = run("jobs", "follow", job_id)
+    assert done.returncode == 1 and done.stderr.startswith("cancelled after ")
+    assert run("jobs", "cancel", job_id).returncode == 5
+
+
+def test_ctrl_c_leaves_the_job_alone(run: CommandLine, harness: Harness) -> None:
+    job = harness.running(harness.submit("sleep", seconds=3))
+    process, screen = run.begin_on_a_terminal("jobs", "follow", job.job_id)
+    seen = b""
+
+    def follows() -> bool:
+        nonlocal seen
+        if select.select([screen], [], [], 0)[0]:
+            seen += os.read(screen, 65_536)
+        return b"running" in seen
+
+    eventually(follows, "it follows")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    os.close(screen)
+    assert harness.ended(job).status == "completed"
+
+
+def test_the_doctor_finds_damage_and_mends_it(run: CommandLine, harness: Harness) -> None:
+    assert run("jobs", "doctor").stdout == "Everything is in its place.\n"
+    job = harness.submit("noop", options={"delay_seconds": 600})
+    harness.connection.zrem("rq:scheduled:default", job.job_id)
+    sick = run("jobs", "doctor")
+    assert sick.returncode == 1
+    assert f"in_no_list: job {job.job_id}" in sick.stdout and "--repair mends them" in sick.stdout
+    mended = run("jobs", "doctor", "--repair", "--json")
+    assert mended.returncode == 0
+    document = json.loads(mended.stdout)
+    assert len(document["findings"]) == 1 and document["left"] == []
+    assert run("jobs", "doctor").returncode == 0
+    harness.client.cancel(job.job_id)
+
+
+def test_the_check_fails_for_a_release_without_a_job_type_that_is_queued(run: CommandLine, harness: Harness) -> None:
+    job = harness.submit("noop", options={"delay_seconds": 600})
+    assert run("jobs", "check").returncode == 0
+    done = run("jobs", "check", JOB_PACKAGES="jobs")
+    assert done.returncode == 1
+    assert f"Does not fit: job {job.job_id} (noop, scheduled): there is no function" in done.stdout
+    harness.client.cancel(job.job_id)
+
+
+def test_bad_settings_and_an_absent_broker_end_with_a_sentence(run: CommandLine) -> None:
+    bad = run("jobs", "check", WORKERS="many")
+    assert bad.returncode == 2 and bad.stderr.startswith("Error: These settings can't be used:\n  WORKERS='many'")
+    away = run("jobs", "check", REDIS_URL="redis://:secret@127.0.0.1:1/0")
+    assert away.returncode == 3 and "Traceback" not in away.stderr
+    assert "redis://(hidden)@127.0.0.1:1/0" in away.stderr and "secret" not in away.stderr
+
+
+def test_a_user_gets_a_key_and_submits(run: CommandLine, harness: Harness, follower: Follower) -> None:
+    made = run("users", "add", "carol", "carol@example.com", WORKHORSE_PASSWORD="correct horse")
+    assert made.returncode == 0, made.stderr
+    assert run("keys", "add", "carol").stdout.startswith("wh_")
+    job_id = run("jobs", "submit", "noop", "--as", "carol").stdout.strip()
+    job = follower.wait(job_id, after=None, timeout=20)
+    assert (job.user_id, job.status) == ("carol", "completed")
+    assert run("users", "delete", "carol", "--yes").returncode == 0
+    assert run("jobs", "show", job_id).returncode == 4

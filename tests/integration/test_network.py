@@ -1,0 +1,76 @@
+"""A worker whose way to the broker is cut, or long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import Harness, alive, eventually
+from tests.integration.relay import Relay
+
+
+@pytest.fixture
+def relay(harness: Harness, tmp_path: Path) -> Iterator[Relay]:
+    relay = Relay(tmp_path / "relay.sock", harness.settings.broker_socket)
+    yield relay
+    relay.close()
+    harness.end_all()
+    harness.forget_everything()
+
+
+def test_a_worker_that_is_cut_off_for_a_while_saves_what_its_job_has_computed(
+    harness: Harness, relay: Relay, tmp_path: Path
+) -> None:
+    harness.start_workers(REDIS_URL=relay.url)
+    path = tmp_path / "pids"
+    job = harness.submit("note-pid-and-sleep", path=str(path), seconds=2)
+    eventually(lambda: path.exists() and path.read_text(), "the job starts")
+
+    relay.freeze()
+    time.sleep(5)  # the job ends meanwhile; a lease lasts 8 s
+    assert harness.client.find(job.job_id).status == "running"
+    relay.heal()
+
+    ended = harness.ended(job)
+    assert (ended.status, ended.attempt, ended.resumed) == ("completed", 1, 0)
+    assert len(path.read_text().split()) == 1
+
+
+def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_its_horse_is_ended(
+    harness: Harness, relay: Relay, tmp_path: Path
+) -> None:
+    harness.start_workers(REDIS_URL=relay.url)
+    path = tmp_path / "pids"
+    job = harness.submit("note-pid-and-sleep", path=str(path), seconds=25)
+    eventually(lambda: path.exists() and path.read_text(), "the job starts")
+    harness.start_workers()
+
+    relay.freeze()
+    cut = time.monotonic()
+    eventually(lambda: len(path.read_text().split()) == 2, "another worker takes it up", timeout=15)
+    assert time.monotonic() - cut < 15
+    first, second = map(int, path.read_text().split())
+    assert alive(first), "a worker cut off lets its horse go on"
+    relay.heal()
+
+    # Its sockets time out within 2 s, it connects again, and then learns that the job is another's.
+    eventually(lambda: not alive(first), "the first horse is ended", timeout=6)
+    assert alive(second)
+    harness.client.cancel(job.job_id)
+    ended = harness.ended(job)
+    assert (ended.status, ended.resumed) == ("cancelled", 1)
+    started = [event for event in harness.client.events(job.job_id) if event["type"] == "job_started"]
+    assert len(started) == 2
+
+
+def test_a_worker_with_a_long_way_to_its_broker_works_and_keeps_its_lease(harness: Harness, relay: Relay) -> None:
+    relay.delay_seconds = 0.5
+    harness.start_workers(REDIS_URL=relay.url)
+
+    job = harness.submit("report-slowly", steps=4, seconds=0.5)
+
+    ended = harness.ended(job, timeout=40)
+    assert (ended.status, ended.result, ended.resumed) == ("completed", 4, 0)
