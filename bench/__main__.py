@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import backlog, floor, reports, throughput, web
+from . import backlog, environments, floor, reports, throughput, web
 from .chart import chart
 from .environments import ROOT
 from .http_load import BadAnswer
@@ -30,10 +31,15 @@ PAGE = ROOT / "docs" / "performance-table.md"
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
+    # Whatever ends this ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     effort = QUICK if options.quick else FULL
     effort = replace(effort, rounds=options.rounds or effort.rounds)
     chosen = [row for row in ROWS if not options.only or row.name in options.only]
-    about = facts(shlex.join(["python", "-m", "bench", *arguments]))
+    about = facts(shlex.join(["python", "-m", "bench", *arguments]), effort)
+    for peer in environments.PINNED:
+        # Now: an installation would disturb what is measured meanwhile.
+        environments.python(peer)
     with Workbench(effort) as bench:
         results = [_measured(row, bench) for row in chosen]
     if options.json:

@@ -6,8 +6,9 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -20,10 +21,10 @@ from .http_load import load, request
 from .queue_workers import StockRQ
 from .row import Contender, Row, say
 from .samples import Limit, Ratio
-from .web import serve
+from .web import caller, serve
 from .workbench import NO_LIMIT, USER, NotMeasured, Workbench, until
 
-EMPTY_DATABASE, LONG_DATABASE, PAGE_DATABASE, MEMORY_DATABASE = 7, 8, 9, 10
+EMPTY_DATABASE, LONG_DATABASE, MEMORY_DATABASE = 7, 8, 9
 #: Jobs of one submission while a queue is filled.
 BATCH = 500
 #: Jobs that one sample claims and finishes.
@@ -42,30 +43,43 @@ def fill(client: Client, jobs: int, user: str = USER) -> None:
             raise NotMeasured(f"filling the queue: {verdict}")
 
 
-def _fill_slowly(client: Client, jobs: int, user: str = USER) -> None:
-    """Fill with a great many, without the rewrites of the append-only file that this brings on."""
-    connection = client.store.connection
-    connection.config_set("auto-aof-rewrite-percentage", 0)
-    say(f"  submitting {jobs:,} jobs ...")
-    began = time.monotonic()
-    fill(client, jobs, user)
-    say(f"  submitted {jobs:,} jobs in {time.monotonic() - began:.0f} s")
+@dataclass(frozen=True)
+class LongQueue:
+    client: Client
+    user: str
+    #: Of the user's requests.
+    headers: dict[str, str]
+    #: Seconds since 1970, before the first submission and after the last.
+    submitted: tuple[float, float]
+
+
+@lru_cache(maxsize=1)
+def long_queue(bench: Workbench) -> LongQueue:
+    """As many pending jobs of one user as the rows of a long queue want, made once for all of them."""
+    client = bench.client(LONG_DATABASE)
+    # An append-only file that grows so fast would be rewritten all the time.
+    client.store.connection.config_set("auto-aof-rewrite-percentage", 0)
+    user, headers = caller(bench, LONG_DATABASE)
+    say(f"  submitting {bench.effort.backlog:,} jobs ...")
+    began = time.time()
+    fill(client, bench.effort.backlog, user)
+    return LongQueue(client, user, headers, (began, time.time()))
 
 
 # --- claims ----------------------------------------------------------------------------
 
 
-def _claims(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
-    empty, long = bench.client(EMPTY_DATABASE), bench.client(LONG_DATABASE)
-    stack.callback(empty.store.connection.flushdb)
-    stack.callback(long.store.connection.flushdb)
-    _fill_slowly(long, bench.effort.backlog)
-    return {"empty queue": partial(_claims_per_second, empty), "long queue": partial(_claims_per_second, long)}
+def _claims(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
+    long = long_queue(bench)
+    return {
+        "empty queue": partial(_claims_per_second, bench.client(EMPTY_DATABASE), USER),
+        "long queue": partial(_claims_per_second, long.client, long.user),
+    }
 
 
-def _claims_per_second(client: Client) -> float:
+def _claims_per_second(client: Client, user: str) -> float:
     """As many are submitted first as are claimed, so that the queue keeps its length."""
-    fill(client, CLAIMED)
+    fill(client, CLAIMED, user)
     worker = f"bench-{uuid4().hex[:8]}"
     began = time.perf_counter()
     for execution in range(CLAIMED):
@@ -82,16 +96,12 @@ def _claims_per_second(client: Client) -> float:
 
 
 def _pages(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
-    client = bench.client(PAGE_DATABASE)
-    stack.callback(client.store.connection.flushdb)
-    port, who, owner = serve(bench, stack, PAGE_DATABASE)
-
-    began = time.time()
-    _fill_slowly(client, bench.effort.backlog, owner)
-    moments = _moments(began, time.time())
+    long = long_queue(bench)
+    port = serve(bench, stack, LONG_DATABASE)
+    moments = _moments(*long.submitted)
 
     def next_page() -> bytes:
-        return request("GET", f"/api/v1/jobs?limit=50&created_before={quote(next(moments))}", who)
+        return request("GET", f"/api/v1/jobs?limit=50&created_before={quote(next(moments))}", long.headers)
 
     def p99() -> float:
         outcome = load(port, next_page, min(bench.effort.seconds, PAGE_LOAD_SECONDS), expected=200, connections=1)

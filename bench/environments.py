@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".bench"
 
-#: What each peer needs. redis and the web server have this project's own versions.
+
+def _redis() -> tuple[str, ...]:
+    """redis-py as this project has it: its parser in C is given to all or to none."""
+    try:
+        return "redis==8.1.0", f"hiredis=={version('hiredis')}"
+    except PackageNotFoundError:
+        return ("redis==8.1.0",)
+
+
+#: What each peer needs. redis-py and the web server have this project's own versions.
 PINNED: dict[str, tuple[str, ...]] = {
-    "rq": ("rq==2.12.0", "redis==8.1.0"),
+    "rq": ("rq==2.12.0", *_redis()),
     # kombu imports packaging without asking for it.
-    "celery": ("celery==5.7.0", "kombu==5.7.0", "billiard==4.3.2", "packaging==26.3", "redis==8.1.0"),
-    "huey": ("huey==3.5.4", "redis==8.1.0"),
+    "celery": ("celery==5.7.0", "kombu==5.7.0", "billiard==4.3.2", "packaging==26.3", *_redis()),
+    "huey": ("huey==3.5.4", *_redis()),
     "tqdm": ("tqdm==4.70.1",),
     "flask": (
         "flask==3.1.3",
@@ -23,7 +33,7 @@ PINNED: dict[str, tuple[str, ...]] = {
         "packaging==26.3",
         "gevent==26.9.0",
         "rq==2.12.0",
-        "redis==8.1.0",
+        *_redis(),
     ),
 }
 

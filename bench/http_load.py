@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 #: More than one, so that the server always has a request waiting; few, so that none waits long.
 CONNECTIONS = 8
 PATIENCE_SECONDS = 10.0
+#: Not counted: a server's first requests find nothing built and no connection open.
+WARM_UP_SECONDS = 0.5
 
 
 class BadAnswer(Exception):
@@ -51,14 +53,14 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
 def load(
     port: int, next_request: Callable[[], bytes], seconds: float, *, expected: int, connections: int = CONNECTIONS
 ) -> Outcome:
-    """Ask for `seconds` as fast as the server answers. Every answer must have the `expected` status.
+    """Ask for `seconds`, after a warm-up, as fast as the server answers. Every answer must have the `expected` status.
 
     Raises:
         BadAnswer: with the first answer that was another.
     """
     selector = selectors.DefaultSelector()
     outcome = Outcome(0, 0.0, [])
-    began = time.perf_counter()
+    began = time.perf_counter() + WARM_UP_SECONDS
     deadline = began + seconds
     try:
         for _ in range(connections):
@@ -72,7 +74,8 @@ def load(
                 raise BadAnswer(f"no answer for {PATIENCE_SECONDS:g} s")
             for key, _ in ready:
                 if _read(key.data, expected):
-                    outcome.latencies.append(time.perf_counter() - key.data.asked_at)
+                    if key.data.asked_at >= began:
+                        outcome.latencies.append(time.perf_counter() - key.data.asked_at)
                     _ask(key.data, next_request())
     finally:
         for registered in list(selector.get_map().values()):
@@ -80,6 +83,8 @@ def load(
         selector.close()
     outcome.seconds = time.perf_counter() - began
     outcome.requests = len(outcome.latencies)
+    if not outcome.requests:
+        raise BadAnswer(f"nothing was answered within {seconds:g} s")
     return outcome
 
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from jobs.engine.broker import find_binary
 
 from .environments import PINNED
+from .workbench import Effort
 
 
-def facts(command: str) -> dict[str, str]:
+def facts(command: str, effort: Effort) -> dict[str, str]:
     """What a reader needs to judge the numbers, or to measure them again."""
     return {
         "Command": f"`{command}`",
+        "Effort": f"{effort.rounds} rounds; {effort.seconds:g} s a rate, {effort.submissions} submissions a latency, "
+        f"{effort.backlog:,} jobs in the long queue, {effort.turns:,} turns of a loop",
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Machine": f"{os.cpu_count()} CPUs ({_processor()}), {_memory_gigabytes():.0f} GB; load {_load()} as it began",
         "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",

@@ -12,8 +12,8 @@ from .row import Contender, Row
 from .samples import Ratio
 from .workbench import NotMeasured, Workbench, until
 
-#: Of the filled queue: what is run before the clock starts, and what is left when it stops.
-WARM_UP, REST = 0.1, 0.05
+#: Seconds that a worker runs before the clock starts: caches fill, pools grow.
+WARM_UP_SECONDS = 1.0
 #: Jobs that a contender may have taken and not ended.
 IN_FLIGHT = 16
 LOOK_SECONDS = 0.01
@@ -22,20 +22,23 @@ LOOK_SECONDS = 0.01
 def per_second(worker: QueueWorker) -> float:
     """Fill the queue, start the worker, and count from outside how fast the queue gets shorter."""
     seconds = worker.bench.effort.seconds
-    jobs = int(worker.guess * seconds / (1 - WARM_UP - REST)) + 20
+    jobs = int(worker.guess * (seconds + WARM_UP_SECONDS) * 1.25) + 50
     worker.fill(jobs)
     with worker.running():
-        until(lambda: worker.waiting() <= jobs * (1 - WARM_UP), "the first jobs to be run", pause=LOOK_SECONDS)
+        until(lambda: worker.waiting() < jobs, "the first job to be taken", pause=LOOK_SECONDS)
+        time.sleep(WARM_UP_SECONDS)
         began, first = time.perf_counter(), worker.waiting()
-        last = first
-        while last > jobs * REST and time.perf_counter() < began + 2 * seconds:
+        elapsed, last = 0.0, first
+        while last > IN_FLIGHT and elapsed < seconds:
             time.sleep(LOOK_SECONDS)
-            last = worker.waiting()
-        elapsed = time.perf_counter() - began
+            elapsed, last = time.perf_counter() - began, worker.waiting()
         _must_have_completed(worker, jobs - last - IN_FLIGHT)
-    rate = (first - last) / elapsed
-    worker.guess = max(rate, 10.0)
-    return rate
+    if first <= IN_FLIGHT:
+        # So much faster than was thought that nothing was left to count.
+        worker.guess *= 2
+        return per_second(worker)
+    worker.guess = (first - last) / elapsed
+    return worker.guess
 
 
 def _must_have_completed(worker: QueueWorker, jobs: int) -> None:

@@ -28,17 +28,22 @@ DATABASE, PEER_DATABASE = 5, 6
 Request = Callable[[], bytes]
 
 
-def serve(bench: Workbench, stack: ExitStack, database: int = DATABASE) -> tuple[int, dict[str, str], str]:
-    """Start this project's web process. Answers its port, the headers of a user who may call, and that user."""
+def caller(bench: Workbench, database: int = DATABASE) -> tuple[str, dict[str, str]]:
+    """Make a user with an API key. Answers who that is, and the headers of their requests."""
     connection = bench.connection(database)
     accounts = Accounts(connection, bench.settings)
     user = accounts.register(f"user-{uuid.uuid4().hex[:8]}", f"{uuid.uuid4().hex}@example.com", uuid.uuid4().hex)
     _, key = accounts.create_key(user.user_id, "bench")
+    return user.user_id, {"Authorization": f"Bearer {key}"}
+
+
+def serve(bench: Workbench, stack: ExitStack, database: int = DATABASE) -> int:
+    """Start this project's web process. Answers its port."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", "python:webapp.gunicorn_conf", "webapp:create_app()"]
     stack.enter_context(bench.running(command, bench.environment(database, PORT=str(port))))
     _until_it_listens(port)
-    return port, {"Authorization": f"Bearer {key}"}, user.user_id
+    return port
 
 
 def _serve_peer(bench: Workbench, stack: ExitStack, app: str) -> int:
@@ -78,7 +83,8 @@ def _per_second(bench: Workbench, port: int, expected: int, next_request: Reques
 def _posts(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
     bench.connection(DATABASE).flushdb()
     bench.connection(PEER_DATABASE).flushdb()
-    port, who, _user = serve(bench, stack)
+    _user, who = caller(bench)
+    port = serve(bench, stack)
     run, number = uuid.uuid4().hex, count()
 
     def post() -> bytes:
@@ -95,7 +101,8 @@ def _posts(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
 def _polls(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
     bench.connection(DATABASE).flushdb()
     bench.connection(PEER_DATABASE).flushdb()
-    port, who, _user = serve(bench, stack)
+    _user, who = caller(bench)
+    port = serve(bench, stack)
     with_rq = _serve_peer(bench, stack, "with_rq")
     job = call(port, "POST", "/api/v1/jobs/greet", who, BODY)
     peers_job = call(with_rq, "POST", "/job", {}, BODY)

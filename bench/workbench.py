@@ -56,7 +56,7 @@ FULL = Effort(rounds=7, seconds=4.0, submissions=60, backlog=1_000_000, turns=10
 QUICK = Effort(rounds=1, seconds=1.0, submissions=10, backlog=50_000, turns=1_000_000)
 
 
-@dataclass
+@dataclass(eq=False)
 class Workbench:
     effort: Effort
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bench-")))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
+import io
 import secrets
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from jobs.classifier import Classifier, majority_share, split, train
-from jobs.engine import Fatal, blob_exists, current_job, job, progress, read_blob, user_path, write_blob
+from jobs.engine import Fatal, File, blob_exists, current_job, job, progress, read_blob, user_path, write_blob
 
 DATA_SET = Path(__file__).parent / "data" / "sentiment.csv"
 SHIPPED_MODEL = DATA_SET.with_suffix(".npz")
 DEFAULT_MODEL = "default"
 DEFAULT_EPOCHS = 20
+MAX_TEXTS = 10_000
+COLUMNS = ("text", "label")
 
-Text = Annotated[str, Field(max_length=10_000)]
+Text = Annotated[str, Field(max_length=10_000, examples=["The room was lovely."])]
 Label = Annotated[str | int, Field(description="What the text is an example of.")]
 ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -27,10 +30,13 @@ ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 class TrainingData(BaseModel):
     """Texts, and for each one its label."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"texts": ["It is warm.", "It is cold."], "labels": ["yes", "no"]}]},
+    )
 
-    texts: list[Text] = Field(min_length=2, max_length=10_000)
-    labels: list[Label] = Field(min_length=2, max_length=10_000)
+    texts: list[Text] = Field(min_length=2, max_length=MAX_TEXTS)
+    labels: list[Label] = Field(min_length=2, max_length=MAX_TEXTS)
 
     @model_validator(mode="after")
     def _learnable(self) -> Self:
@@ -42,6 +48,14 @@ class TrainingData(BaseModel):
         if any(not 1 <= len(kind) <= 100 for kind in kinds):
             raise ValueError("a label must have from 1 to 100 characters")
         return self
+
+
+def _kind(value: Any) -> str:
+    return "file" if isinstance(value, str | File) else "here"
+
+
+#: Told apart by what they look like, so that only the faults of the one that was meant are named.
+Examples = Annotated[Annotated[TrainingData, Tag("here")] | Annotated[File, Tag("file")], Discriminator(_kind)]
 
 
 @dataclass(frozen=True)
@@ -62,17 +76,19 @@ class Trained:
 
 @job(timeout=1800, preload=("sklearn.linear_model", "sklearn.model_selection", "scipy.sparse"))
 def train_model(
-    training_data: TrainingData,
+    training_data: Examples,
     epochs: Annotated[int, Field(ge=1, le=1000)] = 10,
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0,
 ) -> Trained:
     """Train a text classifier on labelled texts.
 
-    A fifth of the texts is held out and measures the accuracy; with fewer than 10 texts, or a label that
-    has a single one, it is measured on the training texts themselves, and the result says so. The same data,
-    epochs and seed give the same model. Only its owner can use it.
+    They are given as they are, or as a CSV file with the columns `text` and `label`. A fifth of them is held
+    out and measures the accuracy; with fewer than 10 texts, or a label that has a single one, it is measured on the
+    training texts themselves, and the result says so. The same data, epochs and seed give the same model. Only its
+    owner can use it.
     """
-    texts, labels = training_data.texts, [str(label) for label in training_data.labels]
+    examples = _read(training_data) if isinstance(training_data, File) else training_data
+    texts, labels = examples.texts, [str(label) for label in examples.labels]
     parts = split(labels, seed)
     learned = [texts[i] for i in parts.train], [labels[i] for i in parts.train]
     asked = [texts[i] for i in parts.test], [labels[i] for i in parts.test]
@@ -90,6 +106,26 @@ def train_model(
         training_texts=len(parts.train),
         held_out_texts=len(parts.test) if parts.is_held_out else 0,
     )
+
+
+def _read(file: File) -> TrainingData:
+    with file.open() as source, io.TextIOWrapper(source, "utf-8-sig", "replace", newline="") as text:
+        reader = csv.DictReader(text, strict=True)
+        try:
+            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+                raise Fatal(f"The CSV file has no column {', '.join(missing)}; its first line must name them.")
+            rows = [
+                (row["text"] or "", row["label"] or "") for row, _ in zip(reader, range(MAX_TEXTS + 1), strict=False)
+            ]
+            return TrainingData(texts=[text for text, _ in rows], labels=[label for _, label in rows])
+        except csv.Error as error:
+            raise Fatal(f"The file can't be read as CSV: {error}.") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            what = " ".join(str(part) for part in first["loc"])
+            raise Fatal(
+                f"The file can't be learned from: {what} {first['msg'].removeprefix('Value error, ')}."
+            ) from None
 
 
 def find_model(model_id: str) -> Classifier:

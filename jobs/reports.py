@@ -12,11 +12,13 @@ from xml.sax.saxutils import escape
 
 from pydantic import EmailStr, Field
 
-from jobs.engine import Fatal, File, Retry, SavedFile, job, progress, save_file
+from jobs.engine import Fatal, File, Retry, SavedFile, job, own_jobs, progress, save_file
 from jobs.mail import Line, MailNotTaken, send_email
 
 MAX_ROWS = 100_000
 MAX_COLUMNS = 50
+#: Of a user's own jobs, the newest are looked at.
+MAX_JOBS = 10_000
 SHOWN_ROWS, SHOWN_COLUMNS = 200, 8
 CELL_CHARACTERS = 40
 BARS = 12
@@ -41,14 +43,18 @@ class _Table:
 
 @job(timeout=600, retry=Retry(max=5, delay=5, max_delay=600, on=(MailNotTaken,)), preload=("reportlab.platypus",))
 def generate_report(
-    title: Annotated[Line, Field(min_length=1, max_length=200)], file: File, email: EmailStr | None = None
+    title: Annotated[Line, Field(min_length=1, max_length=200)],
+    file: File | None = None,
+    email: EmailStr | None = None,
 ) -> Report:
     """Make a PDF report of the rows of a CSV file: figures of its numbers, a bar chart and a table.
+
+    Without a file it is about your own jobs: how many of each type ended how, and how long they ran.
 
     The bars are sums of the first column of numbers, by the first column of words. With an e-mail
     address, a message says where the report is as soon as it is ready.
     """
-    table = _read(file)
+    table = _read(file) if file else _of_own_jobs()
     progress(40, "Drawing")
     pdf = _drawn(title, table)
     progress(80, "Saving")
@@ -63,6 +69,19 @@ def _message(title: str, saved: SavedFile) -> str:
         f"The report “{title}” is ready ({saved.size:,} bytes).\n\n"
         f"Fetch it, with your API key or signed in, from\n  /api/v1/files/{saved.file_id}/content\n"
     )
+
+
+def _of_own_jobs() -> _Table:
+    """How many of the user's jobs there are by type and status, and the seconds that those took which have ended."""
+    counts: dict[tuple[str, str], int] = {}
+    seconds: dict[tuple[str, str], float] = {}
+    for each in own_jobs(MAX_JOBS):
+        kind = (each.job_type, str(each.status))
+        counts[kind] = counts.get(kind, 0) + 1
+        if each.started_at and each.completed_at:
+            seconds[kind] = seconds.get(kind, 0.0) + (each.completed_at - each.started_at).total_seconds()
+    rows = [[*kind, str(counts[kind]), f"{seconds.get(kind, 0.0):.2f}"] for kind in sorted(counts)]
+    return _Table(["job type", "status", "jobs", "seconds"], rows)
 
 
 def _read(file: File) -> _Table:

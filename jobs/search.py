@@ -19,8 +19,8 @@ MAX_INDEX_BYTES = 16 * 1_048_576
 SNIPPET_WORDS = 24
 MAX_QUERY_WORDS = 32
 
-DocumentId = Annotated[str, Field(min_length=1, max_length=200)]
-Query = Annotated[str, Field(min_length=1, max_length=1_000)]
+DocumentId = Annotated[str, Field(min_length=1, max_length=200, examples=["page-1"])]
+Query = Annotated[str, Field(min_length=1, max_length=1_000, examples=["old mill"])]
 
 
 class Document(BaseModel):

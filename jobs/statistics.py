@@ -17,7 +17,7 @@ OTHER = "(other)"
 #: A job that runs again within so many others is not counted twice.
 REMEMBERED_JOBS = 500
 
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$", examples=["signed-up"])]
 
 _IN_USE = Retry(max=5, on=(TryAgainLater,))
 

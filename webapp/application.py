@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 
 from jobs.engine.accounts import Accounts
@@ -9,6 +12,7 @@ from jobs.engine.catalogue import Catalogue
 from jobs.engine.client import Client
 from jobs.engine.connection import connect
 from jobs.engine.events import Follower
+from jobs.engine.quick_scripts import QuickRedis
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
 
@@ -22,11 +26,11 @@ from . import (
     dashboard,
     files,
     first_admin,
-    home,
     job_types,
     jobs,
     metrics,
     operations,
+    pages,
     pipelines,
     problems,
     recording,
@@ -64,7 +68,7 @@ _VIEWS = (
     audit,
     operations,
     metrics,
-    home,
+    pages,
     sign_in,
     dashboard,
 )
@@ -74,15 +78,21 @@ def build_services(settings: Settings | None = None) -> Services:
     """What the views work with. Nothing is sent to the broker yet."""
     settings = settings or environment()
     catalogue = Catalogue.discover(settings.job_packages)
-    connection = connect(settings)
+    connection = connect(settings, kind=QuickRedis)
     client = Client(connection, settings, catalogue)
     follower = Follower(client, stopping=lambda: shutdown.begun)
     return Services(settings, catalogue, client, Accounts(connection, settings), follower)
 
 
+class App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask asks this of every function that it calls, in every request; none of ours is a coroutine."""
+        return func
+
+
 def make_app(services: Services) -> Flask:
     """The app on given services."""
-    app = Flask(__name__)
+    app = App(__name__)
     app.extensions[EXTENSION] = services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_params_bytes
     # A wrong address is refused like any other, never redirected to a right one.

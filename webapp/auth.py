@@ -11,8 +11,9 @@ from hashlib import sha256
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, g, redirect, request, session, url_for
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, g, redirect, request, session, url_for
+from flask.globals import request_ctx
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
 from jobs.engine.accounts import SESSION_LIFETIME_SECONDS, User
@@ -50,6 +51,14 @@ class _Cookies(SecureCookieSessionInterface):
     """Flask's signed cookie, for https alone once it was set over https."""
 
     digest_method = staticmethod(sha256)
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        # Most callers have a key and no cookie; there is nothing to read then.
+        return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Any) -> None:
+        if session.accessed or session.modified:
+            super().save_session(app, session, response)
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 (Flask names it)
         return request.is_secure
@@ -186,8 +195,8 @@ def _require_caller() -> Response | None:
         raise
     g.caller = user
     if request.endpoint not in ADMITTED_BY_VIEW:
-        services().accounts.admit(user)
         g.admitted = True
+        services().accounts.admit(user)
     return None
 
 
@@ -202,8 +211,9 @@ def _count_what_was_refused(answer: Response) -> Response:
 
 
 def _is_open() -> bool:
-    rule = request.url_rule.rule if request.url_rule else None
-    method = "GET" if request.method == "HEAD" else request.method
+    asked = request_ctx.request  # itself: each look through Flask's `request` costs
+    rule = asked.url_rule.rule if asked.url_rule else None
+    method = "GET" if asked.method == "HEAD" else asked.method
     if (method, rule) in OPEN:
         return True
     registers = (method, rule) == REGISTER and services().settings.registration == "open"
@@ -213,8 +223,8 @@ def _is_open() -> bool:
 def _identify() -> User:
     """The header decides if there is one: with a bad one, a good cookie doesn't help."""
     accounts = services().accounts
-    if "Authorization" in request.headers:
-        check = partial(accounts.authenticate, _bearer_token(request.headers["Authorization"]))
+    if (header := request.headers.get("Authorization")) is not None:
+        check = partial(accounts.authenticate, _bearer_token(header))
         user = check()
     elif "ticket" in request.args and request.url_rule is not None and request.url_rule.rule in STREAMS:
         check = partial(accounts.tickets.check, request.args["ticket"])

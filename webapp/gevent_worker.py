@@ -12,6 +12,8 @@ from typing import Any
 import gevent
 from gevent.monkey import MonkeyPatchWarning
 from gunicorn import util
+from gunicorn.http import wsgi
+from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
@@ -36,6 +38,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     def init_process(self) -> None:
         # What gunicorn can't read never reaches the app: its own answer (27.0.1, workers/base.py) is HTML.
         util.write_error = write_problem
+        wsgi.Response = OneSend
         super().init_process()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
@@ -44,12 +47,19 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         super().handle(listener, client, addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        req.body = PacedBody(req.body)
+        if not _is_here(req.body):
+            req.body = PacedBody(req.body)
         return super().handle_request(listener_name, req, sock, addr)
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         shutdown.begin()
         super().handle_exit(sig, frame)
+
+
+def _is_here(body: Any) -> bool:
+    """Whether all of a body came with the head, or there is none: reading it waits for nobody."""
+    reader = body.reader
+    return isinstance(reader, LengthReader) and reader.length <= reader.unreader.buf.getbuffer().nbytes
 
 
 class PacedBody(io.RawIOBase):
@@ -82,6 +92,30 @@ class PacedBody(io.RawIOBase):
         self._received += len(data)
         buffer[: len(data)] = data
         return len(data)
+
+
+class OneSend(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
+    """An answer whose head goes out together with the first part of its body: gunicorn (27.0.1) sends twice."""
+
+    def write(self, part: bytes) -> None:
+        if self.headers_sent:
+            super().write(part)
+            return
+        client, gathered = self.sock, _Gathered()
+        self.sock: Any = gathered
+        try:
+            super().write(part)
+        finally:
+            self.sock = client
+        client.sendall(b"".join(gathered.parts))
+
+
+class _Gathered:
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self.parts.append(data)
 
 
 def write_problem(client: Any, status: int, reason: str, _message: str) -> None:

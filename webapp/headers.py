@@ -32,7 +32,8 @@ def preferred_wait() -> int | None:
     Raises:
         InvalidRequest: N is not a whole number from 0 to 25.
     """
-    for preference in parse_list_header(request.headers.get("Prefer", "")):
+    preferences = request.headers.get("Prefer")
+    for preference in parse_list_header(preferences) if preferences else ():
         name, _, value = preference.split(";")[0].partition("=")
         if name.strip().lower() == "wait":
             return _seconds(value.strip().strip('"'))

@@ -15,6 +15,7 @@ from jobs.engine.states import Status
 from .auth import admission, caller
 from .body import no_body
 from .headers import MAX_WAIT_SECONDS
+from .json_answer import json_answer
 from .ownership import refuse_strangers, visible_job
 from .query import Moment, Nothing, Whole, query
 from .recording import admin_reads
@@ -56,7 +57,7 @@ def page() -> Response:
         admin_reads(f"jobs of {filters.user_id}")
     chosen = filters.model_dump(exclude={"user_id"})
     found = services().client.page(filters.user_id or caller().user_id, **chosen)
-    return jsonify(jobs=[job.as_dict() for job in found.jobs], next_cursor=found.next_cursor)
+    return json_answer({"jobs": [job.as_dict() for job in found.jobs], "next_cursor": found.next_cursor})
 
 
 @blueprint.get("/jobs/<job_id>")
@@ -67,7 +68,7 @@ def show(job_id: str) -> Response:
     refuse_strangers(job)
     seconds = query(Look).wait
     refuse(looked.early)
-    if not request.if_none_match:
+    if "HTTP_IF_NONE_MATCH" not in request.environ or not request.if_none_match:
         return _whole(job_after(job, version=None, seconds=seconds))
     if not _is_held(job, job.version):
         return _whole(job)
@@ -80,9 +81,7 @@ def cancel(job_id: str) -> Response:
     visible_job(job_id)
     query(Nothing)
     job = services().client.cancel(job_id)
-    answer = jsonify(job.as_dict())
-    answer.status_code = 200 if job.status is Status.CANCELLED else 202
-    return answer
+    return json_answer(job.as_dict(), 200 if job.status is Status.CANCELLED else 202)
 
 
 @blueprint.post("/jobs/<job_id>/retry")
@@ -115,7 +114,7 @@ def _is_held(job: Job, first_version: int) -> bool:
 
 
 def _whole(job: Job) -> Response:
-    return _tagged(jsonify(job.as_dict()), job)
+    return _tagged(json_answer(job.as_dict()), job)
 
 
 def _unchanged(job: Job) -> Response:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, g
+from flask.globals import request_ctx
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -17,8 +17,6 @@ from jobs.engine.metrics import Counts, Figures, Histograms, Request
 from .auth import require_admin
 from .query import Nothing, query
 from .services import services
-
-log = logging.getLogger(__name__)
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -31,6 +29,7 @@ _UNCOUNTED = frozenset({"static"})
 
 def install(app: Flask) -> None:
     """Count every request of `app`, also those that are refused at the door."""
+    app.before_request_funcs.setdefault(None, []).insert(0, _begin)
     app.after_request(_count)
 
 
@@ -43,11 +42,16 @@ def scrape() -> Response:
     return Response(generate_latest(registry), content_type=CONTENT_TYPE)
 
 
+def _begin() -> None:
+    g.counted_from = time.monotonic()
+
+
 def _count(answer: Response) -> Response:
-    if request.endpoint not in _UNCOUNTED and "began" in g:
-        method = request.method if request.method in METHODS else "OTHER"
-        route = request.url_rule.rule if request.url_rule else "(none)"
-        services().metrics.note(Request(method, route, answer.status_code, time.monotonic() - g.began))
+    asked = request_ctx.request  # itself: each look through Flask's `request` costs
+    if asked.endpoint not in _UNCOUNTED and "counted_from" in g:
+        method = asked.method if asked.method in METHODS else "OTHER"
+        route = asked.url_rule.rule if asked.url_rule else "(none)"
+        services().metrics.note(Request(method, route, answer.status_code, time.monotonic() - g.counted_from))
     return answer
 
 
@@ -119,8 +123,10 @@ def _of_http(figures: Figures) -> Iterator[Metric]:
 
 def _of_broker(figures: Figures) -> Iterator[Metric]:
     info = figures.broker
+    if not info:
+        return  # no figure is better than a wrong one: an alert can ask for `absent(…)`
     memory = "Memory that the broker uses."
-    yield GaugeMetricFamily("workhorse_broker_memory_bytes", memory, value=info.get("used_memory", 0))
+    yield GaugeMetricFamily("workhorse_broker_memory_bytes", memory, value=info["used_memory"])
     most = "Memory that the broker may use; 0: no limit."
     yield GaugeMetricFamily("workhorse_broker_max_memory_bytes", most, value=info.get("maxmemory", 0))
     evicts = "1 if the broker throws jobs away when it is full (maxmemory-policy is not noeviction)."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import request
@@ -31,12 +32,27 @@ def query(kind: type[Model]) -> Model:
     Raises:
         InvalidRequest: with one fault for each parameter that is unknown, repeated or not valid.
     """
+    if not request.environ.get("QUERY_STRING"):
+        nothing: Model = _nothing_asked(kind)
+        return nothing
     if faults := list(_misplaced(kind)):
         raise InvalidRequest(faults)
-    values: dict[str, Any] = {
-        name: tuple(request.args.getlist(name)) if _repeatable(kind, name) else request.args[name]
-        for name in request.args
-    }
+    return _read(
+        kind,
+        {
+            name: tuple(request.args.getlist(name)) if _repeatable(kind, name) else request.args[name]
+            for name in request.args
+        },
+    )
+
+
+@cache
+def _nothing_asked(kind: type[Model]) -> Model:
+    """What most requests ask for, made once."""
+    return _read(kind, {})
+
+
+def _read(kind: type[Model], values: dict[str, Any]) -> Model:
     try:
         return kind.model_validate(values)
     except ValidationError as error:

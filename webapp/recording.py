@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import cast
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
+from flask.globals import request_ctx
 
 from jobs.engine.audit import Act
 from jobs.engine.resource import rfc3339
@@ -23,6 +24,7 @@ from .auth import SAFE_METHODS, caller_if_any
 from .services import services
 
 log = logging.getLogger(__name__)
+_encode = json.JSONEncoder().encode
 
 #: Words for what changes something. What is not named here is called by its endpoint.
 ACTIONS = {
@@ -37,6 +39,15 @@ ACTIONS = {
     "submissions.submit": "submit-job",
     "batches.submit": "submit-batch",
     "pipelines.submit": "submit-pipeline",
+    "pages.submit": "submit-job",
+    "pages.change_jobs": "change-jobs",
+    "pages.cancel_job": "cancel-job",
+    "pages.retry_job": "retry-job",
+    "pages.cancel_batch": "cancel-batch",
+    "pages.cancel_pipeline": "cancel-pipeline",
+    "pages.delete_schedule": "schedules.delete",
+    "pages.create_key": "create-api-key",
+    "pages.revoke_key": "revoke-api-key",
     "jobs.cancel": "cancel-job",
     "jobs.retry": "retry-job",
     "batches.cancel": "cancel-batch",
@@ -82,14 +93,15 @@ def _begin() -> None:
 
 
 def _log(answer: Response) -> Response:
-    if request.endpoint not in _UNLOGGED:
-        _access_log.add(_line(answer))
+    asked = request_ctx.request  # itself: each look through Flask's `request` costs
+    if asked.endpoint not in _UNLOGGED:
+        _access_log.add(_line(asked, answer))
     return answer
 
 
 def _note(answer: Response) -> Response:
     try:
-        act = _act(answer)
+        act = _act(request_ctx.request, answer)
         if act is not None:
             services().audit.note(act)
     except Exception:  # the answer is made: nothing that happens here may change it
@@ -97,40 +109,40 @@ def _note(answer: Response) -> Response:
     return answer
 
 
-def _line(answer: Response) -> str:
+def _line(asked: Request, answer: Response) -> str:
     user = caller_if_any()
-    # Without the query: tickets and sign-in links stand there.
-    return json.dumps(
+    # Without the query: tickets and sign-in links stand there. In ASCII: a path may hold anything.
+    return _encode(
         {
             "at": rfc3339(datetime.now(UTC)),
-            "method": request.method,
-            "path": request.path,
+            "method": asked.method,
+            "path": asked.path,
             "status": answer.status_code,
             "milliseconds": round((time.monotonic() - g.began) * 1_000, 1),
             "user_id": user.user_id if user else None,
-            "address": request.remote_addr,
+            "address": asked.remote_addr,
         }
     )
 
 
-def _act(answer: Response) -> Act | None:
-    action = _action()
+def _act(asked: Request, answer: Response) -> Act | None:
+    action = _action(asked)
     if action is None or not _counts(action, answer.status_code):
         return None
-    return Act(action, _who(), request.remote_addr, answer.status_code, _subject(answer))
+    return Act(action, _who(), asked.remote_addr, answer.status_code, _subject(answer))
 
 
-def _action() -> str | None:
-    endpoint = request.endpoint
+def _action(asked: Request) -> str | None:
+    endpoint = asked.endpoint
     if endpoint is None or endpoint in _PASSED_OVER:
         return None
-    if request.method not in SAFE_METHODS:
+    if asked.method not in SAFE_METHODS:
         return ACTIONS.get(endpoint, endpoint)
     if "admin_read" in g:
         return ADMIN_READ
     if endpoint == "sign_in.form":
-        return SIGN_IN if "token" in request.args else None
-    if request.blueprint == "rq_dashboard" and not request.path.endswith(".json"):
+        return SIGN_IN if "token" in asked.args else None
+    if asked.blueprint == "rq_dashboard" and not asked.path.endswith(".json"):
         return ADMIN_READ
     return None
 
@@ -155,5 +167,5 @@ def _subject(answer: Response) -> str | None:
     if request.method in SAFE_METHODS and "admin_read" in g:
         return str(g.admin_read)
     if location := answer.headers.get("Location", ""):
-        return location.rpartition("/")[2][:200] if location.startswith("/api/") else None
+        return location.rpartition("/")[2][:200] if location.startswith(("/api/", "/jobs/")) else None
     return ", ".join(map(str, (request.view_args or {}).values()))[:200] or None

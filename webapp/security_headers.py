@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from typing import Any
+
+from flask import Flask, Response
 
 POLICY = {
     "default-src": "'self'",
@@ -12,17 +14,25 @@ POLICY = {
     "form-action": "'self'",
 }
 
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
 
 def install(app: Flask) -> None:
     """Send them with every answer of `app`; a view may have set its own before."""
-    app.after_request(_harden)
+    app.wsgi_app = _Hardened(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation has it
+
+
+class _Hardened:
+    """A WSGI application whose answers carry the headers. At that level they are a list, and adding to it is cheap."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            present = {name.lower() for name, _ in headers}
+            missing = [_HEADERS[name] for name in _HEADERS if name not in present]
+            return start_response(status, headers + missing, *error)
+
+        return self._application(environ, start)
 
 
 def allow_on_this_page(answer: Response, **sources: str) -> Response:
@@ -32,15 +42,19 @@ def allow_on_this_page(answer: Response, **sources: str) -> Response:
     return answer
 
 
-def _harden(answer: Response) -> Response:
-    for name, value in _HEADERS.items():
-        answer.headers.setdefault(name, value)
-    answer.headers.setdefault("Content-Security-Policy", _policy(POLICY))
-    if request.endpoint != "static":
-        # Answers are somebody's own, and change: nobody on the way may keep them.
-        answer.headers.setdefault("Cache-Control", "no-store")
-    return answer
-
-
 def _policy(directives: dict[str, str]) -> str:
     return "; ".join(f"{name} {sources}" for name, sources in directives.items())
+
+
+_HEADERS = {
+    name.lower(): (name, value)
+    for name, value in {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Content-Security-Policy": _policy(POLICY),
+        # Answers are somebody's own, and change: nobody on the way may keep them.
+        "Cache-Control": "no-store",
+    }.items()
+}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from jobs.engine.catalogue import JobType
@@ -20,6 +19,7 @@ from jobs.engine.states import Priority
 from .auth import admission, caller
 from .body import json_object
 from .headers import idempotency_key, preferred_wait
+from .json_answer import json_answer
 from .query import Decimal, Moment, Whole, query
 from .services import services
 from .waiting import job_after
@@ -27,6 +27,8 @@ from .waiting import job_after
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/v1")
 
 POLL_AFTER_SECONDS = 1
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 Tag = Annotated[str, Field(pattern=r"\A[A-Za-z0-9._:-]{1,64}\z")]
 JobId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -61,31 +63,35 @@ def submit(job_type: str) -> Response:
     seconds = preferred_wait()
     kind.parameters.validate(params)
     digest = request_digest(params) if key else None
-    submission = replace(submission_of(kind, params, options), idempotency_key=key, digest=digest)
+    submission = submission_of(kind, params, options, key, digest)
     return _answer(services().client.submit(submission, admission()), seconds)
 
 
-def submission_of(kind: JobType, params: dict[str, Any], options: Options) -> Submission:
+def submission_of(
+    kind: JobType, params: dict[str, Any], options: Options, key: str | None = None, digest: str | None = None
+) -> Submission:
     """The caller's job."""
+    user = caller()
     return Submission(
         job_type=kind,
         params=params,
-        user_id=caller().user_id,
+        user_id=user.user_id,
         priority=options.priority,
         delay_seconds=options.delay,
         run_at=options.run_at,
         timeout=options.timeout,
         depends_on=tuple(dict.fromkeys(options.depends_on)),
         tags=tuple(dict.fromkeys(options.tag)),
-        admin=caller().is_admin,
+        idempotency_key=key,
+        digest=digest,
+        admin=user.is_admin,
         webhook_url=options.webhook_url,
     )
 
 
 def accepted(job: Job) -> Response:
     """202: it is stored. Look again in a second."""
-    answer = jsonify(job.as_dict())
-    answer.status_code = 202
+    answer = json_answer(job.as_dict(), 202)
     answer.headers["Location"] = job.poll_url
     answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     return answer
@@ -108,7 +114,7 @@ def _awaited(job: Job, seconds: int) -> Job:
 
 
 def _done(job: Job, seconds: int) -> Response:
-    answer = jsonify(job.as_dict())
+    answer = json_answer(job.as_dict())
     answer.headers["Location"] = job.poll_url
     answer.headers["Preference-Applied"] = f"wait={seconds}"
     return answer
@@ -116,5 +122,6 @@ def _done(job: Job, seconds: int) -> Response:
 
 def request_digest(params: Any) -> str:
     """Of what was asked for, however its keys and parameters were ordered."""
-    asked = [request.method, request.path, sorted(request.args.items(multi=True)), params]
-    return sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    query = sorted(request.args.items(multi=True)) if request.environ.get("QUERY_STRING") else []
+    asked = [request.method, request.path, query, params]
+    return sha256(_ENCODER.encode(asked).encode()).hexdigest()

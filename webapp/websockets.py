@@ -121,7 +121,7 @@ def _listen(connection: Server, live: Live, client: Any, job_id: str) -> None:
 def _obey(connection: Server, client: Any, job_id: str, message: str | bytes | None) -> None:
     try:
         asked = json.loads(message or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         asked = None
     if asked != {"action": "cancel"}:
         detail = 'The only message that is understood is {"action": "cancel"}.'

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .catalogue import job
+from .authoring import job
 from .errors import Fatal, FetchFailed, ResponseTooLarge, RetryLater, TryAgainLater
 from .retry import Retry
 from .run import cancelled, checkpoint, current_job, log, progress, track
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .file_results import SavedFile, save_file
     from .outbound import Fetched, PublicUrl, fetch, http_client
     from .storage import blob_exists, read_blob, user_blob, user_document, user_path, write_blob
+    from .users_jobs import own_jobs
 
 _ON_DEMAND = {
     "File": "file_parameters",
@@ -29,6 +30,7 @@ _ON_DEMAND = {
     "PublicUrl": "outbound",
     "fetch": "outbound",
     "http_client": "outbound",
+    "own_jobs": "users_jobs",
     "blob_exists": "storage",
     "read_blob": "storage",
     "user_blob": "storage",
@@ -63,6 +65,7 @@ __all__ = [
     "http_client",
     "job",
     "log",
+    "own_jobs",
     "progress",
     "read_blob",
     "save_file",

@@ -277,7 +277,7 @@ class Accounts:
             RateLimited: if that is more than RATE_LIMIT allows.
             Unauthenticated: if the user was removed, or what they proved themselves with was revoked.
         """
-        refuse(self._admit(args=[str(self.admission(user))]))
+        refuse(self._admit(args=[self.admission(user).as_json()]))
 
     def admit_stranger(self, address: str) -> None:
         """Count a registration by somebody who is not signed in. Raises RateLimited if there are too many."""

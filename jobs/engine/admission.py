@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+
+from pydantic_core import to_json
 
 from .errors import Unauthenticated
 from .rate import GCRA, Rate, refuse_if_early
@@ -40,10 +41,10 @@ class Admission:
     user: User
     rate: Rate
 
-    def __str__(self) -> str:
+    def as_json(self) -> bytes:
         """As `admit` reads it."""
         user, rate = self.user, self.rate
-        return json.dumps([user.user_id, user.generation, rate.count, rate.period_seconds, user.proofs])
+        return to_json([user.user_id, user.generation, rate.count, rate.period_seconds, user.proofs])
 
 
 def refuse(early: int) -> None:

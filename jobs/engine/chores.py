@@ -1,4 +1,4 @@
-"""The chores that make jobs by themselves: what tells of events over HTTP, and the daily clean-up."""
+"""The chores of a scheduler besides RQ's: what tells of events over HTTP, schedules, clean-up, notes of how it goes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from .outbox import Outbox
 from .scheduler import Chore, Scheduler
 from .schedules import Schedules
 from .settings import Settings
+from .trends import Trends
 
 logger = logging.getLogger("workhorse")
 
 OUTBOX_SECONDS = 0.25
 SCHEDULES_SECONDS = 1.0
 CLEAN_UP_SECONDS = 600.0
+#: Often enough that no minute is missed.
+TREND_SECONDS = 20.0
 CLEAN_UP = "clean-up"
 
 
@@ -28,6 +31,7 @@ def chores(client: Client) -> list[Chore]:
     return [
         Chore(OUTBOX_SECONDS, Outbox(client).empty),
         Chore(SCHEDULES_SECONDS, Schedules(client).run_due),
+        Chore(TREND_SECONDS, Trends(client.store).note),
         Chore(CLEAN_UP_SECONDS, lambda: submit_clean_up(client), due_at=time.monotonic() + CLEAN_UP_SECONDS),
     ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import redis
+from pydantic_core import to_json
 
 from .admission import Admission, refuse
 from .connection import broker_errors
@@ -149,7 +150,9 @@ class Client:
         shared = self._shared(submission)
         self._check_files(submission, shared.get("idempotency"))
         with broker_errors():
-            (verdict, *subject), record = self.store.submit_one(shared, description, data, str(admission or ""))
+            (verdict, *subject), record = self.store.submit_one(
+                shared, description, data, admission.as_json() if admission else b""
+            )
         if verdict not in ("stored", "replayed"):
             self._refuse(verdict, subject[0] if subject else "")
         return Submitted(_job(subject[0], record), replayed=verdict == "replayed")
@@ -267,7 +270,7 @@ class Client:
         }
         present = {name: value for name, value in description.items() if value is not None}
         call: list[Any] = [job_type.func_name, None, [], submission.params]
-        return present, json.dumps(call, separators=(",", ":"), ensure_ascii=False).encode()
+        return present, to_json(call)
 
     def _refuse(self, verdict: str, subject: str) -> None:
         if verdict == "too_many":
@@ -320,7 +323,7 @@ class Client:
             JobNotFound
         """
         with broker_errors():
-            early, record = self.store.look(job_id, str(admission))
+            early, record = self.store.look(job_id, admission.as_json())
         if early < 0:
             refuse(early)
         return Looked(_job(job_id, record), early)

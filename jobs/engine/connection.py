@@ -33,7 +33,9 @@ UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, 
 FULL = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
 
 
-def connect(settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECONDS) -> redis.Redis:
+def connect(
+    settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECONDS, kind: type[redis.Redis] = redis.Redis
+) -> redis.Redis:
     """Make a client for the broker of `settings`. Nothing is sent before its first command.
 
     RESP 2 without CLIENT SETINFO: one round trip fewer per connection, and replies in one shape.
@@ -50,16 +52,16 @@ def connect(settings: Settings, *, timeout_seconds: float = SOCKET_TIMEOUT_SECON
     }
     url = settings.broker_url
     if url.startswith("redis+sentinel://"):
-        return _master(url, options)
+        return _master(url, options, kind)
     if url.startswith("rediss://") and not settings.redis_tls_verify:
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
     # redis-py's own pool (8.1.0) fails beyond its hundredth connection; a web process has more requests than that at
     # once, each for a millisecond, and they may take turns.
     pool = redis.BlockingConnectionPool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=TURN_SECONDS, **options)
-    return redis.Redis.from_pool(pool)
+    return kind.from_pool(pool)
 
 
-def _master(url: str, options: dict[str, Any]) -> redis.Redis:
+def _master(url: str, options: dict[str, Any], kind: type[redis.Redis]) -> redis.Redis:
     """A client for whichever server the Sentinels of `redis+sentinel://host:port[,host:port]/service` call the master.
 
     It asks them again for each new connection, so a failover is an outage of seconds. What the old master had
@@ -68,7 +70,7 @@ def _master(url: str, options: dict[str, Any]) -> redis.Redis:
     found = parse_sentinel_url(url, sentinel_options=options, client_options=options)
     service = found.default_client.service if found.default_client else None
     sentinel = redis.sentinel.Sentinel(found.hosts, sentinel_kwargs=found.sentinel_options, **found.client_options)
-    master: redis.Redis = sentinel.master_for(service or "mymaster")
+    master: redis.Redis = sentinel.master_for(service or "mymaster", redis_class=kind)
     return master
 
 

@@ -15,8 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from http import HTTPStatus
@@ -25,13 +23,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from typing import Any
 
+from .demo_api import Api, Refused, Resource
 from .errors import CannotStart, WorkhorseError
 from .local import KILL_PAUSE_SECONDS, READY_PATIENCE_SECONDS, ROOT, not_ready
 from .settings import Settings
 
 LOOPBACK = "127.0.0.1"
-#: What one long poll waits for news, and how long a job may go without any.
-WAIT_SECONDS = 10
+SAMPLES = ROOT / "tests" / "samples"
+#: How long a job may go without any news.
 PATIENCE_SECONDS = 120.0
 BAR_WIDTH = 30
 
@@ -42,83 +41,26 @@ JUDGEMENTS = {
 }
 FRAMES = ("The {} was {}.", "I found the {} {}.", "What a {}: simply {}!", "Our {} turned out to be {}.")
 
-ARTICLE = """<!doctype html><html lang="es"><head><meta charset="utf-8"><title>El huerto del barrio</title></head>
-<body><article><h1>El huerto del barrio</h1>
-<p>Hace tres años, los vecinos de una calle tranquila decidieron convertir un solar abandonado en un huerto. Quitaron
-los escombros, trajeron tierra fértil y construyeron una valla con madera reciclada. Ahora crecen allí tomates,
-calabacines y hierbas aromáticas, y los niños aprenden de dónde viene lo que comen.</p>
-<p>La cosecha se reparte cada sábado por la mañana. Quien riega durante la semana se lleva una cesta llena, y lo que
-sobra llega al comedor social. El ayuntamiento les cedió una manguera y un pequeño cobertizo para guardar las
-herramientas, pero el trabajo lo hacen ellos, con paciencia y buen humor.</p>
-<p>No todo ha sido sencillo: una sequía arruinó las lechugas del primer verano, y los caracoles devoraron las
-fresas. Los vecinos aprendieron a recoger el agua de la lluvia y a plantar caléndulas, que ahuyentan las plagas. Hoy
-el huerto alberga también una colmena, y la miel se ha vuelto famosa en todo el barrio.</p>
-</article></body></html>"""
-
-Resource = dict[str, Any]
-
-
-class Refused(Exception):
-    """The server did not take a request. A client's error: none of those that the server knows."""
-
-    def __init__(self, status: int, problem: Resource) -> None:
-        faults = "; ".join(str(fault.get("message")) for fault in problem.get("errors", []))
-        super().__init__(f"{status}: {problem.get('detail') or problem.get('title')} {faults}".rstrip())
-        self.status = status
-
-
-class Api:
-    """The HTTP API, as far as the tour needs it."""
-
-    def __init__(self, address: str, key: str) -> None:
-        self.address = address
-        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def submit(self, job_type: str, **params: Any) -> Resource:
-        """Submit a job. Raises Refused."""
-        job = self._call("POST", f"/api/v1/jobs/{job_type}", params)
-        assert job is not None
-        return job
-
-    def news(self, job: Resource) -> Resource | None:
-        """The job, as soon as it has changed; None if it has not for WAIT_SECONDS. Raises Refused."""
-        seen = {"If-None-Match": f'"{job["version"]}"'}
-        return self._call("GET", f"{job['poll_url']}?wait={WAIT_SECONDS}", headers=seen)
-
-    def _call(
-        self, method: str, path: str, body: Resource | None = None, headers: dict[str, str] | None = None
-    ) -> Resource | None:
-        request = urllib.request.Request(  # noqa: S310 # our own address
-            self.address + path,
-            data=None if body is None else json.dumps(body).encode(),
-            headers=self._headers | (headers or {}),
-            method=method,
-        )
-        try:
-            with self._opener.open(request, timeout=WAIT_SECONDS + 20) as answer:
-                document: Resource = json.load(answer)
-                return document
-        except urllib.error.HTTPError as error:
-            if error.code == HTTPStatus.NOT_MODIFIED:
-                return None
-            raise Refused(error.code, _problem(error)) from None
-
-
-def _problem(error: urllib.error.HTTPError) -> Resource:
-    try:
-        return dict(json.load(error))
-    except ValueError:  # something else than our API answers there
-        return {"title": error.reason}
-
 
 # --- the tour --------------------------------------------------------------------------
+
+
+#: Job types that take a file: the parameter, the sample that it is given, and what else is sent.
+ON_SAMPLES: tuple[tuple[str, str, str, Resource], ...] = (
+    ("process-image", "file", "photo.jpg", {"sizes": [800, 200], "format": "webp"}),
+    ("process-video", "file", "video.mp4", {"height": 180}),
+    ("extract-pdf", "file", "contract.pdf", {}),
+    ("import-batch", "file", "contacts.csv", {}),
+    ("generate-report", "file", "sales.csv", {"title": "Sales by month"}),
+)
 
 
 def main() -> int:
     """Take the tour. Answers the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if not SAMPLES.is_dir():
+            raise CannotStart(f"The tour needs the sample files, and there is no folder {SAMPLES}.")
         settings = Settings.load()
         address = f"http://{LOOPBACK}:{settings.port}"
         with nullcontext() if not_ready(address) is None else started(settings, address):
@@ -134,7 +76,7 @@ def main() -> int:
 
 
 def tour(api: Api) -> int:
-    """Run four jobs. Answers 0 if all of them completed."""
+    """Run jobs on texts and on the sample files, one after the other. Answers 0 if all of them completed."""
     print(f"Submitting jobs to {api.address}\n")
     trained = finished(api, api.submit("train-model", training_data=examples(), epochs=10))
     jobs = [trained]
@@ -142,6 +84,9 @@ def tour(api: Api) -> int:
         model_id = trained["result"]["model_id"]
         jobs.append(finished(api, api.submit("batch-predict", texts=texts(1000), model_id=model_id)))
     jobs += vocabulary(api)
+    for job_type, parameter, sample, more in ON_SAMPLES:
+        params = {parameter: api.upload(SAMPLES / sample), **more}
+        jobs.append(finished(api, api.submit(job_type, **params)))
     mail = {"to": "reader@example.com", "subject": "The tour", "body": "It went well."}
     jobs.append(finished(api, api.submit("send-email", **mail)))
     completed = sum(job["status"] == "completed" for job in jobs)
@@ -207,6 +152,21 @@ def summary(job: Resource) -> str:
         case "extract-vocabulary":
             words = ", ".join(word["word"] for word in result["words"])
             return f"{result['new_words']} new words: {words}" if words else "no words that were not known before"
+        case "process-image":
+            sizes = ", ".join(f"{file['width']} × {file['height']}" for file in result["files"])
+            return f"{sizes}; {result['bytes_saved']:,} bytes saved"
+        case "process-video":
+            size = f"{result['width']} × {result['height']}"
+            return f"{result['filename']}: {size}, {result['seconds']:.1f} s, {result['size']:,} bytes"
+        case "extract-pdf":
+            found = f"{len(result['dates'])} dates, {len(result['amounts'])} amounts, {len(result['emails'])} addresses"
+            return f"{found} on {result['pages']} pages, by {result['extracted_by']}"
+        case "import-batch":
+            first = result["errors"][0]
+            bad = f"{result['rejected']} rejected, the first in line {first['line']}: {first['reason']}"
+            return f"{result['imported']} rows imported, {bad}"
+        case "generate-report":
+            return f"{result['filename']} of {result['rows']} rows: GET /api/v1/files/{result['file_id']}/content"
         case _:
             return json.dumps(result)
 
@@ -242,7 +202,7 @@ def article_server() -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{LOOPBACK}:{server.server_port}/huerto"
+            yield f"http://{LOOPBACK}:{server.server_port}/articulo"
         finally:
             server.shutdown()
             thread.join()
@@ -250,7 +210,7 @@ def article_server() -> Iterator[str]:
 
 class ArticlePage(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = ARTICLE.encode()
+        body = (SAMPLES / "articulo.html").read_bytes()
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))

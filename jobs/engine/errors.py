@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+#: What RetryLater may ask for, as a submission's `delay` may.
+MAX_LATER_SECONDS = 31_536_000
+
 
 class WorkhorseError(Exception):
     """Something went wrong inside; the log has the details."""
@@ -288,11 +291,13 @@ class Fatal(WorkhorseError):
 
 
 class RetryLater(WorkhorseError):
-    """Raise it in a job to come back in `seconds`, whatever its retry policy, spending no attempt."""
+    """Raise it in a job to come back in `seconds`, a year at most, whatever its retry policy, spending no attempt."""
 
     code = "retry_later"
 
     def __init__(self, seconds: float, message: str | None = None) -> None:
+        if not seconds <= MAX_LATER_SECONDS:  # NaN is not, either
+            raise ValueError(f"RetryLater({seconds!r}): expected seconds, a year at most")
         super().__init__(message or f"Comes back in {seconds:g} s.")
         self.seconds = seconds
 

@@ -6,6 +6,7 @@ reads the job again, once for all who follow it here, and puts what they miss in
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +14,18 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from .client import Client
-from .connection import broker_errors
+from .connection import FULL, UNREACHABLE, broker_errors
 from .errors import JobNotFound
 from .job_watch import JobWatch
 from .listener import Listener
 from .news import News
 from .resource import Job
 from .states import Status
+from .store import Record
 from .subscription import Subscription
 from .user_watch import UserWatch, is_kept
+
+logger = logging.getLogger("workhorse")
 
 Watch = TypeVar("Watch", JobWatch, UserWatch)
 
@@ -193,11 +197,18 @@ class Follower:
     def _read(self, watches: Sequence[JobWatch]) -> None:
         found = {record.job_id: record for record in self._store.find([watch.job_id for watch in watches])}
         for watch in watches:
-            if watch.followers_of_log:
-                watch.tell_log(self._store)
-            record = found.get(watch.job_id)
-            job = Job.from_record(record) if record is not None else None
-            watch.tell(job, lambda job_id=watch.job_id: self._store.events(job_id))  # type: ignore[misc]  # its default
+            try:
+                self._tell(watch, found.get(watch.job_id))
+            except (*UNREACHABLE, *FULL):
+                raise
+            except Exception:  # one that can't be read must not silence all others
+                logger.exception("listener: job %s can't be told of", watch.job_id)
+
+    def _tell(self, watch: JobWatch, record: Record | None) -> None:
+        if watch.followers_of_log:
+            watch.tell_log(self._store)
+        job = Job.from_record(record) if record is not None else None
+        watch.tell(job, lambda: self._store.events(watch.job_id))
 
     def _beat(self) -> None:
         with self._lock:

@@ -129,6 +129,8 @@ class Execution:
                 if pipe in ready and not self.reports.read_pipe(pipe):
                     poll.unregister(pipe)
             if channel in ready and not self.reports.read_channel():
+                # It is dead, or has closed what it can't be without. Dead it shall be before anybody else has the job.
+                self.horse.kill()
                 break
             self._take_care(time.monotonic())
         self.reports.read_the_rest()

@@ -14,9 +14,11 @@ from .settings import Settings
 #: Characters of a message and of a trace that are kept.
 MESSAGE_CHARACTERS = 2_000
 TRACE_CHARACTERS = 50_000
+#: Of a message, that are looked through for what must not be shown.
+MASKED_CHARACTERS = 20_000
 
 _NAMED = (JobTimeout, ResultInvalid, ResultTooLarge)
-_PATH = re.compile(r"(?<![\w:/.])/(?P<root>[\w.\-]+)(?:/[\w.\-@+]+)+/?")
+_PATH = re.compile(r"(?:(?<![\w:/.])|(?<=file://))/(?P<root>[\w.\-]+)(?:/[\w.\-@+]+)+/?")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _KEY = re.compile(r"\bwh_[A-Za-z0-9_]{16,}|(?<=Bearer )[\w.\-]+|\bsk-[\w\-]{16,}")
 
@@ -34,6 +36,14 @@ def describe(error: BaseException, packages: Sequence[str], settings: Settings) 
     The message is shown if it was raised in a function's own code, that is if the innermost frame belongs to one of
     `packages`, or if it is one of ours (Fatal among them). Anything else may hold what no client should see.
     """
+    try:
+        return _described(error, packages, settings)
+    except BaseException as trouble:  # noqa: BLE001 - its class may override all that is asked of it here
+        name, why = type(error).__name__, type(trouble).__name__
+        return Failure(name, f"The job failed with {name}, which can't be described ({why}).", f"{name}\n")
+
+
+def _described(error: BaseException, packages: Sequence[str], settings: Settings) -> Failure:
     name = error.code if isinstance(error, _NAMED) else type(error).__name__
     if isinstance(error, WorkhorseError):
         message = error.message
@@ -44,7 +54,7 @@ def describe(error: BaseException, packages: Sequence[str], settings: Settings) 
     else:
         message = f"The job failed with {name}; its trace is for admins."
     trace = "".join(traceback.format_exception(error))[-TRACE_CHARACTERS:]
-    return Failure(name, masked(message, settings)[:MESSAGE_CHARACTERS], _without_surrogates(trace))
+    return Failure(name, masked(_beginning(message), settings)[:MESSAGE_CHARACTERS], _without_surrogates(trace))
 
 
 def masked(text: str, settings: Settings) -> str:
@@ -61,6 +71,13 @@ def _text_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - an exception class whose __str__ fails says nothing
         return ""
+
+
+def _beginning(message: str) -> str:
+    """As much of a message as is looked through. A cut goes between two words: half a secret is not known as one."""
+    if len(message) <= MASKED_CHARACTERS:
+        return message
+    return message[:MASKED_CHARACTERS].rpartition(" ")[0] or message[:MASKED_CHARACTERS]
 
 
 def _without_surrogates(text: str) -> str:
@@ -84,5 +101,5 @@ def _hidden_path(match: re.Match[str]) -> str:
 
 def _secrets(settings: Settings) -> Iterable[str]:
     keys = (settings.secret_key, settings.admin_api_key, settings.llm_api_key)
-    candidates = (*keys, settings.redis_url, settings.smtp_url)
+    candidates = (*keys, *settings.kept_secrets(), settings.redis_url, settings.smtp_url)
     return (secret for secret in candidates if secret)

@@ -96,6 +96,11 @@ class Groups:
         members = tuple(Member.read(row) for row in rows)
         return Group(group_id, record["kind"].decode(), record["user"].decode(), webhook_url, members)
 
+    def of_job(self, job_id: str) -> tuple[str, str] | None:
+        """The kind and the id of the group that a job came with, if it came with one that is still there."""
+        with broker_errors():
+            return self._store.group_of(job_id)
+
     def cancel(self, kind: str, group_id: str) -> Group:
         """Cancel what has not ended, in one atomic step. What runs is stopped by its worker within 5 s.
 

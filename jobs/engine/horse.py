@@ -23,6 +23,8 @@ from .processes import die_with_parent
 #: What a worker sends to ask the function to stop by itself.
 CANCEL_SIGNAL = signal.SIGUSR2
 CHUNK_BYTES = 65_536
+#: Characters of one line of a log that are kept.
+LOG_LINE_CHARACTERS = 8_000
 
 
 class SocketChannel:
@@ -46,7 +48,8 @@ class SocketChannel:
         return dict(json.loads(line))
 
     def send(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
+        # A line of its own at both ends: a signal may have cut the line before.
+        data = b"\n" + json.dumps(message).encode() + b"\n"
         with self._writing:
             self._connection.sendall(data)
 
@@ -131,6 +134,7 @@ class _LogHandler(logging.Handler):
             sys.stderr.write(self.format(record) + "\n")
             return
         try:
-            _channel.send({"lines": [[record.created, record.levelname.lower(), self.format(record)]]})
+            text = self.format(record)[:LOG_LINE_CHARACTERS]
+            _channel.send({"lines": [[record.created, record.levelname.lower(), text]]})
         except Exception:  # noqa: BLE001 - logging must not break the function that logs
             self.handleError(record)

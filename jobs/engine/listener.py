@@ -95,6 +95,8 @@ class Listener:
                     return
             except _AWAY as error:
                 logger.debug("listener: the broker is away: %s", error)
+            except Exception:  # it serves everybody: whatever happens, it begins anew
+                logger.exception("listener: it fell, and begins anew")
             with self._lock:
                 self._session = None
             self._beat()

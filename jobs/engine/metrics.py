@@ -93,7 +93,7 @@ class Figures:
     http_seconds: Histograms
     expired_leases: int
     outbox: int
-    #: INFO of the broker.
+    #: INFO of the broker; empty if it may not be asked, as some providers have it.
     broker: dict[str, Any] = field(default_factory=dict)
 
 

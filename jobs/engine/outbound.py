@@ -173,6 +173,8 @@ def _judge_url(url: httpx2.URL) -> tuple[str, int]:
     host = url.raw_host.decode("ascii").lower().rstrip(".")
     if not _HOST.fullmatch(host):
         raise AddressRefused("The address names no host that can be used.")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise AddressRefused("The address names a port that there is not.")
     return host, url.port or (443 if url.scheme == "https" else 80)
 
 

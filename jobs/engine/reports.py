@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
+from .horse import LOG_LINE_CHARACTERS
 from .positions import Reader
 from .resource import rfc3339
 from .store import KEEP_LOG_LINES, Claim, Store
 from .zygote import Horse
 
-LOG_LINE_CHARACTERS = 8_000
+logger = logging.getLogger("workhorse")
+
+#: How a horse may say that its attempt ended.
+ENDINGS = frozenset({"completed", "failed", "cancelled", "later"})
 _CHUNK_BYTES = 262_144
 
 
@@ -36,7 +41,8 @@ class Reports:
         self._last_progress: dict[str, Any] | None = None
         self._checkpoint: str | None = None
         self._lines: deque[str] = deque(maxlen=KEEP_LOG_LINES)
-        self._inbox = b""
+        #: What came of a message whose end has not come yet.
+        self._inbox: list[bytes] = []
         self._partial: dict[int, bytes] = {}
         self._reader: Reader | None = None
         self._positions: list[int] = []
@@ -58,13 +64,30 @@ class Reports:
                 return False
             if not data:
                 return False
-            *messages, self._inbox = (self._inbox + data).split(b"\n")
-            for message in messages:
-                self._hear(json.loads(message))
+            for message in self._whole_lines(data):
+                self._hear(message)
             if not everything:
                 return True
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _whole_lines(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes. Nothing is gone through twice, however long a line is."""
+        first, *others = data.split(b"\n")
+        self._inbox.append(first)
+        if not others:
+            return []
+        *between, rest = others
+        lines = [b"".join(self._inbox), *between]
+        self._inbox = [rest]
+        return [line for line in lines if line]
+
+    def _hear(self, line: bytes) -> None:
+        """Take in one message. A function may have written to the channel itself, or broken off a message."""
+        try:
+            self._take_in(json.loads(line))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OSError) as error:
+            logger.warning("job %s: %d bytes from its horse can't be read: %r", self._claim.job_id, len(line), error)
+
+    def _take_in(self, message: dict[str, Any]) -> None:
         if "progress" in message:
             self.active_at = time.monotonic()
             if message["progress"] != self._last_progress:
@@ -78,8 +101,9 @@ class Reports:
         if "positions" in message:
             self._reader = Reader(message["positions"])
             self._horse.tell({"read": True})
-        if "outcome" in message:
-            self.outcome = message["outcome"]
+        if self.outcome is None and message.get("outcome", {}).get("kind") in ENDINGS:
+            # The first one counts: nothing that comes after it is the attempt's.
+            self.outcome = message["outcome"] | {"state": dict(message["outcome"]["state"])}
 
     def read_pipe(self, pipe: int) -> bool:
         """Take in what the horse has printed. False: nobody can print there any more."""

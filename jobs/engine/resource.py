@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from base64 import b64decode
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from .store import Record
 
 #: Versions of a job that RQ's own tools made: it has no event log, but its status only goes forward.
 _FOREIGN_VERSION = {Status.PENDING: 1, Status.RUNNING: 2, Status.COMPLETED: 3, Status.FAILED: 3, Status.CANCELLED: 3}
+
+_TIMES = ("created_at", "scheduled_at", "started_at", "completed_at", "expires_at")
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,21 @@ class Job:
 
     def as_dict(self) -> dict[str, Any]:
         """The job resource of the HTTP API."""
-        resource = {field.name: _plain(getattr(self, field.name)) for field in fields(self) if field.name != "trace"}
-        return resource | {"poll_url": self.poll_url, "stream_url": f"{self.poll_url}/stream"}
+        resource = self.__dict__.copy()  # in the order of the fields
+        del resource["trace"]
+        for name in _TIMES:
+            if (moment := resource[name]) is not None:
+                resource[name] = rfc3339(moment)
+        resource["poll_url"] = poll_url = self.poll_url
+        resource["stream_url"] = f"{poll_url}/stream"
+        return resource
 
     @classmethod
     def from_record(cls, record: Record) -> Job:
         raw = record.fields
-        text = {name: _decoded(value) for name, value in raw.items() if name != "data"}
+        text = {name: value.decode("utf-8", "replace") for name, value in raw.items() if name != "data"}
         status = FROM_RQ.get(text.get("status", ""), Status.PENDING)
-        meta = _json(text.get("meta"), {})
+        meta = _mapping(text.get("meta"))
         func_name, params = _call(raw.get("data", b""))
         return cls(
             job_id=record.job_id,
@@ -74,14 +83,14 @@ class Job:
             priority=text.get("origin", ""),
             queue_position=_position(text, record.popped),
             tags=_json(text.get("tags"), []),
-            progress=100.0 if status is Status.COMPLETED else float(meta.get("progress") or 0.0),
+            progress=100.0 if status is Status.COMPLETED else _number(meta.get("progress")) or 0.0,
             progress_message=meta.get("progress_message"),
             progress_current=meta.get("progress_current"),
             progress_total=meta.get("progress_total"),
             eta_seconds=_eta(meta, status, record.now),
-            attempt=int(text.get("attempt") or 0),
-            max_attempts=int(text.get("attempts") or 1),
-            resumed=int(text.get("resumed") or 0),
+            attempt=_whole(text.get("attempt"), 0),
+            max_attempts=_whole(text.get("attempts"), 1),
+            resumed=_whole(text.get("resumed"), 0),
             created_at=_time(text.get("created_at")),
             scheduled_at=_moment(text.get("due")) if status is Status.PENDING else None,
             started_at=_time(text.get("started_at")),
@@ -91,21 +100,13 @@ class Job:
             result=_result(record.result) if status is Status.COMPLETED else None,
             error=_error(text, status),
             error_type=text.get("error_type") or ("failed" if _foreign_failure(text, status) else None),
-            version=int(text.get("version") or _FOREIGN_VERSION[status]),
+            version=_whole(text.get("version"), _FOREIGN_VERSION[status]),
             trace=_trace(record.result),
         )
 
 
 def rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _plain(value: Any) -> Any:
-    return rfc3339(value) if isinstance(value, datetime) else value
-
-
-def _decoded(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def _json(text: str | None, default: Any) -> Any:
@@ -117,39 +118,45 @@ def _json(text: str | None, default: Any) -> Any:
 
 def _call(data: bytes) -> tuple[str, Any]:
     """The function's name and its arguments out of RQ's data, which a foreign client may have compressed or pickled."""
-    try:
-        data = zlib.decompress(data)
-    except zlib.error:
-        pass  # ours is stored as it is: rq/job.py (2.12.0), Job.restore, takes both
+    # Ours is stored as it is, a list in JSON: rq/job.py (2.12.0), Job.restore, takes both.
+    if data[:1] != b"[":
+        try:
+            data = zlib.decompress(data)
+        except zlib.error:
+            pass
     try:
         func_name, _instance, args, kwargs = json.loads(data)
     except (ValueError, TypeError):
         return "unknown", None
-    return str(func_name), {"args": args, **kwargs} if args else kwargs
+    return str(func_name), {"args": args, **kwargs} if args and isinstance(kwargs, dict) else kwargs
 
 
 def _reason(text: dict[str, str], status: Status) -> PendingReason | None:
     if status is not Status.PENDING:
         return None
     by_status = {"deferred": PendingReason.WAITING, "scheduled": PendingReason.SCHEDULED}
-    return PendingReason(text["reason"]) if "reason" in text else by_status.get(text["status"], PendingReason.QUEUED)
+    if text.get("reason") in set(PendingReason):
+        return PendingReason(text["reason"])
+    return by_status.get(text.get("status", ""), PendingReason.QUEUED)
 
 
 def _position(text: dict[str, str], popped: int) -> int | None:
     if text.get("status") != "queued" or "number" not in text:
         return None
-    return max(1, int(text["number"]) - popped)
+    return max(1, _whole(text["number"], 1) - popped)
 
 
 def _eta(meta: dict[str, Any], status: Status, now: float) -> float | None:
-    if status is not Status.RUNNING or meta.get("eta_seconds") is None:
-        return None
-    return max(0.0, round(float(meta["eta_seconds"]) - (now - float(meta.get("reported_at", now))), 1))
+    left = _number(meta.get("eta_seconds")) if status is Status.RUNNING else None
+    return None if left is None else max(0.0, round(left - (now - (_number(meta.get("reported_at")) or now)), 1))
 
 
 def _result(stored: dict[str, bytes]) -> Any:
     value = stored.get("return_value")
-    return json.loads(b64decode(value)) if value else None
+    try:
+        return json.loads(b64decode(value)) if value else None
+    except ValueError:  # of plain RQ, in another serializer: it is never unpickled
+        return None
 
 
 def _foreign_failure(text: dict[str, str], status: Status) -> bool:
@@ -164,12 +171,40 @@ def _error(text: dict[str, str], status: Status) -> str | None:
 
 def _trace(stored: dict[str, bytes]) -> str | None:
     exc_string = stored.get("exc_string")
-    return zlib.decompress(b64decode(exc_string)).decode("utf-8", "replace") if exc_string else None
+    try:
+        return zlib.decompress(b64decode(exc_string)).decode("utf-8", "replace") if exc_string else None
+    except (ValueError, zlib.error):
+        return None
+
+
+# What is in the broker may have been put there by anything: one odd field must not hide a job, or those beside it.
+
+
+def _mapping(text: str | None) -> dict[str, Any]:
+    value = _json(text, {})
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _whole(text: str | None, default: int) -> int:
+    try:
+        return int(text) if text else default
+    except ValueError:
+        return default
 
 
 def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def _moment(text: str | None) -> datetime | None:
-    return datetime.fromtimestamp(float(text), UTC) if text else None
+    try:
+        return datetime.fromtimestamp(float(text), UTC) if text else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -153,6 +153,7 @@ class Worker(rq.Worker):
         assert self.engine is not None
         try:
             self._hear_commands()
+            self.engine.zygote.hear()
             self.engine.store.wait_for_doorbell(self.queue_names(), IDLE_SECONDS)
             self.heartbeat(WORKER_TTL)
         except NOT_NOW as error:

@@ -8,12 +8,12 @@ what is new, so that a call costs next to nothing however often it comes, and th
 from __future__ import annotations
 
 import json
-import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
 from dataclasses import dataclass
 from itertools import islice
+from operator import index
 from typing import Any, Protocol, TypeVar
 
 from .positions import Positions
@@ -22,8 +22,11 @@ Item = TypeVar("Item")
 
 #: Seconds between two reports of progress.
 REPORT_SECONDS = 0.2
-#: Characters of a progress message that are kept.
+#: Characters of a progress message that are kept, and of a line of the log.
 MESSAGE_CHARACTERS = 500
+LINE_CHARACTERS = 8_000
+#: Of progress: what is larger is no number to other readers of JSON.
+LARGEST_NUMBER = 10**300
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Attempt:
             # Within an attempt progress never falls, whatever order the function reports in.
             self._percent = max(self._percent, min(100.0, percent))
         if message is not None:
-            self._message = message[:MESSAGE_CHARACTERS]
+            self._message = str(message)[:MESSAGE_CHARACTERS]
         self._current = current if current is not None else self._current
         self._total = total if total is not None else self._total
         self._eta = eta
@@ -206,7 +209,7 @@ def log(message: object, level: str = "info") -> None:
     if _attempt is None:
         print(message)
     else:
-        _attempt.channel.send({"lines": [[time.time(), level, str(message)]]})
+        _attempt.channel.send({"lines": [[time.time(), str(level)[:20], str(message)[:LINE_CHARACTERS]]]})
 
 
 def progress(
@@ -226,11 +229,19 @@ def progress(
     Raises:
         ValueError: for a number that is none.
     """
-    for name, value in (("percent", percent), ("current", current), ("total", total)):
-        if value is not None and not math.isfinite(value):
-            raise ValueError(f"progress({name}={value}): expected a finite number")
+    percent, current, total = _number("percent", percent), _number("current", current), _number("total", total)
     if _attempt is not None:
         _attempt.progress(percent, message, current, total, None)
+
+
+def _number(name: str, value: float | None) -> float | None:
+    """A plain number, also of one of numpy's or a Decimal, which could not be sent."""
+    if value is None:
+        return None
+    plain = index(value) if hasattr(value, "__index__") else float(value)
+    if not -LARGEST_NUMBER <= plain <= LARGEST_NUMBER:  # NaN is not, either
+        raise ValueError(f"progress({name}={value}): expected a finite number")
+    return plain
 
 
 def track(

@@ -71,7 +71,7 @@ class Scheduler:
         if self._obituaries is None:
             time.sleep(PROMOTE_SECONDS)
         elif select.select([self._obituaries], [], [], PROMOTE_SECONDS)[0]:
-            self._dead += [int(pid) for pid in os.read(self._obituaries, 4096).split()]
+            self._dead += [int(pid) for pid in os.read(self._obituaries, 4096).split() if pid.isdigit()]
         if self._dead:
             self._attend(Chore(0.0, self.free_the_claims_of_the_dead))
 

@@ -144,6 +144,11 @@ class Settings(BaseSettings):
         """Every setting as text, secrets hidden."""
         return {name: _hidden(name, value) for name, value in self.model_dump().items()}
 
+    def kept_secrets(self) -> list[str]:
+        """The secrets that DATA_DIR holds by now: for whoever has to keep them out of a text."""
+        paths = [self.data_dir / name for name in ("secret_key", "admin_api_key")]
+        return [path.read_text().strip() for path in paths if path.is_file()]
+
     def kept_secret(self, name: str, make: Any) -> str:
         """The secret kept in DATA_DIR under `name`; made by whichever process comes first."""
         path = self.data_dir / name

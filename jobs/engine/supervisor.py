@@ -114,6 +114,10 @@ class Supervisor:
                 signal.signal(each, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             die_with_parent(parent)
+            if child.name != SCHEDULER:
+                # No job shall be able to write obituaries.
+                for end in self._obituaries:
+                    os.close(end)
             child.main()
             code = 0
         except BaseException:

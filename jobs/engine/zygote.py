@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -33,6 +34,8 @@ WARM_HORSES = 2
 NOTICE_BYTES = 256
 #: Seconds in which the zygote tells how a horse ended whose channel has closed.
 NOTICE_SECONDS = 2.0
+#: Seconds in which a horse that has told its outcome must be gone.
+LEAVE_SECONDS = 0.5
 
 
 @dataclass
@@ -78,6 +81,8 @@ class Zygote:
     pid: int
     _ready: deque[Horse] = field(default_factory=deque)
     _horses: dict[int, Horse] = field(default_factory=dict)
+    #: Horses that have told their outcome and are to end by themselves, and until when.
+    _leaving: dict[int, float] = field(default_factory=dict)
 
     @classmethod
     def start(cls, main: Callable[[SocketChannel], None], preload: Iterable[str] = ()) -> Zygote:
@@ -114,9 +119,13 @@ class Zygote:
         return horse
 
     def hear(self) -> None:
-        """Take in what the zygote has said, without waiting."""
+        """Take in what the zygote has said, without waiting, and end the horses that should have ended."""
         while select.select([self.control], [], [], 0)[0]:
             self._listen()
+        for pid, deadline in list(self._leaving.items()):
+            if time.monotonic() >= deadline:
+                del self._leaving[pid]
+                kill_family(pid)
 
     def how_it_ended(self, horse: Horse) -> str:
         """How a horse ended that has closed its channel."""
@@ -130,6 +139,8 @@ class Zygote:
 
     def let_go(self, horse: Horse) -> None:
         self._horses.pop(horse.pid, None)
+        if horse.status is None:
+            self._leaving[horse.pid] = time.monotonic() + LEAVE_SECONDS
         horse.close()
 
     def _order_horse(self) -> None:
@@ -148,7 +159,9 @@ class Zygote:
             os.set_blocking(stderr, False)
             self._horses[horse.pid] = horse
             self._ready.append(horse)
-        elif dead := self._horses.get(int(pid)):
+            return
+        self._leaving.pop(int(pid), None)
+        if dead := self._horses.get(int(pid)):
             dead.status = int(status[0])
             if dead in self._ready:
                 # It died before it had a job; there is one fewer waiting.

@@ -217,3 +217,13 @@ def test_a_resumable_loop_goes_on_after_the_last_finished_item_and_repeats_none(
     assert job.status == "completed"
     wanted = [f"{row},{column}" for row in range(4) for column in range(3)] + [f"after {n}" for n in range(3)]
     assert path.read_text().splitlines() == wanted
+
+
+def test_a_job_that_closes_its_channel_is_ended_before_it_runs_again(harness: Harness, tmp_path: Path) -> None:
+    path = tmp_path / "pids"
+    job = harness.run("close-everything", path=str(path))
+
+    assert (job.status, job.error_type) == ("failed", "worker_lost")
+    pids = [int(pid) for pid in path.read_text().split()]
+    assert len(pids) == 3
+    assert not any(alive(pid) for pid in pids)

@@ -267,7 +267,7 @@ def test_the_tour_starts_an_instance_runs_real_jobs_on_it_and_stops_it(settings:
         timeout=100,
     )
     assert tour.returncode == 0, tour.stdout + tour.stderr
-    assert "4 of 4 jobs completed" in tour.stdout
+    assert "9 of 9 jobs completed" in tour.stdout
     assert "[##############################] 100 %" in tour.stdout
     with socket.create_server(("127.0.0.1", settings.port)):
         pass  # nothing is left on the port

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
-from jobs.engine import catalogue, checkpoint
+import jobs.engine
+from jobs.engine import authoring, checkpoint, s3
 from jobs.engine.catalogue import Catalogue
+from jobs.engine.s3 import S3FileSystem
 from jobs.engine.settings import Settings
 from jobs.engine.states import TRANSITIONS, Status
 from webapp import create_app
+from webapp.cli import job_commands
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -70,7 +73,8 @@ def test_every_setting_has_a_meaning() -> None:
 
 @pages
 def test_a_page_names_no_setting_that_does_not_exist(page: Path) -> None:
-    names = {name.upper() for name in Settings.model_fields}
+    # boto3 reads its own.
+    names = {name.upper() for name in Settings.model_fields} | set(re.findall(r"AWS_[A-Z_]+", s3.__doc__ or ""))
     written = set(re.findall(r"`([A-Z][A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", page.read_text()))
     assert written <= names
 
@@ -90,28 +94,29 @@ def test_the_picture_of_states_begins_where_a_job_begins() -> None:
     assert re.findall(r"\[\*\] --> (\w+)", diagram) == [Status.PENDING]
 
 
-# --- what is not there ----------------------------------------------------------------------
-
-ROUTES = {
-    "streams": "/stream",
-    "files": "/files",
-    "batches": "/batches",
-    "pipelines": "/pipelines",
-    "schedules": "/schedules",
-    "webhooks": "/webhooks",
-    "search": "/search",
-    "audit log": "/audit",
-    "metrics": "/metrics",
-}
+# --- what is there, and what is not ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("feature", ROUTES)
-def test_the_readme_says_of_a_feature_that_it_is_missing_if_it_has_no_route(feature: str, tmp_path: Path) -> None:
-    _, _, section = README.partition("\nNot there yet")
-    said_to_be_missing = re.search(rf"^- .*\b{feature}\b", section.partition("\n## ")[0], re.MULTILINE) is not None
+def test_the_readme_names_every_resource_of_the_api(tmp_path: Path) -> None:
     routes = [rule.rule for rule in create_app(Settings(data_dir=tmp_path)).url_map.iter_rules()]
-    has_route = any(ROUTES[feature] in rule for rule in routes if not rule.startswith("/dashboard"))
-    assert said_to_be_missing != has_route
+    resources = {rule.split("/")[3] for rule in routes if rule.startswith("/api/v1/")}
+    assert {each for each in resources if f"/{each}" not in README} == set()
+
+
+def test_the_readme_says_that_s3_folders_are_not_listed_for_as_long_as_they_are_not() -> None:
+    assert ("S3 folders are not listed" in README) != ("ls" in vars(S3FileSystem))
+
+
+def test_writing_jobs_names_all_that_a_job_may_import() -> None:
+    text = (ROOT / "docs" / "writing-jobs.md").read_text()
+    assert [name for name in jobs.engine.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_operations_names_every_command_and_its_make_targets_exist() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert [name for name in job_commands.jobs.commands if f"`{name}`" not in text and f"jobs {name}" not in text] == []
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {name for page in PAGES for name in re.findall(r"`make ([a-z]+)", page.read_text())} <= targets
 
 
 # --- links ---------------------------------------------------------------------------------
@@ -167,7 +172,7 @@ def test_the_snippets_of_a_page_run_and_can_be_served(page: Path, module_of: Any
     checkpoint.clear()
     served = Catalogue.discover(["snippets"])
     assert {job_type.function for job_type in served.values()} == {
-        value for value in defined if hasattr(value, catalogue.OPTIONS)
+        value for value in defined if hasattr(value, authoring.OPTIONS)
     }
     assert len(served) > 0
 
@@ -180,7 +185,7 @@ def test_the_table_of_options_names_every_option_of_job() -> None:
     text = (ROOT / "docs" / "writing-jobs.md").read_text()
     _, _, section = text.partition("\n## Options of @job\n")
     told = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
-    assert told == list(catalogue.EXPECTED)
+    assert told == list(authoring.EXPECTED)
 
 
 def test_no_page_speaks_of_what_is_not_in_the_house() -> None:

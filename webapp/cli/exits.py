@@ -59,7 +59,7 @@ class Refusal(click.ClickException):
     def of(cls, error: WorkhorseError, settings: Settings | None = None) -> Refusal:
         message = error.message
         if isinstance(error, InvalidRequest):
-            message = "\n".join(f"{(each.pointer or '').lstrip('/') or each.parameter or 'it'}: {each.message}" for each in error.faults)
+            message = "\n".join(f"{_place(each)}: {each.message}" for each in error.faults)
         if isinstance(error, errors.BrokerUnavailable) and settings is not None:
             message += f" It was sought at {_address(settings)} (REDIS_URL, or DATA_DIR for the embedded one)."
         return cls(printable(message), code_of(error))
@@ -99,6 +99,10 @@ class Commands(AppGroup):
             return super().invoke(ctx)
         except WorkhorseError as error:
             raise Refusal.of(error, services().settings) from error
+
+
+def _place(fault: errors.Fault) -> str:
+    return (fault.pointer or "").lstrip("/") or fault.parameter or "it"
 
 
 def _address(settings: Settings) -> str:

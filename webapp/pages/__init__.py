@@ -3,4 +3,7 @@
 from . import audit, catalogue, groups, job, jobs, keys, live, overview, schedules, submit
 from .blueprint import blueprint
 
-__all__ = ["audit", "blueprint", "catalogue", "groups", "job", "jobs", "keys", "live", "overview", "schedules", "submit"]
+#: The modules whose views the blueprint has.
+VIEWS = (audit, catalogue, groups, job, jobs, keys, live, overview, schedules, submit)
+
+__all__ = ["VIEWS", "blueprint"]

@@ -49,7 +49,9 @@ def _object(value: dict[str, Any], depth: int) -> Block:
     if not _is_file(value):
         return Block("facts", parts=tuple((name, block(part, depth + 1)) for name, part in value.items()))
     beside = {name: part for name, part in value.items() if name not in _FILE and part is not None}
-    return Block(_look_of_file(value), value, parts=tuple((name, block(part, depth + 1)) for name, part in beside.items()))
+    return Block(
+        _look_of_file(value), value, parts=tuple((name, block(part, depth + 1)) for name, part in beside.items())
+    )
 
 
 _FILE = ("file_id", "filename", "content_type", "size", "sha256", "expires_at")

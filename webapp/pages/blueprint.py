@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request
@@ -9,9 +10,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from jobs.engine.errors import WorkhorseError
+from webapp import problems
+from webapp.auth import caller_if_any
 
-from .. import problems
-from ..auth import caller_if_any
 from .formats import clock, duration, json_text, size
 
 blueprint = Blueprint("pages", __name__)
@@ -35,7 +36,7 @@ def _shared() -> dict[str, Any]:
 @blueprint.errorhandler(WorkhorseError)
 def _refused(error: WorkhorseError) -> Response:
     answer = problems.of_error(error)
-    if answer.status_code == problems.HTTPStatus.INTERNAL_SERVER_ERROR:
+    if answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _error_page(answer, "Something went wrong inside; the operator finds it in the log.")
     return _error_page(answer, error.message)
 

@@ -6,9 +6,9 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue import JobType
+from webapp.auth import caller
+from webapp.services import services
 
-from ..auth import caller
-from ..services import services
 from .blueprint import blueprint, is_partial, page
 
 LATEST_JOBS = 5

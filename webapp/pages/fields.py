@@ -78,6 +78,11 @@ class Field:
         parts += [words.format(self.schema[name]) for name, words in _LIMITS.items() if name in self.schema]
         return "; ".join(part for part in parts if part)
 
+    @property
+    def example(self) -> str:
+        """The shape of what is written as JSON."""
+        return f"[{_shape(self.items)}]" if self.schema.get("type") == "array" else _shape(self.schema)
+
     def walk(self) -> Iterator[Field]:
         """This field and all below it."""
         yield self
@@ -160,6 +165,11 @@ def _kind_of_list(schema: Schema) -> Kind:
     if items.get("type") == "string" and items.get("format") == FORMAT:
         return "files"
     return "lines" if items.get("type") in _SIMPLE and "prefixItems" not in schema else "json"
+
+
+def _shape(schema: Schema) -> str:
+    names = ", ".join(f'"{name}": …' for name in schema.get("properties", {}))
+    return f"{{{names}}}" if names else "…"
 
 
 def is_number(schema: Schema) -> bool:

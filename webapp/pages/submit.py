@@ -9,24 +9,16 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue import JobType
-from jobs.engine.errors import (
-    Fault,
-    Forbidden,
-    InvalidRequest,
-    JobNotFound,
-    StoredFileNotFound,
-    TooManyActiveJobs,
-    WorkhorseError,
-)
+from jobs.engine.errors import Fault, Forbidden, InvalidRequest, JobNotFound, TooManyActiveJobs, WorkhorseError
 from jobs.engine.schedules import Plan, Schedules
+from webapp.auth import caller
+from webapp.ownership import visible_job
+from webapp.problems import status_of
+from webapp.services import services
+from webapp.submissions import Options, submission_of
 
-from ..auth import caller
-from ..ownership import visible_job
-from ..problems import status_of
-from ..services import services
-from ..submissions import Options, submission_of
 from .blueprint import blueprint, done, page
-from .fields import Field, fields_of
+from .fields import fields_of
 from .form import Form
 
 #: How to run it: the names of the query options of the API, and those of a schedule.
@@ -66,7 +58,8 @@ def _submitted(kind: JobType, params: dict[str, Any]) -> Response:
 
 
 def _scheduled(kind: JobType, params: dict[str, Any]) -> Response:
-    plan = Plan(kind.name, params, request.form.get("cron", "").strip(), request.form.get("timezone", "").strip() or "UTC")
+    cron, timezone = (request.form.get(name, "").strip() for name in SCHEDULE)
+    plan = Plan(kind.name, params, cron, timezone or "UTC")
     Schedules(services().client).create(caller().user_id, plan, admin=caller().is_admin)
     return done(f"{kind.name} is on a schedule.", url_for("pages.schedules"))
 
@@ -117,10 +110,10 @@ def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[
     )
 
 
-def _filename(field: Field, text: str) -> str:
+def _filename(text: str) -> str:
     """What the file that stands in a field is called."""
     try:
         file = services().client.files.find(text.strip())
-    except (StoredFileNotFound, WorkhorseError):
+    except WorkhorseError:
         return ""
     return file.filename if file.owner == caller().user_id or caller().is_admin else ""

@@ -38,6 +38,7 @@ from importlib import resources
 from typing import Any, cast
 
 import redis
+from pydantic_core import to_json
 
 from jobs.engine.admission import ADMIT
 from jobs.engine.errors import ReferenceUnresolved
@@ -125,7 +126,11 @@ class Store:
         self._scripts = {name: connection.register_script(_source(name)) for name in _SCRIPTS}
 
     def _run(self, script: str, *arguments: str | bytes | int | float) -> Any:
-        return self._scripts[script](args=list(arguments))
+        try:
+            return self.connection.execute_command("EVALSHA", self._scripts[script].sha, 0, *arguments)
+        except redis.exceptions.NoScriptError:
+            # A broker that has started anew knows no script; nothing of this one has run.
+            return self._scripts[script](args=list(arguments))
 
     def _run_all(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
         """Run scripts one after the other, in one round trip."""
@@ -143,16 +148,16 @@ class Store:
 
     def submit(self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]]) -> list[str]:
         """The verdict, and what it is about: an id, a number."""
-        arguments: list[str | bytes] = ["", json.dumps(shared)]
+        arguments: list[str | bytes] = ["", to_json(shared)]
         for description, data in jobs:
-            arguments += [json.dumps(description), data]
+            arguments += [to_json(description), data]
         return _verdict(self._run("submit", *arguments))
 
     def submit_one(
-        self, shared: dict[str, Any], description: dict[str, Any], data: bytes, admission: str
+        self, shared: dict[str, Any], description: dict[str, Any], data: bytes, admission: bytes
     ) -> tuple[list[str], Record | None]:
         """The verdict on a request, with the job that was stored for it now or before, unless that is gone."""
-        answer = self._run("submit", admission, json.dumps(shared), json.dumps(description), data)
+        answer = self._run("submit", admission, to_json(shared), to_json(description), data)
         return _verdict(answer), _record(answer[2]) if len(answer) == 3 and isinstance(answer[2], list) else None
 
     def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
@@ -252,6 +257,12 @@ class Store:
         answer = self._run("group", group_id)
         return (_mapping(answer[0]), answer[1]) if answer else None
 
+    def group_of(self, job_id: str) -> tuple[str, str] | None:
+        """The kind and the id of the group that a job came with."""
+        group_id = cast("bytes | None", self.connection.hget(f"rq:job:{job_id}", "group")) or b""
+        kind = cast("bytes | None", self.connection.hget(f"wh:group:{_text(group_id)}", "kind"))
+        return (_text(kind), _text(group_id)) if kind else None
+
     def cancel_group(self, group_id: str) -> int:
         """Cancel what has not ended of a group. Answers how many jobs that was."""
         return int(self._run("cancel_group", group_id))
@@ -312,7 +323,7 @@ class Store:
         """Read these jobs. What is gone is left out."""
         return [_record(found) for found in self._run("find", *job_ids)]
 
-    def look(self, job_id: str, admission: str) -> tuple[int, Record | None]:
+    def look(self, job_id: str, admission: bytes) -> tuple[int, Record | None]:
         """Read one job for a request: the answer of `admit`, and the job if it is there."""
         early, found = self._run("look", admission, job_id)
         return early, _record(found) if found else None
@@ -382,13 +393,15 @@ class Store:
         return lines, first
 
     def metrics(self, queues: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
-        """The figures of metrics.lua, and what the broker says of its memory and its files."""
+        """The figures of metrics.lua, and what INFO says of memory and files, if it may be asked."""
         pipeline = self.connection.pipeline(transaction=False)
         self._scripts["metrics"](args=list(queues), client=pipeline)
         pipeline.info("memory")
         pipeline.info("persistence")
-        figures, memory, persistence = pipeline.execute()
-        return figures, memory | persistence
+        figures, *told = pipeline.execute(raise_on_error=False)
+        if isinstance(figures, Exception):
+            raise figures
+        return figures, {name: value for each in told if isinstance(each, dict) for name, value in each.items()}
 
     def add_to_metrics(self, counts: dict[str, dict[str, int]], sums: dict[str, dict[str, float]]) -> None:
         """Add to counts and sums of `wh:metrics:<name>`, all of them in one step."""

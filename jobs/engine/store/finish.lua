@@ -42,6 +42,8 @@ elseif kind == 'retrying' then
   if outcome.uncharged then redis.call('HSET', key, 'resuming', 1) end
   free_slots(id, job[9])
   index(id, user, 'running', 'pending')
+  -- Neither infinity nor what is no number (it differs from itself) may become a time.
+  if outcome.delay ~= outcome.delay or outcome.delay > MOST_DELAY then outcome.delay = MOST_DELAY end
   schedule(id, queue, NOW + outcome.delay, 'retrying')
   emit(id, 'job_retrying', { status = 'pending', attempt = outcome.attempt, error = outcome.error,
     error_type = outcome.error_type, scheduled_at = iso(NOW + outcome.delay) })

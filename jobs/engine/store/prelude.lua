@@ -12,6 +12,8 @@ local FEED_SECONDS = 86400
 local WORKER_TTL = 80
 local KEEP_RINGS = 64
 local DEATHS_ALLOWED = 3
+-- Seconds: a year.
+local MOST_DELAY = 31536000
 
 local function job_key(id) return 'rq:job:' .. id end
 local function events_key(id) return 'wh:events:' .. id end

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.catalogue import Catalogue, JobType, job
+from jobs.engine.authoring import job
+from jobs.engine.catalogue import Catalogue, JobType
 from jobs.engine.errors import ConfigurationError, JobTypeNotFound, UnservableFunction
 from jobs.engine.retry import Retry
 from jobs.engine.states import Priority
@@ -34,7 +35,7 @@ def write_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         folder.mkdir()
         for module, text in {"__init__": "", **modules}.items():
             source = dedent(text).replace("PACKAGE", name)
-            (folder / f"{module}.py").write_text(f"from jobs.engine.catalogue import job\n{source}")
+            (folder / f"{module}.py").write_text(f"from jobs.engine.authoring import job\n{source}")
         return name
 
     yield write

@@ -13,7 +13,8 @@ import fakeredis
 import pytest
 
 from jobs.engine import subscription as subscriptions
-from jobs.engine.catalogue import Catalogue, JobType, job
+from jobs.engine.authoring import job
+from jobs.engine.catalogue import Catalogue, JobType
 from jobs.engine.client import Client, Submission
 from jobs.engine.errors import JobNotFound
 from jobs.engine.events import Follower

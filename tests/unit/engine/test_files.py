@@ -31,7 +31,8 @@ from jobs.engine.file_bytes import PART_BYTES
 from jobs.engine.file_references import file_references
 from jobs.engine.files import FileReference, FileStore, own_store, safe_content_type, safe_filename
 from jobs.engine.filesystem import open_filesystem
-from jobs.engine.parameters import Parameters, ResultType
+from jobs.engine.parameters import Parameters
+from jobs.engine.result_type import ResultType
 from jobs.engine.run import Attempt, Cancelled, CurrentJob
 from jobs.engine.settings import Settings, settings
 

@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 
 from jobs.engine.errors import Fault, InvalidParameters, ResultInvalid, UnservableFunction
-from jobs.engine.parameters import MAX_DEPTH, MAX_FAULTS, Parameters, ResultType
+from jobs.engine.faults import MAX_DEPTH
+from jobs.engine.parameters import MAX_FAULTS, Parameters
+from jobs.engine.result_type import ResultType
 
 if TYPE_CHECKING:
     from decimal import Decimal

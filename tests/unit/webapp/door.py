@@ -12,7 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from jobs.engine.accounts import Accounts
-from jobs.engine.catalogue import Catalogue, JobType, job
+from jobs.engine.authoring import job
+from jobs.engine.catalogue import Catalogue, JobType
 from jobs.engine.client import Client, Submission
 from jobs.engine.events import Follower
 from jobs.engine.resource import Job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ from webapp.cli.text import cut, duration, table
 
 @pytest.fixture
 def running() -> Job:
-    nothing = dict.fromkeys(Job.__dataclass_fields__)
-    known = {
+    nothing: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
+    known: dict[str, Any] = {
         "job_id": "j",
         "job_type": "count",
         "status": Status.RUNNING,

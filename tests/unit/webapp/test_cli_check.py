@@ -122,7 +122,7 @@ def test_a_step_that_waits_for_a_result_is_judged_by_what_is_known(run, deploy, 
     kind = services.catalogue["echo"]
     steps = [Step(kind, {"text": "x"}), Step(kind, {"text": {"$ref": "#/steps/0/result/0"}})]
     services.accounts.ensure_admin()
-    submit_pipeline(services.client, "admin", steps)
+    submit_pipeline(services.client, steps, "admin")
     assert run("jobs", "check").code == 0
     faults = [fault for each in misfits(deploy("--json")).values() for fault in each["faults"]]
     assert {fault["pointer"] for fault in faults} == {"/loudness"}

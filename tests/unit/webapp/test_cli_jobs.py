@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 
 from jobs.engine import errors
-from jobs.engine.catalogue import Catalogue, job
+from jobs.engine.authoring import job
+from jobs.engine.catalogue import Catalogue
 from jobs.engine.errors import WorkhorseError
 from jobs.engine.file_parameters import File
 from webapp import create_app

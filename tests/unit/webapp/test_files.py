@@ -11,7 +11,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from jobs.engine.catalogue import Catalogue, JobType, job
+from jobs.engine.authoring import job
+from jobs.engine.catalogue import Catalogue, JobType
 from jobs.engine.file_parameters import File
 from jobs.engine.settings import Settings
 from tests.unit.webapp.conftest import Person

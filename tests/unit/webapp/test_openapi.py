@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
-from jobs.engine.catalogue import Catalogue, JobType, job
+from jobs.engine.authoring import job
+from jobs.engine.catalogue import Catalogue, JobType
 from jobs.engine.resource import Job
 from jobs.engine.retry import Retry
 from jobs.engine.settings import Settings

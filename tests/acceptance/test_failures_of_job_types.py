@@ -1,0 +1,178 @@
+"""Each job type, given what it can't use: the client gets a sentence that says what is wrong with its input."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pypdf
+import pytest
+
+from jobs.engine.catalogue import Catalogue
+from tests.acceptance.house import SAMPLES, Api, House, Site
+
+#: What no process may take, however large its input says that it is.
+MOST_MEMORY_BYTES = 900_000_000
+
+
+# --- what they are given -------------------------------------------------------------------
+
+
+def cut_off(name: str, size: int) -> bytes:
+    return (SAMPLES / name).read_bytes()[:size]
+
+
+def image_bomb() -> bytes:
+    """A PNG of some hundred bytes that says it has 3,600,000,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 9_000))
+        + chunk(b"IEND", b"")
+    )
+
+
+def encrypted_pdf() -> bytes:
+    writer = pypdf.PdfWriter(clone_from=SAMPLES / "contract.pdf")
+    writer.encrypt("secret", algorithm="RC4-128")
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
+def pdf_bomb() -> bytes:
+    """A page whose content unpacks to 100 MB."""
+    content = zlib.compress(b"BT /F1 9 Tf (" + b"x" * 100_000_000 + b") Tj ET", 9)
+    parts = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << >> >>",
+        b"<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(content) + content + b"\nendstream",
+    ]
+    out, offsets = b"%PDF-1.4\n", []
+    for number, part in enumerate(parts, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, part)
+    table = b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    return out + table + b"trailer << /Root 1 0 R /Size 5 >>\nstartxref\n%d\n%%%%EOF" % len(out)
+
+
+# --- jobs that are taken, and fail ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failing:
+    job_type: str
+    says: str
+    content: Callable[[], bytes] | None = None
+    params: dict[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.job_type}: {self.says}"
+
+
+FAILING = [
+    Failing("process-video", "The video is damaged", lambda: cut_off("video.mp4", 5_000)),
+    Failing("process-video", "The video is damaged", lambda: b"no video at all" * 100),
+    Failing("process-image", "The image has too many pixels; 50,000,000 are allowed", image_bomb),
+    Failing("process-image", "The image is damaged", lambda: cut_off("photo.jpg", 20_000)),
+    Failing("process-image", "can't be read as an image", lambda: b"<svg/>"),
+    Failing("extract-pdf", "The PDF is encrypted; upload it without its password", encrypted_pdf),
+    Failing("extract-pdf", "unpacks to far more", pdf_bomb),
+    Failing("extract-pdf", "is damaged, or is no PDF", lambda: b"hello" * 100),
+    Failing("import-batch", "has no column email, amount", lambda: b"name,age\nAna,3\n"),
+    Failing("generate-report", "has no rows below its first line", lambda: b"a,b\n"),
+    Failing("process-files", "is not a text file in UTF-8", lambda: b"MZ\0\0\0"),
+    Failing("train-model", "has no column label; its first line must name them", lambda: b"text,kind\na,b\n"),
+    Failing("train-model", "from 2 to 50 different labels, not 1", lambda: b"text,label\na,x\nb,x\n"),
+    Failing("batch-predict", "You have no model 'mine'", params={"texts": ["a"], "model_id": "mine"}),
+    Failing("predict", "You have no model 'mine'", params={"text": "a", "model_id": "mine"}),
+    Failing("send-email", "550 No such mailbox", params={"to": "nobody@example.com", "subject": "s", "body": "b"}),
+]
+
+FILE_PARAMETERS = {"process-files": "files", "train-model": "training_data"}
+
+
+@pytest.mark.parametrize("case", FAILING, ids=str)
+def test_a_job_that_can_not_use_its_input_fails_with_a_sentence(alice: Api, house: House, case: Failing) -> None:
+    params: dict[str, Any] = dict(case.params or {})
+    if case.content:
+        name = FILE_PARAMETERS.get(case.job_type, "file")
+        file_id = alice.upload(case.content())
+        params |= {name: [file_id] if name == "files" else file_id}
+    if case.job_type == "generate-report":
+        params["title"] = "R"
+    job = alice.ended(alice.submit(case.job_type, params))
+    assert (job["status"], job["attempt"]) == ("failed", 1)
+    assert case.says in job["error"]
+    assert str(house.data_dir) not in job["error"]
+    assert max(process.memory_info().rss for process in living(house)) < MOST_MEMORY_BYTES
+
+
+def living(house: House) -> list[psutil.Process]:
+    return [each for each in house.processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_an_article_without_a_text_and_one_that_is_no_page_fail_with_a_sentence(alice: Api, site: Site) -> None:
+    empty = site.article("/empty", b"<html><body><img src='/picture'></body></html>")
+    site.pages["/picture"] = (200, {"content-type": "image/png"}, b"")
+    assert "No article text was found" in alice.failed("extract-vocabulary", url=empty)
+    picture = alice.failed("extract-vocabulary", url=f"{site.address}/picture")
+    assert picture == "Could not fetch article: it is image/png, not a web page"
+
+
+def test_a_receiver_that_is_gone_fails_a_webhook_with_a_sentence(alice: Api, site: Site) -> None:
+    site.pages["/gone"] = (410, {}, b"")
+    error = alice.failed("deliver-webhook", url=f"{site.address}/gone", payload={})
+    assert "410 Gone" in error
+
+
+# --- jobs that are not taken ---------------------------------------------------------------
+
+ORDER = {"order_id": "1", "customer_name": "A", "customer_email": "a@example.com", "items": []}
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("batch-predict", {"texts": []}, "/texts"),
+    ("clean-up", {"everything": True}, "/everything"),
+    ("deliver-webhook", {"url": "http://169.254.169.254/latest", "payload": {}}, "/url"),
+    ("extract-pdf", {"file": "0" * 32}, "/file"),
+    ("extract-vocabulary", {"url": "http://10.0.0.1/"}, "/url"),
+    ("generate-report", {"title": "a\r\nBcc: x@example.com", "file": "0" * 32}, "/title"),
+    ("import-batch", {"file": "../../etc/passwd"}, "/file"),
+    ("log-prediction", {"text": "a", "label": "b", "confidence": 2}, "/confidence"),
+    ("predict", {"text": 7}, "/text"),
+    ("process-files", {"files": []}, "/files"),
+    ("process-image", {"file": "0" * 32, "sizes": [0]}, "/sizes/0"),
+    ("process-video", {"file": "0" * 32, "height": 181}, "/height"),
+    ("search", {"q": ""}, "/q"),
+    ("send-email", {"to": "a@example.com", "subject": "Hi\r\nBcc: all@example.com", "body": ""}, "/subject"),
+    ("send-order-confirmation", {"order": ORDER}, "/order/items"),
+    ("send-welcome-email", {"username": "a", "email": "nowhere"}, "/email"),
+    ("train-model", {"training_data": {"texts": ["a", "b"], "labels": ["x", "x"]}}, "/training_data"),
+    ("update-analytics", {"event": "two words"}, "/event"),
+    ("update-search-index", {"documents": [{"id": "1"}]}, "/documents/0/text"),
+    ("update-user-stats", {"kind": ""}, "/kind"),
+]
+
+
+@pytest.mark.parametrize(("job_type", "params", "pointer"), REFUSED, ids=[job_type for job_type, *_ in REFUSED])
+def test_parameters_that_do_not_fit_are_refused_with_a_pointer(
+    alice: Api, job_type: str, params: dict[str, Any], pointer: str
+) -> None:
+    faults = {fault["pointer"]: fault["message"] for fault in alice.refused(job_type, params)}
+    assert len(faults[pointer]) > 10
+    assert alice.get(f"/jobs?job_type={job_type}&limit=5")["jobs"] == [] or job_type == "send-welcome-email"
+
+
+def test_no_job_type_is_left_out() -> None:
+    assert {job_type for job_type, *_ in REFUSED} == set(Catalogue.discover(["jobs"]))

@@ -1,0 +1,143 @@
+"""What the engine promises, as a client sees it: states, limits, live updates, users, records, restarts."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import simple_websocket
+
+from tests.acceptance.house import Api, House, eventually
+
+MOVES = ["job_queued", "job_started", "job_progress", "job_completed"]
+
+
+def test_a_job_is_created_polled_and_complete(alice: Api) -> None:
+    job = alice.submit("report-slowly", {"steps": 4, "seconds": 0.2})
+    assert job["poll_url"] == f"/api/v1/jobs/{job['job_id']}" and job["result"] is None
+    seen = [job]
+    while seen[-1]["status"] in ("pending", "running"):
+        seen.append(alice.until(seen[-1], partial(is_newer, seen[-1]["version"])))
+    assert [each["progress"] for each in seen] == sorted(each["progress"] for each in seen)
+    assert any(0 < each["progress"] < 100 for each in seen)
+    assert (seen[-1]["status"], seen[-1]["result"], seen[-1]["progress"]) == ("completed", 4, 100.0)
+    assert seen[-1]["expires_at"] > seen[-1]["completed_at"]
+    assert [kind for kind in MOVES if kind in alice.events(job)] == MOVES
+
+
+def is_newer(version: int, job: dict[str, Any]) -> bool:
+    return bool(job["version"] > version)
+
+
+def test_clean_up_is_a_job_like_any_other(alice: Api) -> None:
+    assert set(alice.run("clean-up")) == {"files", "drafts", "users"}
+
+
+def test_an_error_that_may_pass_is_tried_again_with_longer_and_longer_pauses(alice: Api, tmp_path: Path) -> None:
+    marks = tmp_path / "tries"
+    job = alice.ended(alice.submit("flaky", {"path": str(marks), "fails": 2}))
+    assert (job["status"], job["attempt"], job["result"]) == ("completed", 3, 3)
+    first, second, third = map(float, marks.read_text().split())
+    assert third - second > second - first > 0.25
+    fatal = alice.ended(alice.submit("fail-fatally", {}))
+    assert (fatal["status"], fatal["attempt"], fatal["error_type"]) == ("failed", 1, "Fatal")
+
+
+def test_a_job_over_its_time_fails_as_timeout_and_one_whose_process_dies_is_resumed(alice: Api) -> None:
+    late = alice.submit("sleep-too-long", {})
+    dying = alice.ended(alice.submit("die", {"times": 1}))
+    assert (dying["status"], dying["result"], dying["attempt"]) == ("completed", "resumed 1", 1)
+    late = alice.ended(late)
+    assert (late["status"], late["error_type"]) == ("failed", "timeout")
+    lost = alice.ended(alice.submit("die", {}))
+    assert (lost["status"], lost["error_type"], lost["resumed"]) == ("failed", "worker_lost", 2)
+
+
+def test_a_user_sees_and_cancels_their_own_jobs_alone(alice: Api, house: House) -> None:
+    job = alice.running(alice.submit("sleep", {"seconds": 60}))
+    mallory, place = house.newcomer(), f"/jobs/{job['job_id']}"
+    for method, path in (("GET", place), ("DELETE", place), ("POST", f"{place}/retry"), ("GET", f"{place}/logs")):
+        mallory.call(method, path, status=403)
+    Api(house, "", "").get(place, status=401)
+    assert job["job_id"] in [each["job_id"] for each in alice.get("/jobs")["jobs"]]
+    assert job["job_id"] not in [each["job_id"] for each in mallory.get("/jobs")["jobs"]]
+    assert alice.delete(place, status=202)["status"] == "running"
+    assert alice.ended(alice.find(job))["status"] == "cancelled"
+    alice.delete(place, status=409)
+
+
+def test_updates_come_live_over_a_stream_and_over_a_websocket(alice: Api, house: House) -> None:
+    job = alice.submit("report-slowly", {"steps": 4, "seconds": 0.3})
+    ticket = alice.post("/tickets", {"job_id": job["job_id"]})["ticket"]
+    address = f"ws://127.0.0.1:{house.port}/api/v1/jobs/{job['job_id']}/ws?ticket={ticket}"
+    socket: Any = simple_websocket.Client(address)
+    with alice.http.stream("GET", f"/jobs/{job['job_id']}/stream") as stream:
+        sent = [line.removeprefix("data:") for line in stream.iter_lines() if line.startswith("data:")]
+    streamed = [json.loads(each) for each in sent]
+    heard: list[dict[str, Any]] = []
+    while not heard or heard[-1]["event"] != "complete":
+        heard.append(json.loads(socket.receive(timeout=10)))
+    with pytest.raises(simple_websocket.ConnectionClosed):
+        socket.receive(timeout=10)
+    for told in (streamed, [message["job"] for message in heard]):
+        assert (told[-1]["status"], told[-1]["result"]) == ("completed", 4)
+        versions = [each["version"] for each in told]
+        assert versions == sorted(set(versions)) and len(versions) >= 3
+
+
+def test_who_did_what_is_in_the_audit_log_and_every_request_in_the_log_of_the_process(alice: Api, house: House) -> None:
+    job = alice.submit("noop", {})
+    alice.get("/audit", status=403)
+
+    def noted() -> list[dict[str, Any]]:
+        entries = house.admin.get(f"/audit?user_id={alice.user_id}")["entries"]
+        return entries if {"sign-in", "submit-job"} <= {entry["action"] for entry in entries} else []
+
+    entries = eventually(noted, "the audit log has it")
+    assert job["job_id"] in json.dumps(entries)
+    eventually(lambda: f'"user_id": "{alice.user_id}"' in house.printed, "the request is logged")
+
+
+def test_more_jobs_than_a_user_may_have_are_refused_and_other_users_are_not(alice: Api, house: House) -> None:
+    """MAX_ACTIVE_JOBS_PER_USER is 50 here."""
+    jobs = [{"job_type": "sleep", "params": {"seconds": 1}, "delay": 600}] * 48
+    batch = alice.post("/batches", {"jobs": jobs}, status=202)
+    alice.post("/batches", {"jobs": jobs[:3]}, status=429)
+    house.newcomer().submit("noop", {})
+    assert alice.delete(f"/batches/{batch['batch_id']}")["counts"]["cancelled"] == 48
+
+
+# --- restarts ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_house(tmp_path: Path) -> Any:
+    house = House(tmp_path, WORKERS="1")
+    house.start()
+    yield house
+    house.end()
+
+
+def test_after_a_power_cut_nothing_is_lost_and_the_queues_go_on_by_priority(own_house: House, tmp_path: Path) -> None:
+    alice = own_house.newcomer("alice")
+    done = alice.ended(alice.submit("echo", {"text": "kept"}))
+    steps = {"path": str(tmp_path / "steps"), "rows": 40, "columns": 10, "stop_at": [-1, -1]}
+    running = alice.running(alice.submit("sleep", {"seconds": 2.5}))
+    waiting = {
+        queue: alice.submit("echo", {"text": queue}, f"?priority={queue}") for queue in ("low", "default", "high")
+    }
+    failing = alice.submit("walk", steps, "?priority=low")
+    own_house.kill()
+    own_house.start()
+
+    again = own_house.signed_in("alice")
+    assert again.find(done)["result"] == ["kept"]
+    resumed = again.ended(again.find(running))
+    assert (resumed["status"], resumed["resumed"], resumed["attempt"]) == ("completed", 1, 1)
+    ended = {queue: again.ended(again.find(job)) for queue, job in waiting.items()}
+    started = sorted(ended, key=lambda queue: ended[queue]["started_at"])
+    assert started == ["high", "default", "low"]
+    assert again.ended(again.find(failing))["status"] == "completed"

@@ -1,0 +1,158 @@
+"""Vocabularies, models, predictions, search and statistics, through HTTP and forked workers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.acceptance.house import SAMPLES, Answer, Api, House, Site, eventually, said
+
+# --- vocabularies --------------------------------------------------------------------------
+
+
+def words_of(result: dict[str, Any]) -> set[str]:
+    return {word["lemma"] for word in result["words"]}
+
+
+def test_the_vocabulary_of_an_article_leaves_out_what_is_known_and_grows(alice: Api, house: House, site: Site) -> None:
+    page = site.article("/molino", (SAMPLES / "articulo.html").read_bytes())
+
+    first = alice.run("extract-vocabulary", url=page, source_lang="es", word_count=12, browser="firefox")
+    second = alice.run("extract-vocabulary", url=page, source_lang="es", word_count=5)
+
+    assert (first["new_words"], first["updated_words"], first["source_url"]) == (12, 0, page)
+    assert first["chosen_by"] == "word frequencies"
+    assert all(word["example"] and word["count"] >= 1 for word in first["words"])
+    # The menu and the advertisement are no part of the article.
+    assert not words_of(first) & {"horóscopo", "galleta", "zapatilla", "publicidad", "descuento"}
+    # The second time others are chosen, and the twelve that the text uses again are met again.
+    assert (second["new_words"], second["updated_words"]) == (5, 12)
+    assert not words_of(first) & words_of(second)
+    assert set(house.stored(alice.user_id, "vocabulary")["words"]["es"]) == words_of(first) | words_of(second)
+    assert "Firefox" in next(headers["user-agent"] for path, headers, *_ in site.seen if path == "/molino")
+
+
+def test_a_language_model_chooses_and_translates_if_one_is_set_up(house_with_model: House, site: Site) -> None:
+    url = site.article("/molino", (SAMPLES / "articulo.html").read_bytes())
+    chosen = [
+        {"word": "molino", "lemma": "molino", "translation": "mill"},
+        {"word": "harina", "lemma": "harina", "translation": "flour"},
+    ]
+    site.pages["/v1/chat/completions"] = said({"words": chosen})
+    carol = house_with_model.newcomer()
+    before = len(site.posts_to("/v1/chat/completions"))
+
+    first = carol.run("extract-vocabulary", url=url, word_count=2, prompt="Words about bread")
+    carol.run("extract-vocabulary", url=url, word_count=2)
+
+    assert first["chosen_by"] == "language model"
+    assert [(word["word"], word["translation"]) for word in first["words"]] == [("molino", "mill"), ("harina", "flour")]
+    asked = [json.loads(body)["messages"] for _, body in site.posts_to("/v1/chat/completions")[before:]]
+    instructions = [messages[0]["content"] for messages in asked]
+    assert any("Words about bread" in text for text in instructions)
+    assert any("already known: harina, molino" in text for text in instructions)
+    assert "las ruedas del viejo molino" in asked[0][1]["content"]
+
+
+def test_an_article_is_asked_for_again_while_its_server_is_ill_and_not_once_it_is_refused(
+    alice: Api, site: Site
+) -> None:
+    answers: Iterator[Answer] = iter([(503, {}, b""), (403, {}, b"no"), (200, {}, b"never")])
+    site.pages["/refused"] = lambda _body: next(answers)
+    job = alice.ended(alice.submit("extract-vocabulary", {"url": f"{site.address}/refused"}))
+    assert (job["status"], job["error"]) == ("failed", "Could not fetch article: 403 Forbidden")
+    assert (job["attempt"], alice.events(job).count("job_retrying")) == (2, 1)
+
+
+# --- models --------------------------------------------------------------------------------
+
+
+def sentiments() -> dict[str, list[str]]:
+    with (SAMPLES.parents[1] / "jobs" / "data" / "sentiment.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {"texts": [row["text"] for row in rows], "labels": [row["label"] for row in rows]}
+
+
+def test_a_model_learns_better_than_the_majority_and_is_used_by_its_owner_alone(alice: Api, house: House) -> None:
+    data = sentiments()
+    job = alice.ended(alice.submit("train-model", {"training_data": data, "epochs": 12}))
+    trained = job["result"]
+    assert (trained["epochs"], job["progress_current"], job["progress_message"]) == (12, 12, "Epoch 12 of 12")
+    assert trained["measured_on"] == "held-out texts" and trained["held_out_texts"] > 50
+    most = Counter(data["labels"]).most_common(1)[0][1] / len(data["labels"])
+    assert trained["baseline_accuracy"] == pytest.approx(most, abs=0.05)
+    assert trained["accuracy"] > trained["baseline_accuracy"] + 0.1
+
+    params = {"texts": ["A wonderful, delightful place."] * 3, "model_id": trained["model_id"]}
+    assert [each["label"] for each in alice.run("batch-predict", **params)["predictions"]] == ["positive"] * 3
+    assert "You have no model" in house.newcomer().failed("batch-predict", **params)
+
+
+def test_a_model_learns_from_a_file_too(alice: Api) -> None:
+    trained = alice.run("train-model", training_data=alice.sample("training.csv"), epochs=20)
+    assert (trained["labels"], trained["training_texts"] + trained["held_out_texts"]) == (["cooking", "sport"], 16)
+    answer = alice.run("predict", text="Stir the sauce and bake the bread.", model_id=trained["model_id"])
+    assert answer["label"] == "cooking"
+
+
+def test_a_thousand_texts_are_predicted_in_batches_of_ten(alice: Api) -> None:
+    texts = ["What a lovely, friendly room!", "The food was awful and cold."] * 500
+    job = alice.ended(alice.submit("batch-predict", {"texts": texts}))
+    result = job["result"]
+    assert (result["total"], result["model_id"], len(result["predictions"])) == (1000, "default", 1000)
+    assert [each["label"] for each in result["predictions"][:4]] == ["positive", "negative"] * 2
+    assert [each["index"] for each in result["predictions"]] == list(range(1000))
+    assert (job["progress_current"], job["progress_total"]) == (1000, 1000)
+    assert job["progress_message"] == "1000 of 1000 texts"
+    [fault] = alice.refused("batch-predict", {"texts": [*texts, "one more"]})
+    assert fault["pointer"] == "/texts" and "1000" in fault["message"]
+
+
+def test_one_text_is_predicted_at_once_and_logged_and_counted_behind(alice: Api, house: House) -> None:
+    for _ in range(3):
+        answer = alice.post("/predict", {"text": "A truly wonderful evening"})
+        assert (answer["label"], answer["model_id"]) == ("positive", "default")
+    eventually(lambda: house.stored(alice.user_id, "predictions").get("total") == 3, "the predictions are logged")
+    eventually(
+        lambda: house.stored(alice.user_id, "stats").get("by_kind") == {"predict": 3}, "the requests are counted"
+    )
+    logged = house.stored(alice.user_id, "predictions")["newest"][0]
+    assert (logged["text"], logged["label"]) == ("A truly wonderful evening", "positive")
+    # They are behind the answer: not among the user's own jobs, and against none of their limits.
+    assert {job["job_type"] for job in alice.get("/jobs")["jobs"]} <= {"send-welcome-email"}
+
+
+def test_what_runs_behind_a_prediction_runs_as_a_job_too(alice: Api, house: House) -> None:
+    entry = {"text": "Fine", "label": "positive", "confidence": 0.9}
+    assert [alice.run("log-prediction", **entry)["total"] for _ in range(2)] == [1, 2]
+    stats = [alice.run("update-user-stats", kind=kind) for kind in ("search", "predict", "search")]
+    assert [each["request_count"] for each in stats] == [1, 2, 3]
+    assert stats[-1]["by_kind"] == {"search": 2, "predict": 1}
+    counted = [alice.run("update-analytics", event="opened") for _ in range(2)]
+    assert counted[-1] == {"event": "opened", "today": 2, "total": 2}
+    assert house.newcomer().run("update-analytics", event="opened")["total"] == 1
+
+
+# --- search --------------------------------------------------------------------------------
+
+
+def test_what_is_indexed_is_found_by_its_words_and_by_its_owner_alone(alice: Api, house: House) -> None:
+    documents = [
+        {"id": "mill", "title": "The mill", "text": "The old mill grinds flour again beside the stream."},
+        {"id": "oven", "title": "The oven", "text": "Bread is baked at dawn with flour from the mill and the crème."},
+    ]
+    assert alice.run("update-search-index", documents=documents) == {"updated": 2, "removed": 0, "total": 2}
+
+    found = alice.get("/search?q=mill")
+    assert found["total"] == 2 and found["results"][0]["id"] == "mill"
+    assert [each["id"] for each in alice.get("/search?q=creme+bak")["results"]] == ["oven"]
+    assert alice.run("search", q="dawn", limit=1)["results"][0]["id"] == "oven"
+    assert house.newcomer().get("/search?q=mill") == {"total": 0, "results": []}
+    changed = [{"id": "oven", "text": "Closed."}]
+    assert alice.run("update-search-index", documents=changed, remove=["mill", "x"])["removed"] == 1
+    assert alice.get("/search?q=flour")["total"] == 0

@@ -1,0 +1,276 @@
+"""What people do in a browser, done in one."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.site import SAMPLES, Site
+from tests.browser.watched import Watched
+
+expect.set_options(timeout=10_000)
+
+SCRIPT = "<script>document.title='broken in'</script><img src=x onerror=alert(1)>"
+
+
+# --- getting in ---------------------------------------------------------------------
+
+
+def test_the_printed_link_signs_in_once(browser: Browser, shown: Site) -> None:
+    link = shown.link()
+    first, second = browser.new_context(), browser.new_context()
+    page = first.new_page()
+    page.goto(link)
+    expect(page.get_by_role("heading", name="Run a job")).to_be_visible()
+    late = second.new_page()
+    late.goto(link)
+    expect(late.get_by_role("heading", name="Sign in")).to_be_visible()
+    first.close()
+    second.close()
+
+
+def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(browser: Browser, shown: Site) -> None:
+    context = browser.new_context(base_url=shown.address)
+    page = context.new_page()
+    page.goto("/schedules")
+    page.get_by_label("Or use an API key").fill(shown.admin_key)
+    page.get_by_role("button", name="Sign in with the key").click()
+    expect(page).to_have_url(f"{shown.address}/schedules")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
+
+
+# --- finding, filling in, following ---------------------------------------------------
+
+
+def test_searching_leaves_the_job_types_that_match(page: Page) -> None:
+    page.get_by_label("Search job types").fill("sheep")
+    expect(page.locator("#job-types li")).to_have_count(1)
+    page.get_by_label("Search job types").fill("unicorn")
+    expect(page.get_by_text("No job type matches “unicorn”.")).to_be_visible()
+
+
+def test_a_submitted_job_is_watched_to_its_end_without_reloading(page: Page) -> None:
+    page.get_by_role("link", name="count-sheep").click()
+    page.get_by_label("Steps").fill("6")
+    page.get_by_role("button", name="Submit").click()
+    page.evaluate("window.same = true")
+    expect(page.locator("#progress")).to_contain_text("of 6")
+    expect(page.locator("#progress")).to_contain_text("a second")
+    expect(page.locator("#state")).to_contain_text("completed")
+    expect(page.locator("#log")).to_contain_text("sheep 1 jumps")
+    expect(page.locator(".timeline li")).to_have_count(3)
+    expect(page.locator("[sse-swap=say]")).to_contain_text("count-sheep is completed")
+    assert page.evaluate("window.same") is True
+
+
+def test_an_uploaded_file_is_what_the_job_gets(page: Page) -> None:
+    page.goto("/submit/count-lines")
+    page.set_input_files("input[type=file]", SAMPLES / "contacts.csv")
+    expect(page.get_by_role("button", name="Remove contacts.csv")).to_be_visible()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#state")).to_contain_text("completed")
+    expect(page.get_by_text("first_line", exact=True)).to_be_visible()
+
+
+def test_a_file_can_be_dropped(page: Page) -> None:
+    page.goto("/submit/count-lines")
+    dropped = page.evaluate_handle(
+        "() => { const data = new DataTransfer(); data.items.add(new File(['a\\nb\\n'], 'two.txt')); return data; }"
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
+    expect(page.get_by_role("button", name="Remove two.txt")).to_be_visible()
+
+
+def test_every_kind_of_field_arrives_as_the_schema_wants_it(page: Page) -> None:
+    page.goto("/submit/describe-a-horse")
+    page.get_by_label("Name").first.fill("Blaze")
+    page.get_by_label("Height").fill("161.5")
+    page.get_by_label("Colour").select_option("grey")
+    page.get_by_label("Town").fill("Ascot")
+    page.get_by_role("group", name="Rider").get_by_label("Name").fill("Ada")
+    page.get_by_label("Trained").select_option("yes")
+    page.get_by_label("Gaits").fill("walk\ntrot\ntölt")
+    page.get_by_label("Weights").fill("480\n495")
+    page.get_by_label("Feed").fill('{"oats": 2.5}')
+    page.get_by_label("Speed").select_option("3")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#state")).to_contain_text("completed")
+    result = page.locator("section", has=page.get_by_role("heading", name="Result"))
+    for text in ("Blaze", "161.5", "grey", "Ascot", "Ada", "tölt", "495", "oats"):
+        expect(result).to_contain_text(text)
+
+
+def test_an_error_stands_beside_its_field_and_what_was_written_stays(watched: Watched, page: Page) -> None:
+    watched.expected.append("422")  # the console tells of the status
+    page.goto("/submit/describe-a-horse")
+    page.get_by_label("Name").first.fill("Blaze")
+    page.get_by_label("Height").fill("500")
+    page.get_by_label("Weights").fill("480\nheavy")
+    page.get_by_label("Feed").fill("{oats}")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Nothing was submitted")
+    height = page.get_by_label("Height")
+    expect(height).to_have_value("500")
+    expect(height).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#field-height-error")).to_contain_text("less than or equal to 220")
+    expect(page.locator("#field-weights-error")).to_contain_text("Line 2")
+    expect(page.locator("#field-feed-error")).to_contain_text("This is not JSON")
+    expect(page.locator("#field-stable-rider-name-error")).to_contain_text("required")
+    expect(page.get_by_label("Name").first).not_to_have_attribute("aria-invalid", "true")
+
+
+# --- changing one's mind ---------------------------------------------------------------
+
+
+def test_a_running_job_is_cancelled_and_retried(page: Page, shown: Site) -> None:
+    sheep = shown.submit("count-sheep", steps=100, seconds=0.2)
+    page.goto(f"/jobs/{sheep}")
+    expect(page.locator("#state")).to_contain_text("running")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#state .status")).to_have_text("cancelled")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator("#state .status")).to_have_text("running")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#state .status")).to_have_text("cancelled")
+
+
+def test_two_tabs_agree(watched: Watched, page: Page, shown: Site) -> None:
+    sheep = shown.submit("count-sheep", steps=100, seconds=0.2)
+    other = watched.second_tab()
+    for tab in (page, other):
+        tab.goto(f"/jobs/{sheep}")
+        expect(tab.locator("#state .status")).to_have_text("running")
+    page.get_by_role("button", name="Cancel").click()
+    for tab in (page, other):
+        expect(tab.locator("#state .status")).to_have_text("cancelled")
+
+
+def test_the_list_keeps_itself_up_to_date_and_is_filtered(page: Page, shown: Site) -> None:
+    page.goto("/jobs?tag=flock")
+    expect(page.get_by_text("No job is like that")).to_be_visible()
+    sheep = shown.submit("count-sheep", "?tag=flock", steps=1)
+    expect(page.locator(f"a[href='/jobs/{sheep}']")).to_be_visible()
+    expect(page.locator(".jobs .status")).to_have_text("completed")
+    page.get_by_label("Type").select_option("ask-the-shop")
+    expect(page).to_have_url(re.compile("job_type=ask-the-shop"))
+    expect(page.get_by_text("No job is like that")).to_be_visible()
+
+
+def test_many_jobs_are_cancelled_and_retried_at_once(page: Page, shown: Site) -> None:
+    for _ in range(3):
+        shown.submit("count-sheep", "?tag=herd&delay=3600", steps=1)
+    page.goto("/jobs?tag=herd")
+    page.get_by_label("All shown").check()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("status")).to_contain_text("3 of 3 jobs are cancelled")
+    expect(page.locator(".jobs .status.cancelled")).to_have_count(3)
+    page.get_by_label("All shown").check()
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("status")).to_contain_text("3 of 3 jobs are running again")
+
+
+def test_a_choice_survives_the_list_s_own_updates(page: Page, shown: Site) -> None:
+    first = shown.submit("count-sheep", "?tag=kept&delay=3600", steps=1)
+    page.goto("/jobs?tag=kept")
+    page.locator(f"#pick-{first}").check()
+    second = shown.submit("count-sheep", "?tag=kept&delay=3600", steps=1)
+    expect(page.locator(f"#pick-{second}")).to_be_visible()
+    expect(page.locator(f"#pick-{first}")).to_be_checked()
+
+
+# --- the rest -------------------------------------------------------------------------
+
+
+def test_a_schedule_is_made_from_a_form_and_deleted(page: Page) -> None:
+    page.goto("/submit/count-sheep")
+    page.get_by_text("How to run it").click()
+    page.get_by_label("Cron line").fill("0 6 * * 1-5")
+    page.get_by_role("button", name="Put it on the schedule").click()
+    expect(page.get_by_text("0 6 * * 1-5")).to_be_visible()
+    page.get_by_role("button", name="Delete the schedule of count-sheep").click()
+    expect(page.get_by_text("You have no schedules.")).to_be_visible()
+
+
+def test_a_new_key_is_shown_once_and_revoked(page: Page, shown: Site) -> None:
+    page.goto("/keys")
+    page.get_by_label("Name of a new key").fill("nightly")
+    page.get_by_role("button", name="Make a key").click()
+    key = page.get_by_label("The new key").input_value()
+    assert shown.accounts.authenticate(key).user_id == "admin"
+    page.goto("/keys")
+    assert key not in page.content()
+    page.get_by_role("button", name="Revoke nightly").click()
+    expect(page.get_by_text("The key is revoked")).to_be_visible()
+
+
+def test_the_steps_of_a_pipeline_stand_in_a_row(page: Page, shown: Site) -> None:
+    steps = [{"job_type": "count-sheep", "params": {"steps": 1}} for _ in range(2)]
+    pipeline = shown.call("POST", "/api/v1/pipelines", {"steps": steps})[2]["pipeline_id"]
+    page.goto(f"/pipelines/{pipeline}")
+    expect(page.locator(".steps .status.completed")).to_have_count(2)
+    page.locator(".steps a").first.click()
+    expect(page.get_by_role("link", name="its pipeline")).to_be_visible()
+
+
+def test_the_overview_shows_queues_and_workers(page: Page) -> None:
+    page.goto("/overview")
+    expect(page.get_by_role("rowheader", name="high")).to_be_visible()
+    expect(page.locator("#overview")).to_contain_text("idle")
+
+
+def test_scripts_in_parameters_errors_and_logs_are_inert(page: Page, shown: Site) -> None:
+    asked = shown.submit("ask-the-shop", answer=SCRIPT)
+    page.goto(f"/jobs/{asked}")
+    expect(page.locator("#state .message")).to_contain_text(SCRIPT)
+    expect(page.locator("#log")).to_contain_text(SCRIPT)
+    page.goto("/jobs?job_type=ask-the-shop")
+    expect(page.locator(".jobs .why").first).to_contain_text("<script>")
+    page.goto(f"/submit/ask-the-shop?like={asked}")
+    expect(page.get_by_label("Answer")).to_have_value(SCRIPT)
+    assert "broken in" not in page.title()
+
+
+def test_a_page_goes_on_after_the_web_process_was_killed(watched: Watched, page: Page, shown: Site) -> None:
+    # The browser tells of what it could not reach.
+    watched.expected += ["ERR_", "Failed to load", "htmx", "[object Event]"]
+    sheep = shown.submit("count-sheep", steps=40, seconds=0.2)
+    page.goto(f"/jobs/{sheep}")
+    expect(page.locator("#state .status")).to_have_text("running")
+    page.evaluate("window.same = true")
+    shown.web.restart()
+    expect(page.locator("#state .status")).to_have_text("completed", timeout=30_000)
+    expect(page.locator("#log .line")).to_have_count(2)
+    assert page.evaluate("window.same") is True
+
+
+def test_reading_and_submitting_need_no_javascript(browser: Browser, shown: Site) -> None:
+    context, page = shown.signed_in(browser, java_script_enabled=False)
+    page.goto("/submit/count-sheep")
+    page.get_by_label("Steps").fill("1")
+    page.get_by_label("Seconds").fill("0")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", name="count-sheep")).to_be_visible()
+    page.goto("/jobs?job_type=count-sheep")
+    expect(page.locator(".jobs .what").first).to_contain_text("count-sheep")
+    context.close()
+
+
+def test_axe_finds_nothing_grave(watched: Watched, page: Page, shown: Site) -> None:
+    watched.expected.append("422")
+    failed = shown.submit("ask-the-shop", answer="no")
+    running = shown.submit("count-sheep", steps=50, seconds=0.1)
+    of_jobs = ["/", "/submit/describe-a-horse", "/submit/count-lines", "/jobs", f"/jobs/{failed}", f"/jobs/{running}"]
+    for place in [*of_jobs, "/schedules", "/keys", "/overview", "/audit", "/jobs?tag=nobody"]:
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        page.goto(place)
+        assert watched.grave_findings() == []
+        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        page.goto(place)
+        assert watched.grave_findings("color-contrast") == []
+    page.goto("/submit/describe-a-horse")
+    page.get_by_role("button", name="Submit").click()
+    assert watched.grave_findings() == []
+    shown.call("DELETE", f"/api/v1/jobs/{running}")

@@ -1,0 +1,22 @@
+"""The catalogue page is what the functions say, and its calls would be taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.engine.catalogue import Catalogue, JobType
+from webapp.catalogue_page import PACKAGES, PAGE, example_call, page, section
+
+CATALOGUE = Catalogue.discover(PACKAGES)
+
+
+def test_the_page_in_docs_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(CATALOGUE), "run: python -m webapp.catalogue_page"
+
+
+@pytest.mark.parametrize("job_type", CATALOGUE.values(), ids=lambda job_type: job_type.name)
+def test_every_job_type_is_there_with_parameters_a_result_and_a_call_that_fits(job_type: JobType) -> None:
+    job_type.parameters.validate(example_call(job_type))
+    told = section(job_type)
+    assert all(f"| `{name}` |" in told for name in job_type.parameters.names)
+    assert "**Result:**" in told and f"curl -s $API/jobs/{job_type.name} " in told

@@ -1,0 +1,92 @@
+"""The page of docs that shows each job type that ships, made from the functions themselves.
+
+python -m webapp.catalogue_page    # writes docs/catalogue.md
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+from jobs.engine.catalogue import Catalogue, JobType
+
+from .schema_words import FILE, Schema, example, named_parts, words
+
+PAGE = Path(__file__).parents[1] / "docs" / "catalogue.md"
+PACKAGES = ("jobs",)
+
+HEAD = """\
+# The job types that ship
+
+Each is one function in `jobs/`. This page is made from them by `python -m webapp.catalogue_page`; so is what
+`GET /api/v1/job-types` answers, with whole JSON Schemas.
+
+In the calls, `$API` is where the API is (`http://127.0.0.1:8000/api/v1`) and `$KEY` an API key. A `file` parameter
+takes the `file_id` that an upload answers:
+
+```sh
+curl -s $API/files -H "Authorization: Bearer $KEY" -F file=@contract.pdf
+FILE=…    # its file_id
+```
+"""
+
+
+def page(catalogue: Catalogue) -> str:
+    """The whole page, as Markdown."""
+    contents = "\n".join(f"- [{name}](#{name}): {job_type.summary}" for name, job_type in catalogue.items())
+    return "\n".join([HEAD, contents, "", *(section(job_type) for job_type in catalogue.values())])
+
+
+def section(job_type: JobType) -> str:
+    """One job type: what it does, what it takes, what it gives, and a call."""
+    parts = [f"## {job_type.name}", job_type.summary, _unwrapped(job_type.description), _how_it_runs(job_type)]
+    parts += [_table("parameter", job_type.parameters.schema), "**Result:** " + _result(job_type), _call(job_type)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def example_call(job_type: JobType) -> Schema:
+    """Parameters that fit, with what is required."""
+    sent: Schema = example(job_type.parameters.schema, job_type.parameters.schema.get("$defs", {}))
+    return sent
+
+
+def _unwrapped(text: str) -> str:
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _how_it_runs(job_type: JobType) -> str:
+    attempts = "1 attempt" if job_type.max_attempts == 1 else f"up to {job_type.max_attempts} attempts"
+    at_once = f", {job_type.max_running} at once" if job_type.max_running else ""
+    return f"Priority {job_type.priority}, {attempts} of at most {job_type.timeout} s{at_once}."
+
+
+def _table(heading: str, schema: Schema) -> str:
+    rows = [f"| `{name}` | {text} | {note} |" for name, text, note in named_parts(schema, schema.get("$defs", {}))]
+    return "\n".join([f"| {heading} | takes | |", "|---|---|---|", *rows]) if rows else "It takes no parameters."
+
+
+def _result(job_type: JobType) -> str:
+    schema = job_type.result.schema
+    rows = [f"| `{name}` | {text} | {note} |" for name, text, note in named_parts(schema, schema.get("$defs", {}))]
+    if not rows:
+        return words(schema, schema.get("$defs", {}))
+    return "\n".join(["an object", "", "| field | is | |", "|---|---|---|", *rows])
+
+
+def _call(job_type: JobType) -> str:
+    body = json.dumps(example_call(job_type), ensure_ascii=False).replace(f'"{FILE}"', "\"'$FILE'\"")
+    call = f"""\
+        ```sh
+        curl -s $API/jobs/{job_type.name} -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+          -d '{body}'
+        ```"""
+    return textwrap.dedent(call)
+
+
+def main() -> None:
+    PAGE.write_text(page(Catalogue.discover(PACKAGES)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""For administrators: who did what, when, and from where."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from flask import request, url_for
+from werkzeug.wrappers import Response
+
+from webapp.auth import require_admin
+from webapp.recording import ACTIONS, ADMIN_READ, admin_reads
+from webapp.services import services
+
+from .blueprint import blueprint, page
+
+FILTERS = ("user_id", "action")
+
+
+@blueprint.get("/audit")
+def audit_log() -> Response:
+    require_admin()
+    admin_reads("audit")
+    given = {name: request.args.get(name, "").strip()[:256] for name in FILTERS}
+    chosen = {name: text for name, text in given.items() if text}
+    found = services().audit.page(
+        user_id=given["user_id"] or None, action=given["action"] or None, cursor=request.args.get("cursor") or None
+    )
+    older = f"{url_for('pages.audit_log')}?{urlencode(chosen | {'cursor': found.next_cursor or ''})}"
+    actions = sorted({*ACTIONS.values(), ADMIN_READ})
+    return page(
+        "audit.html", entries=found.entries, older=older if found.next_cursor else None, given=given, actions=actions
+    )

@@ -1,0 +1,51 @@
+"""Batches and pipelines: each as a row of its jobs."""
+
+from __future__ import annotations
+
+from flask import url_for
+from werkzeug.wrappers import Response
+
+from jobs.engine.errors import Conflict
+from jobs.engine.groups import Group, Groups
+from webapp.ownership import visible_group
+from webapp.services import services
+
+from .blueprint import blueprint, done, is_partial, page, refused
+
+#: More jobs are counted and not shown.
+MAX_SHOWN = 200
+
+
+@blueprint.get("/batches/<group_id>")
+def batch(group_id: str) -> Response:
+    return _page(visible_group("batch", group_id))
+
+
+@blueprint.get("/pipelines/<group_id>")
+def pipeline(group_id: str) -> Response:
+    return _page(visible_group("pipeline", group_id))
+
+
+@blueprint.post("/batches/<group_id>/cancel")
+def cancel_batch(group_id: str) -> Response:
+    return _cancel("batch", group_id)
+
+
+@blueprint.post("/pipelines/<group_id>/cancel")
+def cancel_pipeline(group_id: str) -> Response:
+    return _cancel("pipeline", group_id)
+
+
+def _page(group: Group) -> Response:
+    template = "_group.html" if is_partial() else "group.html"
+    return page(template, group=group, members=group.members[:MAX_SHOWN])
+
+
+def _cancel(kind: str, group_id: str) -> Response:
+    visible_group(kind, group_id)
+    place = url_for(f"pages.{kind}", group_id=group_id)
+    try:
+        Groups(services().client).cancel(kind, group_id)
+    except Conflict as error:
+        return refused(error.message, place)
+    return done(f"What had not ended of this {kind} is cancelled, or being stopped.", place)

@@ -1,0 +1,105 @@
+"""One job: where it stands, its history, its log, its parameters and its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import request, url_for
+from werkzeug.wrappers import Response
+
+from jobs.engine.errors import Conflict
+from jobs.engine.groups import Groups
+from jobs.engine.resource import Job
+from jobs.engine.states import Status
+from webapp.auth import caller
+from webapp.ownership import visible_job
+from webapp.services import services
+
+from .blocks import Block, block
+from .blueprint import blueprint, done, page, refused
+from .calls import as_curl, as_python
+from .timeline import Moment, timeline
+
+#: Lines of the log that a page begins with.
+LOG_LINES = 1_000
+#: Longer JSON is left to the API.
+MAX_JSON_CHARACTERS = 100_000
+
+
+@dataclass(frozen=True)
+class View:
+    """A job, and what changes with its state."""
+
+    job: Job
+    moments: list[Moment]
+    result: Block
+
+    @property
+    def can_cancel(self) -> bool:
+        return not self.job.status.terminal
+
+    @property
+    def can_retry(self) -> bool:
+        return self.job.status in (Status.FAILED, Status.CANCELLED)
+
+    @property
+    def rate(self) -> float | None:
+        """Items a second, as the estimate of the time that is left has it."""
+        job = self.job
+        if not job.eta_seconds or job.progress_total is None or job.progress_current is None:
+            return None
+        return (job.progress_total - job.progress_current) / job.eta_seconds or None
+
+
+def view_of(job: Job) -> View:
+    return View(job, timeline(services().client.events(job.job_id)), block(job.result))
+
+
+@blueprint.get("/jobs/<job_id>")
+def job(job_id: str) -> Response:
+    found = visible_job(job_id)
+    return page(
+        "job.html",
+        view=view_of(found),
+        job=found,
+        trace=found.trace if caller().is_admin else None,
+        lines=services().client.logs(job_id, limit=LOG_LINES).lines,
+        params=block(found.params),
+        known=found.job_type in services().catalogue,
+        curl=as_curl(found.job_type, found.params),
+        python=as_python(found.job_type, found.params),
+        max_json=MAX_JSON_CHARACTERS,
+        group=Groups(services().client).of_job(job_id),
+    )
+
+
+@blueprint.get("/jobs/<job_id>/changed")
+def changed(job_id: str) -> Response:
+    """Have the page of an ended job loaded again, once somebody has retried it elsewhere."""
+    answer = Response(status=204)
+    if request.args.get("version") != str(visible_job(job_id).version):
+        answer.headers["HX-Refresh"] = "true"
+    return answer
+
+
+@blueprint.post("/jobs/<job_id>/cancel")
+def cancel_job(job_id: str) -> Response:
+    visible_job(job_id)
+    place = url_for("pages.job", job_id=job_id)
+    try:
+        cancelled = services().client.cancel(job_id)
+    except Conflict as error:
+        return refused(error.message, place)
+    gone = cancelled.status is Status.CANCELLED
+    return done("The job is cancelled." if gone else "The job is being stopped; this takes up to 5 seconds.", place)
+
+
+@blueprint.post("/jobs/<job_id>/retry")
+def retry_job(job_id: str) -> Response:
+    visible_job(job_id)
+    place = url_for("pages.job", job_id=job_id)
+    try:
+        services().client.retry(job_id)
+    except Conflict as error:
+        return refused(error.message, place)
+    return done("The job runs again.", place)

@@ -1,0 +1,92 @@
+"""A job's page while it changes: parts of it, sent as they change, until the job ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from flask import Response, render_template, request, stream_with_context
+
+from jobs.engine.news import News
+from jobs.engine.resource import Job
+from webapp.live import IDLE_SECONDS, Live, last_event_id
+from webapp.ownership import visible_job
+from webapp.services import services
+from webapp.stream_slots import take_slot
+
+from .blocks import Block
+from .blueprint import blueprint
+from .job import View, view_of
+
+HEARTBEAT = ": still here\n\n"
+#: A screen reader is told of progress this often.
+SPOKEN_STEPS = 4
+
+
+@blueprint.get("/jobs/<job_id>/live")
+def job_live(job_id: str) -> Response:
+    """Server-Sent Events for htmx: `state`, `progress`, `logs` (all so far), `log` (more of it), `say` and `done`."""
+    job = visible_job(job_id)
+    live = Live(lambda user: user.is_admin or user.user_id == job.user_id)
+    news = services().follower.follow_job(job_id, _after(job), live.subscription, logs=True, idle_seconds=IDLE_SECONDS)
+    give_back = take_slot()
+    answer = Response(stream_with_context(_parts(live.follow(news))), content_type="text/event-stream; charset=utf-8")
+    answer.call_on_close(give_back)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Accel-Buffering"] = "no"  # nginx would wait for more
+    return answer
+
+
+def _after(job: Job) -> int | None:
+    """The version that the page shows: that of the last event, or the one that it was made with."""
+    after = last_event_id()
+    if after is None:
+        text = request.args.get("after", "")
+        after = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+    return after if after is not None and after <= job.version and not job.status.terminal else None
+
+
+def _parts(news: Iterator[News | None]) -> Iterator[str]:
+    yield HEARTBEAT
+    state: tuple[Any, ...] | None = None
+    said: tuple[Any, ...] | None = None
+    logged = False
+    for each in news:
+        if each is None:
+            yield HEARTBEAT
+        elif each.event == "log":
+            # A stream begins with the oldest line: so the first of these takes the place of what is shown.
+            yield _event("log" if logged else "logs", _lines(each.lines))
+            logged = True
+        elif each.job is None:
+            yield _event("done", "gone")
+        else:
+            before, state = state, _state(each.job)
+            yield _event(*(_progress(each.job) if before == state else _whole(each.job)), number=each.id)
+            if said != (spoken := (state, int(each.job.progress * SPOKEN_STEPS / 100))):
+                said = spoken
+                yield _event("say", render_template("_spoken.html", job=each.job))
+            if each.event == "complete":
+                yield _event("done", "")
+
+
+def _state(job: Job) -> tuple[Any, ...]:
+    return job.status, job.pending_reason, job.attempt, job.resumed
+
+
+def _whole(job: Job) -> tuple[str, str]:
+    return "state", render_template("_job_state.html", view=view_of(job), job=job)
+
+
+def _progress(job: Job) -> tuple[str, str]:
+    return "progress", render_template("_job_progress.html", view=View(job, [], Block("nothing")), job=job)
+
+
+def _lines(lines: Sequence[dict[str, Any]]) -> str:
+    return render_template("_log_lines.html", lines=lines)
+
+
+def _event(name: str, text: str, *, number: int | None = None) -> str:
+    head = "" if number is None else f"id: {number}\n"
+    data = "".join(f"data: {line}\n" for line in text.split("\n"))
+    return f"{head}event: {name}\n{data}\n"

@@ -1,0 +1,37 @@
+"""For administrators: whether it is well, at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response as FlaskResponse
+from flask import jsonify
+from werkzeug.wrappers import Response
+
+from jobs.engine.states import Priority
+from jobs.engine.trends import Trends
+from jobs.engine.workers import workers
+from webapp.auth import require_admin
+from webapp.services import services
+
+from .blueprint import blueprint, is_partial, page
+
+#: Of our queues, as workers empty them.
+_ORDER: dict[str, int] = {name: place for place, name in enumerate(Priority)}
+
+
+@blueprint.get("/overview")
+def overview() -> Response:
+    require_admin()
+    figures = services().metrics.read()
+    queues = sorted(figures.queues, key=lambda queue: _ORDER.get(queue.name, len(_ORDER)))
+    values: dict[str, Any] = {"queues": queues, "figures": figures, "workers": workers(services().client.store)}
+    if is_partial():
+        return page("_overview.html", **values)
+    return page("overview.html", **values, trend=Trends(services().client.store).read())
+
+
+@blueprint.get("/overview/trends.json")
+def trends() -> FlaskResponse:
+    require_admin()
+    return jsonify(Trends(services().client.store).read().as_columns())

@@ -1,0 +1,28 @@
+"""The caller's schedules: when each runs next, and how to end it."""
+
+from __future__ import annotations
+
+from flask import url_for
+from werkzeug.wrappers import Response
+
+from jobs.engine.errors import Forbidden
+from jobs.engine.schedules import Schedules
+from webapp.auth import caller
+from webapp.services import services
+
+from .blueprint import blueprint, done, page
+
+
+@blueprint.get("/schedules")
+def schedules() -> Response:
+    return page("schedules.html", schedules=Schedules(services().client).of_user(caller().user_id))
+
+
+@blueprint.post("/schedules/<schedule_id>/delete")
+def delete_schedule(schedule_id: str) -> Response:
+    all_of_them = Schedules(services().client)
+    schedule = all_of_them.find(schedule_id)
+    if schedule.user_id != caller().user_id and not caller().is_admin:
+        raise Forbidden("This schedule belongs to somebody else.")
+    all_of_them.delete(schedule_id)
+    return done("The schedule is deleted; jobs that it has started go on.", url_for("pages.schedules"))
