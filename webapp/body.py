@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
@@ -68,6 +69,19 @@ def model_of(kind: type[Model], value: dict[str, Any]) -> Model:
     except ValidationError as error:
         faults = [_fault(each) for each in error.errors(include_url=False, include_context=False)]
         raise InvalidRequest(faults) from None
+
+
+def form(max_bytes: int) -> MultiDict[str, str]:
+    """Read the body, of at most `max_bytes`, as a form.
+
+    Raises:
+        RequestEntityTooLarge: as soon as it is seen, without reading on.
+    """
+    request.max_content_length = max_bytes
+    fields = request.form
+    # werkzeug (3.1, wsgi.py, LimitedStream.readall) takes what fits of a chunked form for all of it.
+    request.stream.read(1)
+    return fields
 
 
 def no_body() -> None:

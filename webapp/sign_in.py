@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from jobs.engine.accounts import User
 from jobs.engine.errors import RateLimited, Unauthenticated
 
+from . import body
 from .auth import end_session, refuse_foreign_origin, session_user, start_session
 from .problems import status_of
 from .services import services
@@ -40,8 +41,7 @@ def form() -> Response:
 @blueprint.post("/sign-in")
 def sign_in() -> Response:
     refuse_foreign_origin()
-    request.max_content_length = MAX_BODY_BYTES
-    key = request.form.get("api_key", "").strip()
+    key = body.form(MAX_BODY_BYTES).get("api_key", "").strip()
     try:
         start_session(_user(key), key=key or None)
     except (Unauthenticated, RateLimited) as error:

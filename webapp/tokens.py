@@ -42,8 +42,7 @@ def _credentials() -> Credentials:
         return body.model(Credentials, max_bytes=MAX_BODY_BYTES)
     if request.mimetype not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         raise UnsupportedMediaType("Send username and password as a form or as application/json.")
-    request.max_content_length = MAX_BODY_BYTES
-    fields = request.form
+    fields = body.form(MAX_BODY_BYTES)
     faults = [
         *(_fault(name, "field required", "missing") for name in Credentials.model_fields if name not in fields),
         *(_fault(name, "unknown field", "extra_forbidden") for name in fields if not _is_known(name)),

@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from threading import Thread
 from typing import Any
 
-from flask import Blueprint, g, request
+from flask import Blueprint, Response, g, request
 from flask.blueprints import BlueprintSetupState
 from flask_sock import Sock
 from pydantic import BaseModel
 from simple_websocket import ConnectionClosed, Server
+from wsproto.utilities import RemoteProtocolError
 
-from jobs.engine.errors import JobEnded, WorkhorseError
+from jobs.engine.errors import JobEnded, MalformedRequest, WorkhorseError
 from jobs.engine.news import News
 
 from .auth import refuse_foreign_origin
 from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, last_event_id
 from .ownership import visible_job
+from .problems import of_error
 from .query import query
 from .services import services
 from .stream_slots import take_slot
@@ -72,6 +74,14 @@ def _before_the_handshake() -> None:
         request.environ["gunicorn.socket"] = Whole(request.environ["gunicorn.socket"])
     # Compression would cost each connection a quarter of a megabyte.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+
+
+@blueprint.errorhandler(RemoteProtocolError)
+def _no_handshake(_error: RemoteProtocolError) -> Response:
+    """The request is none that begins a WebSocket, as with another version than 13 (RFC 6455, 4.4)."""
+    answer = of_error(MalformedRequest("This is no WebSocket handshake of version 13."))
+    answer.headers["Sec-WebSocket-Version"] = "13"
+    return answer
 
 
 @blueprint.teardown_request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 from .errors import Fault, ReferenceUnresolved
 
 KEY = "$ref"
+#: Of what all references of a step stand for together, written as JSON.
+MAX_RESOLVED_CHARACTERS = 10_000_000
 
 _FORM = re.compile(r"#/steps/(?P<step>0|[1-9][0-9]{0,5})/result(?P<rest>(/.*)?)", re.DOTALL)
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -64,15 +67,41 @@ def resolved(params: Any, results: Mapping[int, Any]) -> Any:
     """The parameters with values in the place of references. A step that is not in `results` has no result any more.
 
     Raises:
-        ReferenceUnresolved: naming the reference, and how far it leads.
+        ReferenceUnresolved: naming the reference, and how far it leads; or they stand for too much together.
     """
-    if isinstance(params, dict):
-        if KEY in params and (reference := _read((), params)):
-            return _value(reference, results)
-        return {name: resolved(part, results) for name, part in params.items()}
-    if isinstance(params, list):
-        return [resolved(part, results) for part in params]
-    return params
+    return _Resolver(results).resolved(params)
+
+
+class _Resolver:
+    """Counts what references stand for: a few bytes each, they may all name the same large result."""
+
+    def __init__(self, results: Mapping[int, Any]) -> None:
+        self._results = results
+        self._values: dict[str, tuple[Any, int]] = {}
+        self._left = MAX_RESOLVED_CHARACTERS
+
+    def resolved(self, params: Any) -> Any:
+        if isinstance(params, dict):
+            if KEY in params and (reference := _read((), params)):
+                return self._value(reference)
+            return {name: self.resolved(part) for name, part in params.items()}
+        if isinstance(params, list):
+            return [self.resolved(part) for part in params]
+        return params
+
+    def _value(self, reference: Reference) -> Any:
+        name = str(reference)
+        if name not in self._values:
+            value = _value(reference, self._results)
+            self._values[name] = value, len(json.dumps(value, ensure_ascii=False))
+        value, size = self._values[name]
+        self._left -= size
+        if self._left < 0:
+            raise ReferenceUnresolved(
+                f"{name} and the references before it stand for more than {MAX_RESOLVED_CHARACTERS:,} characters; "
+                "refer to less, or save a large result as a file."
+            )
+        return value
 
 
 def pointer(path: Sequence[str | int]) -> str:

@@ -20,7 +20,7 @@ MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
-    """Objects by `bucket/key`. It does what storing and reading files needs; it lists nothing and makes no buckets."""
+    """Objects by `bucket/key`, and folders as what stands before a slash. It makes no buckets."""
 
     protocol = ("s3", "s3a")
 
@@ -40,6 +40,30 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
         except self.client.exceptions.ClientError as error:
             raise _translated(error, path) from error
         return {"name": path, "size": head["ContentLength"], "type": "file"}
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        """What is directly in a folder. A folder without objects is not there."""
+        bucket, _slash, key = path.strip("/").partition("/")
+        prefix = f"{key}/" if key else ""
+        entries: list[dict[str, Any]] = []
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        for page in pages:
+            entries += [
+                {"name": f"{bucket}/{folder['Prefix'].rstrip('/')}", "size": 0, "type": "directory"}
+                for folder in page.get("CommonPrefixes", ())
+            ]
+            entries += [
+                {
+                    "name": f"{bucket}/{each['Key']}",
+                    "size": each["Size"],
+                    "type": "file",
+                    "LastModified": each["LastModified"],
+                }
+                for each in page.get("Contents", ())
+            ]
+        if not entries:
+            raise FileNotFoundError(path)
+        return entries if detail else [entry["name"] for entry in entries]
 
     def exists(self, path: str, **_: Any) -> bool:
         try:
@@ -104,6 +128,11 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]  # as above
         except self.fs.client.exceptions.ClientError as error:
             raise _translated(error, self.path) from error
         return bytes(found["Body"].read())
+
+
+def _described(bucket: str, each: dict[str, Any]) -> dict[str, Any]:
+    about = {"size": each["Size"], "type": "file", "LastModified": each["LastModified"]}
+    return {"name": f"{bucket}/{each['Key']}", **about}
 
 
 def _named(path: str) -> dict[str, str]:

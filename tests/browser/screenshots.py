@@ -118,6 +118,7 @@ def _invent_a_day(shown: Site) -> None:
     end = int(time.time()) // STEP_SECONDS * STEP_SECONDS
     sums = dict.fromkeys(("completed", "failed", "cancelled", "started"), 0)
     waited = 0.0
+    shown.harness.connection.delete(KEY)
     for minute in range(480, -1, -1):
         wave = 40 + abs(minute % 160 - 80) // 2
         bad = 9 if 200 < minute < 230 else minute % 7 == 0

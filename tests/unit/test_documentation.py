@@ -16,7 +16,6 @@ import pytest
 import jobs.engine
 from jobs.engine import authoring, checkpoint, s3
 from jobs.engine.catalogue import Catalogue
-from jobs.engine.s3 import S3FileSystem
 from jobs.engine.settings import Settings
 from jobs.engine.states import TRANSITIONS, Status
 from webapp import create_app
@@ -101,10 +100,6 @@ def test_the_readme_names_every_resource_of_the_api(tmp_path: Path) -> None:
     routes = [rule.rule for rule in create_app(Settings(data_dir=tmp_path)).url_map.iter_rules()]
     resources = {rule.split("/")[3] for rule in routes if rule.startswith("/api/v1/")}
     assert {each for each in resources if f"/{each}" not in README} == set()
-
-
-def test_the_readme_says_that_s3_folders_are_not_listed_for_as_long_as_they_are_not() -> None:
-    assert ("S3 folders are not listed" in README) != ("ls" in vars(S3FileSystem))
 
 
 def test_writing_jobs_names_all_that_a_job_may_import() -> None:

@@ -31,10 +31,12 @@ from jobs.engine.file_bytes import PART_BYTES
 from jobs.engine.file_references import file_references
 from jobs.engine.files import FileReference, FileStore, own_store, safe_content_type, safe_filename
 from jobs.engine.filesystem import open_filesystem
+from jobs.engine.leftovers import remove_leftovers
 from jobs.engine.parameters import Parameters
 from jobs.engine.result_type import ResultType
 from jobs.engine.run import Attempt, Cancelled, CurrentJob
 from jobs.engine.settings import Settings, settings
+from jobs.engine.storage import blob_exists, delete_user_blobs, user_path, write_blob
 
 
 class NoChannel:
@@ -480,3 +482,26 @@ def test_saving_outside_a_job_leaves_a_file_in_the_data_folder(tmp_path, monkeyp
     saved = save_file(io.BytesIO(b"x").getvalue(), "x.txt")
     assert (tmp_path / "saved" / saved.file_id / "x.txt").read_bytes() == b"x"
     settings.cache_clear()
+
+
+def test_a_removed_users_blobs_go_and_no_others(storage: str) -> None:
+    for user in ("alice", "bob"):
+        write_blob(user_path("documents/notes.json", user), b"{}")
+        write_blob(user_path("models/a/b.npz", user), b"model")
+
+    delete_user_blobs("alice", settings())
+
+    kept = [user_path("documents/notes.json", user) for user in ("alice", "bob")]
+    assert [blob_exists(path) for path in kept] == [False, True]
+    assert not blob_exists(user_path("models/a/b.npz", "alice"))
+    delete_user_blobs("nobody-ever", settings())
+
+
+def test_clean_up_removes_the_blobs_of_users_who_are_gone(storage: str) -> None:
+    for user in ("alice", "gone"):
+        write_blob(user_path("documents/notes.json", user), b"{}")
+
+    assert remove_leftovers().users == 1
+
+    assert blob_exists(user_path("documents/notes.json", "alice"))
+    assert not blob_exists(user_path("documents/notes.json", "gone"))
