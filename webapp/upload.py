@@ -32,7 +32,8 @@ class Upload:
         if (request.content_length or 0) > max_bytes + FRAMING_BYTES:
             raise self._too_large()
         request.max_content_length = max_bytes + FRAMING_BYTES
-        self._decoder = MultipartDecoder(_boundary(), max_form_memory_size=FRAMING_BYTES, max_parts=2)
+        # It bounds what the decoder holds: a chunk, and before it what may be the beginning of a boundary or a header.
+        self._decoder = MultipartDecoder(_boundary(), max_form_memory_size=FRAMING_BYTES + CHUNK_BYTES, max_parts=2)
         part = self._next_part()
         if part is None:
             raise _invalid(f"send a file in the multipart field '{FIELD}'", "missing", FIELD)

@@ -22,7 +22,8 @@ from jobs.engine.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 JOB_PACKAGES = "tests.jobs_for_tests"
-PATIENCE_SECONDS = 20.0
+#: Much longer than anything takes, for machines that have other things to do.
+PATIENCE_SECONDS = 60.0
 
 
 def eventually(condition: Callable[[], Any], what: str, timeout: float = PATIENCE_SECONDS) -> Any:

@@ -8,7 +8,7 @@ from tests.integration.harness import Harness, eventually
 
 #: What stays of a system that has run: counters, names, and what belongs to users rather than to jobs.
 LASTING = ("rq:queues", "rq:workers", "rq:worker:", "rq:clean_registries", "wh:pushed:", "wh:popped:", "wh:doorbell:")
-OF_USERS = ("wh:user:", "wh:feed:", "wh:limits:", "wh:metrics", "wh:audit")
+OF_USERS = ("wh:user:", "wh:feed:", "wh:limits:", "wh:metrics", "wh:audit", "wh:trend")
 
 
 def keys_of_jobs(harness: Harness) -> set[str]:
@@ -35,5 +35,5 @@ def test_after_a_run_and_its_expiry_no_key_of_a_job_is_left(harness: Harness, tm
     for job in jobs:
         harness.ended(job)
 
-    eventually(lambda: not keys_of_jobs(harness), f"every key goes; left: {keys_of_jobs(harness)}", timeout=25)
+    eventually(lambda: not keys_of_jobs(harness), f"every key goes; left: {keys_of_jobs(harness)}", timeout=60)
     assert harness.client.page("alice").jobs == []
