@@ -1,0 +1,181 @@
+"""Jobs that harm what runs them, and records that nobody here has written: the others don't notice."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from jobs.engine.events import Follower
+from tests.integration.harness import Harness
+
+pytestmark = pytest.mark.usefixtures("workers")
+
+Workers = subprocess.Popen[bytes]
+
+
+@pytest.fixture
+def same_worker(harness: Harness, workers: Workers) -> Any:
+    """The worker that begins a test also ends it."""
+    before = harness.worker_pids()
+    yield
+    assert harness.worker_pids() == before
+
+
+def plant(harness: Harness, **fields: str | bytes) -> str:
+    """Write a job into a queue as somebody would who can write to the broker."""
+    job_id = uuid4().hex
+    record: dict[str, str | bytes] = {"status": "queued", "origin": "default", "timeout": "30"}
+    harness.connection.hset(f"rq:job:{job_id}", mapping=record | fields)  # type: ignore[arg-type]
+    harness.connection.rpush("rq:queue:default", job_id)
+    return job_id
+
+
+class Harm:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._path,)
+
+
+@pytest.mark.usefixtures("same_worker")
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_child_that_leaves_the_function_does_not_end_its_parents_attempt(
+    harness: Harness, tmp_path: Path, fails: bool
+) -> None:
+    mark = tmp_path / "mark"
+
+    job = harness.run("let-a-child-out", path=str(mark), fails=fails)
+
+    assert (job.status, job.result, job.resumed) == ("completed", "the parent", 0)
+    assert mark.read_text() == "the parent was here"
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_a_function_that_writes_to_descriptors_it_does_not_know_harms_nobody(harness: Harness) -> None:
+    assert harness.run("scribble").result == "done"
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_a_function_that_closes_its_channel_is_dead_before_its_job_is_put_back(
+    harness: Harness, tmp_path: Path
+) -> None:
+    effects = tmp_path / "effects"
+
+    job = harness.run("close-every-descriptor", path=str(effects))
+
+    assert (job.status, job.error_type) == ("failed", "worker_lost")
+    assert harness.run("sleep", seconds=3.5).status == "completed"
+    assert not effects.exists()
+
+
+@pytest.mark.usefixtures("same_worker")
+@pytest.mark.parametrize(("how", "kind"), [("raise", "Unspeakable"), ("exit", "SystemExit"), ("fatal", "Fatal")])
+def test_an_exception_that_can_not_be_written_down_fails_its_job_at_once(harness: Harness, how: str, kind: str) -> None:
+    job = harness.run("raise-the-unspeakable", how=how)
+
+    assert (job.status, job.error_type, job.resumed) == ("failed", kind, 0)
+    assert job.error == f"The job failed with {kind}, which can't be described (KeyboardInterrupt)."
+
+
+@pytest.mark.usefixtures("same_worker")
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300"])
+def test_a_job_can_not_come_back_at_a_time_that_there_is_not(harness: Harness, seconds: str) -> None:
+    job = harness.run("come-back", seconds=seconds)
+
+    assert (job.status, job.error_type) == ("failed", "ValueError")
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_odd_numbers_and_texts_in_what_a_job_reports_are_taken_as_well_as_may_be(harness: Harness) -> None:
+    job = harness.run("report-in-odd-ways")
+
+    assert (job.status, job.result, job.resumed) == ("completed", "done", 0)
+    assert len(job.progress_message or "") == 500
+    assert [len(line["message"]) for line in harness.client.logs(job.job_id).lines] == [8_000, 4]
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_a_very_long_message_is_cut(harness: Harness) -> None:
+    job = harness.run("say-a-lot-at-the-end")
+
+    assert job.error_type == "ValueError"
+    assert job.error == ("no end " * 1_000)[:2_000]
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_no_message_holds_a_secret_that_data_dir_keeps_or_a_path(harness: Harness) -> None:
+    secret = harness.settings.signing_key
+    kept = harness.settings.data_dir / "secret_key"
+
+    job = harness.run("tell-secrets", path=str(kept))
+
+    assert job.error == "[secret] of [path] and file://[path]"
+    assert secret not in json.dumps(job.as_dict())
+
+
+def test_a_function_that_breaks_the_horse_fails_its_job_alone(harness: Harness) -> None:
+    assert harness.run("break-json").error_type == "worker_lost"
+    assert harness.run("echo", text="on it goes").status == "completed"
+
+
+@pytest.mark.parametrize("as_ours", [False, True])
+def test_a_planted_pickle_is_never_loaded(harness: Harness, tmp_path: Path, as_ours: bool) -> None:
+    mark = tmp_path / "loaded"
+    ours: dict[str, str | bytes] = {"version": "1", "type": "echo", "user": "alice"} if as_ours else {}
+
+    planted = plant(harness, data=pickle.dumps(Harm(mark)), **ours)
+    harness.until(harness.client.find(planted), lambda job: job.status != "pending")
+
+    assert harness.ended(harness.submit("echo", text="on it goes"), timeout=60).status == "completed"
+    assert not mark.exists()
+
+
+def test_a_planted_function_is_never_run(harness: Harness, tmp_path: Path) -> None:
+    mark = tmp_path / "run"
+    data = json.dumps(["os.mkdir", None, [str(mark)], {}])
+
+    planted = harness.ended(harness.client.find(plant(harness, data=data)))
+
+    assert planted.status == "failed"
+    assert not mark.exists()
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_results_that_many_references_stand_for_are_not_written_out_without_end(harness: Harness) -> None:
+    from jobs.engine.pipelines import Step, submit_pipeline
+
+    echo = harness.catalogue.find("echo")
+    text = {"text": "x" * 80_000}
+    blown_up = {"text": "x", "times": [{"$ref": "#/steps/0/result"}] * 500}
+
+    with pytest.MonkeyPatch.context() as patch:
+        # What can't be known at submit: here, that a list is no number.
+        patch.setattr("jobs.engine.pipelines._misfits", lambda *_: [])
+        pipeline, _ = submit_pipeline(harness.client, [Step(echo, text), Step(echo, blown_up)], "alice")
+
+    _, last = json.loads(harness.connection.hget(f"wh:group:{pipeline}", "job_ids") or "[]")
+    job = harness.ended(harness.client.find(last))
+    assert job.error_type == "ReferenceUnresolved"
+    assert "stand for more than 10,000,000 characters" in (job.error or "")
+
+
+def test_a_record_that_can_not_be_read_does_not_silence_those_who_follow_others(
+    harness: Harness, follower: Follower
+) -> None:
+    odd = plant(
+        harness, status="scheduled", due="1e300", version="zz", meta="[1]", tags="{", attempt="x", origin="none"
+    )
+
+    assert harness.client.find(odd).scheduled_at is None
+    assert follower.wait(odd, after=0, timeout=5).version == 1
+    job = harness.submit("echo", text="on it goes")
+    assert follower.wait(job.job_id, after=None, timeout=20).status == "completed"

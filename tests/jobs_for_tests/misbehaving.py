@@ -1,0 +1,103 @@
+"""One function for each way in which a job may harm what runs it, by mistake or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from jobs.engine import Fatal, RetryLater, checkpoint, job, log, progress
+
+
+class Unspeakable(Exception):
+    """Even to be asked what it is makes it raise."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+    def __repr__(self) -> str:
+        raise KeyboardInterrupt
+
+
+@job
+def let_a_child_out(path: str, fails: bool = False) -> str:
+    """Fork, and let the child leave this function, too."""
+    if os.fork() == 0:
+        if fails:
+            raise ValueError("the child")
+        return "the child"
+    os.wait()
+    Path(path).write_text("the parent was here")
+    return "the parent"
+
+
+@job
+def scribble() -> str:
+    """Write to every descriptor there is."""
+    for text in (b"garbage{{{\n", b"[1]\n", b'{"outcome": {"kind": "what"}}\n', b'{"lines": 5}\n', b"\xff\n"):
+        for descriptor in range(3, 64):
+            try:
+                os.write(descriptor, text)
+            except OSError:
+                continue
+    return "done"
+
+
+@job
+def close_every_descriptor(path: str) -> str:
+    """Close what is open, then take effect."""
+    os.closerange(3, 256)
+    time.sleep(3)
+    with Path(path).open("a") as file:
+        file.write("an effect\n")
+    return "done"
+
+
+@job
+def raise_the_unspeakable(how: str = "raise") -> None:
+    """End with what can't be written down."""
+    if how == "exit":
+        sys.exit(Unspeakable())  # type: ignore[arg-type]
+    if how == "fatal":
+        raise Fatal(Unspeakable())  # type: ignore[arg-type]
+    raise Unspeakable
+
+
+@job
+def come_back(seconds: str) -> None:
+    """Ask to come back after a number of seconds."""
+    raise RetryLater(float(seconds))
+
+
+@job
+def report_in_odd_ways() -> str:
+    """Report with numbers and texts that JSON does not know as they are."""
+    progress(Decimal("12.5"), "a \ud800 and \0")  # type: ignore[arg-type]
+    progress(message=Path("of a path"))  # type: ignore[arg-type]
+    progress(message="m" * 5_000_000)
+    log("l" * 5_000_000)
+    log("said", level=5)  # type: ignore[arg-type]
+    checkpoint["\ud800"] = "\udcff"
+    return "done"
+
+
+@job
+def say_a_lot_at_the_end() -> None:
+    """Raise with a very long message."""
+    raise ValueError("no end " * 4_000_000)
+
+
+@job
+def tell_secrets(path: str) -> None:
+    """Raise with what stands in a file."""
+    raise ValueError(f"{Path(path).read_text()} of {path} and file://{path}")
+
+
+@job
+def break_json() -> str:
+    """Replace a function that the horse itself needs."""
+    json.dumps = lambda *_args, **_options: "broken"
+    return "done"
