@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -40,13 +40,18 @@ class Options(BaseModel):
 
 
 class Whole:
-    """A socket that sends all or fails: simple_websocket (1.1.0, ws.py) takes a part for the whole."""
+    """A socket that sends all or fails, one frame after the other.
+
+    simple_websocket (1.1.0, ws.py) takes a part for the whole, and a follower, an answer and a ping may send at once.
+    """
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
+        self._sending = Lock()
 
     def send(self, data: bytes) -> int:
-        self._socket.sendall(data)
+        with self._sending:
+            self._socket.sendall(data)
         return len(data)
 
     def __getattr__(self, name: str) -> Any:

@@ -30,6 +30,7 @@ class SideWriter(Generic[Item]):
         self._starting = threading.Lock()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._failing = False
 
     def add(self, item: Item) -> None:
         self._waiting.append(item)
@@ -49,8 +50,14 @@ class SideWriter(Generic[Item]):
             try:
                 self._write(items)
             except Exception as error:  # noqa: BLE001 (nobody waits for this who could be told)
-                logger.warning("%s: %d entries could not be written yet: %r", self._name, len(items), error)
+                # An outage is told of once, not at every try.
+                if not self._failing:
+                    logger.warning("%s: what happens is kept until it can be written: %r", self._name, error)
+                self._failing = True
                 return
+            if self._failing:
+                logger.warning("%s: %d entries that had to wait are written", self._name, len(items))
+            self._failing = False
             for _ in items:
                 self._waiting.popleft()
 

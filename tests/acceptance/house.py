@@ -50,6 +50,13 @@ def eventually(look: Callable[[], Any], what: str, seconds: float = PATIENCE_SEC
 # --- the instance --------------------------------------------------------------------------
 
 
+def end_now(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        pass  # It has ended by itself, or with its parent.
+
+
 class House:
     """Broker, web and workers in a folder of their own, reached over HTTP alone."""
 
@@ -102,7 +109,7 @@ class House:
     def kill(self) -> None:
         """Kill every process at once, as a power cut does."""
         for each in (family := self.processes):
-            each.kill()
+            end_now(each)
         self.process.wait()
         psutil.wait_procs(family, timeout=10)
 
@@ -120,7 +127,7 @@ class House:
             self.process.send_signal(signal.SIGTERM)
             _, left = psutil.wait_procs(family, timeout=15)
             for each in left:
-                each.kill()
+                end_now(each)
         self.process.wait()
 
     def newcomer(self, name: str = "") -> Api:

@@ -22,6 +22,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.acceptance.house import end_now
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -104,7 +106,7 @@ class Instance:
         if self.process.poll() is None:
             self.interrupt()
         for each in self.left_behind():
-            each.kill()
+            end_now(each)
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         request = urllib.request.Request(
@@ -297,6 +299,7 @@ def test_the_session_in_the_readme_prints_what_the_readme_says(instance: Instanc
     assert used["result"]["label"] == "cooking"
 
 
+@pytest.mark.slow
 def test_a_second_start_knows_the_jobs_and_goes_on_with_the_one_that_was_running(instance: Instance) -> None:
     done = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
     eventually(lambda: instance.ask(f"/jobs/{done}")["status"] == "completed")

@@ -14,8 +14,9 @@ def test_a_full_broker_refuses_new_jobs_serves_reads_and_saves_a_running_ones_re
     harness.start_workers()
     job = harness.running(harness.submit("sleep", seconds=3))
     behind = harness.submit("noop")
+    # Far below what it uses: that goes up and down with the buffers of its clients.
     used = harness.connection.info("memory")["used_memory"]
-    harness.connection.config_set("maxmemory", int(used) - 1)
+    harness.connection.config_set("maxmemory", int(used) // 2)
 
     with pytest.raises(BrokerUnavailable):
         harness.submit("noop")

@@ -39,6 +39,7 @@ def test_a_worker_that_is_cut_off_for_a_while_saves_what_its_job_has_computed(
     assert len(path.read_text().split()) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_its_horse_is_ended(
     harness: Harness, relay: Relay, tmp_path: Path
 ) -> None:
@@ -66,8 +67,9 @@ def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_its_horse_is_ended(
     assert len(started) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_with_a_long_way_to_its_broker_works_and_keeps_its_lease(harness: Harness, relay: Relay) -> None:
-    relay.delay_seconds = 0.5
+    relay.delay_seconds = 0.25  # each way
     harness.start_workers(REDIS_URL=relay.url)
 
     job = harness.submit("report-slowly", steps=4, seconds=0.5)

@@ -68,6 +68,7 @@ def test_a_worker_that_starts_while_the_broker_is_away_waits_for_it(harness: Har
     assert workers.poll() is None
 
 
+@pytest.mark.slow
 def test_killing_the_supervisor_takes_everything_with_it_and_another_host_goes_on(
     harness: Harness, tmp_path: Path
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_worker_survives_an_outage_of_the_broker_and_saves_what_it_has_compute
     assert workers.poll() is None
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_while_the_broker_hangs(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers()
     job, _horse = started(harness, tmp_path / "pid", seconds=3)

@@ -14,8 +14,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from simple_websocket import Client as WebSocket
-from simple_websocket import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from jobs.engine.resource import Job
 from tests.integration.harness import Harness, eventually
@@ -292,11 +292,11 @@ def test_a_websocket_of_another_origin_or_without_credentials_is_refused(held: H
     assert web.call("GET", path, **upgrade, Origin="https://evil.example")[0] == 403
     assert web.call("GET", path, **upgrade, Authorization="")[0] == 401
     assert web.call("GET", "/api/v1/jobs/nowhere/ws", **upgrade)[0] == 404
-    own = credentials | {"Origin": "http://127.0.0.1"}  # its Host header names no port
-    connection = WebSocket.connect(address, headers=own)
-    assert json.loads(connection.receive(timeout=10))["event"] == "update"
-    web.harness.client.cancel(held.id)
-    assert json.loads(connection.receive(timeout=10))["event"] == "complete"
+    origin = Origin(f"http://127.0.0.1:{web.port}")
+    with connect(address, additional_headers=credentials, origin=origin, proxy=None) as connection:
+        assert json.loads(connection.recv(timeout=10))["event"] == "update"
+        web.harness.client.cancel(held.id)
+        assert json.loads(connection.recv(timeout=10))["event"] == "complete"
 
 
 def test_many_follow_one_job_and_no_thread_is_made_for_them(held: Held, web: Web) -> None:
@@ -383,18 +383,13 @@ def test_a_websocket_follows_a_job_and_cancels_it(harness: Harness, web: Web) ->
     job = harness.submit("sleep", user_id=web.user_id, seconds=60)
     address = f"ws://127.0.0.1:{web.port}/api/v1/jobs/{job.job_id}/ws"
     credentials = {"Authorization": f"Bearer {web.key}"}
-    connection = WebSocket.connect(address, headers=credentials)
-    messages = [json.loads(connection.receive(timeout=10))]
-    harness.running(job)
-    connection.send("nonsense")
-    connection.send(json.dumps({"action": "cancel"}))
-    closed = None
-    while closed is None:
-        try:
-            messages.append(json.loads(connection.receive(timeout=10)))
-        except ConnectionClosed as why:
-            closed = why
-    assert closed.reason == 1000
+    with connect(address, additional_headers=credentials, proxy=None) as connection:
+        messages = [json.loads(connection.recv(timeout=10))]
+        harness.running(job)
+        connection.send("nonsense")
+        connection.send(json.dumps({"action": "cancel"}))
+        messages += map(json.loads, connection)  # until it is closed as it should be
+        assert connection.close_code == 1000
     assert [message["code"] for message in messages if message["event"] == "error"] == ["invalid_request"]
     told = [message for message in messages if message["event"] != "error"]
     assert told[-1]["event"] == "complete" and told[-1]["job"]["status"] == "cancelled"
