@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from .at_fork import put_back_hooks
 from .processes import die_with_parent
 
 #: What a worker sends to ask the function to stop by itself.
@@ -73,6 +74,7 @@ def become_horse(
     code = 1
     try:
         die_with_parent(parent)
+        put_back_hooks()
         os.setpgid(0, 0)
         for source, target in ((stdout, 1), (stderr, 2)):
             os.dup2(source, target)

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
+from .at_fork import leave_out_hooks
 from .horse import CANCEL_SIGNAL, SocketChannel, become_horse, outlive_the_stop_of_others, prepare_output
 from .processes import adopt_orphans, die_with_parent, end_children_but, kill_family, kill_group, use_huge_pages
 
@@ -185,6 +187,8 @@ def _be_zygote(
         use_huge_pages()
         # What is alive now stays shared with every horse: no collection touches it.
         gc.freeze()
+        if threading.active_count() == 1:
+            leave_out_hooks()
         _serve(main, control)
     finally:
         os._exit(0)

@@ -23,6 +23,10 @@ def test_a_job_runs_in_a_process_of_its_own_and_gives_back_its_result(harness: H
     assert job.created_at <= job.started_at <= job.completed_at < job.expires_at
 
 
+def test_a_function_may_fork_while_another_of_its_threads_holds_a_lock_of_logging(harness: Harness) -> None:
+    assert harness.run("fork-while-a-thread-logs").result == [True, True]
+
+
 def test_progress_grows_and_every_version_is_an_event(harness: Harness) -> None:
     job = harness.submit("report-slowly", steps=4, seconds=0.25)
     seen = []

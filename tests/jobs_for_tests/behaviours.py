@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -223,3 +224,30 @@ def close_everything(path: str) -> None:
     note_pid_and_sleep(path, 0)
     os.closerange(3, 256)
     time.sleep(60)
+
+
+@job
+def fork_while_a_thread_logs() -> list[bool]:
+    """Fork while another thread is in the middle of logging: whether the child could log, too, and who is who."""
+    inside, over = threading.Event(), threading.Event()
+
+    class Slow(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                inside.set()
+                over.wait()
+
+    logger = logging.getLogger("slow")
+    logger.addHandler(Slow())
+    thread = threading.Thread(target=logger.warning, args=("a line",))
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)
+        logger.warning("another line")
+        os._exit(0 if threading.active_count() == 1 else 2)
+    _, status = os.waitpid(child, 0)
+    over.set()
+    thread.join()
+    return [status == 0, threading.main_thread().native_id == os.getpid()]
