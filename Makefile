@@ -51,7 +51,7 @@ clean: ## remove what make installed and what tools cached; DATA_DIR stays
 	@echo "Installing requirements.txt into .venv (about a minute, once) ..."
 	@$(PIP_INSTALL) -r requirements.txt || { \
 	  echo "The installation failed; pip says why above. It needs the package index, and wheels for this platform:" >&2; \
-	  echo "Linux (glibc) or macOS, x86-64 or arm64, with Python 3.11 to 3.14. Then run make again." >&2; \
+	  echo "Linux (glibc), x86-64 or arm64, with Python 3.11 to 3.14. Then run make again." >&2; \
 	  exit 1; }
 	@touch $@
 

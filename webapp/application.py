@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs.engine.accounts import Accounts
 from jobs.engine.catalogue import Catalogue
@@ -109,4 +110,7 @@ def make_app(services: Services) -> Flask:
     for view in _VIEWS:
         app.register_blueprint(view.blueprint)
     cli.install(app)
+    if hops := services.settings.trusted_proxies:
+        # Without it all strangers share the proxy's address: its limits, and its lines in the audit log.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # as Flask says
     return app

@@ -10,10 +10,10 @@ from pydantic_core import PydanticSerializationError, to_json
 
 
 def json_answer(value: Any, status: int = 200) -> Response:
-    """An answer that holds `value`, as compact JSON in UTF-8."""
+    """An answer that holds `value`, as compact JSON in UTF-8, and the end of a line."""
     try:
         text = to_json(value)
     except PydanticSerializationError:
         # Half a surrogate pair, in what a function returned: only an escape can say it.
         text = json.dumps(value).encode()
-    return Response(text, status, content_type="application/json")
+    return Response(text + b"\n", status, content_type="application/json")

