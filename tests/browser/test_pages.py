@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -12,6 +14,24 @@ from tests.browser.watched import Watched
 expect.set_options(timeout=10_000)
 
 SCRIPT = "<script>document.title='broken in'</script><img src=x onerror=alert(1)>"
+
+
+#: Follow a job by both means until both have ended; nothing but the browser's own classes.
+FOLLOW = """([stream, socket]) => new Promise((done, fail) => {
+  const heard = {events: [], messages: []};
+  let open = 2;
+  const ended = () => { open -= 1; if (open === 0) done(heard); };
+  const source = new EventSource(stream);
+  for (const name of ["update", "complete", "error"])
+    source.addEventListener(name, (event) => {
+      if (event.data === undefined) return fail("the stream was cut");
+      heard.events.push([name, JSON.parse(event.data)]);
+      if (name === "complete") { source.close(); ended(); }
+    });
+  const web = new WebSocket(socket);
+  web.onmessage = (message) => { const {event, job} = JSON.parse(message.data); heard.messages.push([event, job]); };
+  web.onclose = (event) => { heard.code = event.code; ended(); };
+})"""
 
 
 # --- getting in ---------------------------------------------------------------------
@@ -246,6 +266,33 @@ def test_a_page_goes_on_after_the_web_process_was_killed(watched: Watched, page:
     assert page.evaluate("window.same") is True
 
 
+def test_a_page_goes_on_after_the_broker_was_killed(watched: Watched, page: Page, shown: Site) -> None:
+    watched.expected += ["503", "ERR_", "Failed to load", "htmx", "[object Event]"]
+    sheep = shown.submit("count-sheep", steps=30, seconds=0.2)
+    page.goto(f"/jobs/{sheep}")
+    expect(page.locator("#state .status")).to_have_text("running")
+    page.evaluate("window.same = true")
+    os.kill(shown.harness.broker.pid or 0, signal.SIGKILL)
+    expect(page.locator("#state .status")).to_have_text("completed", timeout=30_000)
+    assert page.evaluate("window.same") is True
+
+
+# --- the API, from a page's script -----------------------------------------------------
+
+
+def test_a_browser_s_event_source_and_websocket_follow_a_job_to_its_end(page: Page, shown: Site) -> None:
+    sheep = shown.submit("count-sheep", steps=8, seconds=0.2)
+    tickets = [shown.call("POST", "/api/v1/tickets", {"job_id": sheep})[2]["ticket"] for _ in range(2)]
+    place = f"/api/v1/jobs/{sheep}"
+    heard = page.evaluate(FOLLOW, [f"{place}/stream?ticket={tickets[0]}", f"{place}/ws?ticket={tickets[1]}"])
+    for told in (heard["events"], heard["messages"]):
+        assert [event for event, _ in told] == ["update"] * (len(told) - 1) + ["complete"]
+        versions = [job["version"] for _, job in told]
+        assert versions == sorted(set(versions)) and len(versions) >= 4
+        assert (told[-1][1]["status"], told[-1][1]["result"]) == ("completed", 8)
+    assert heard["code"] == 1000
+
+
 def test_reading_and_submitting_need_no_javascript(browser: Browser, shown: Site) -> None:
     context, page = shown.signed_in(browser, java_script_enabled=False)
     page.goto("/submit/count-sheep")
@@ -272,5 +319,13 @@ def test_axe_finds_nothing_grave(watched: Watched, page: Page, shown: Site) -> N
         assert watched.grave_findings("color-contrast") == []
     page.goto("/submit/describe-a-horse")
     page.get_by_role("button", name="Submit").click()
+    assert watched.grave_findings() == []
+    steps = {"steps": [{"job_type": "count-sheep", "params": {"steps": 1}} for _ in range(2)]}
+    page.goto(f"/pipelines/{shown.call('POST', '/api/v1/pipelines', steps)[2]['pipeline_id']}")
+    assert watched.grave_findings() == []
+    watched.expected.append("401")
+    watched.context.clear_cookies()
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert watched.grave_findings() == []
     shown.call("DELETE", f"/api/v1/jobs/{running}")
