@@ -58,6 +58,9 @@ ACTIONS = {
 }
 SIGN_IN = "sign-in"
 ADMIN_READ = "admin-read"
+#: What only a terminal can do.
+SET_PASSWORD = "set-password"  # noqa: S105 (a word of the log)
+REPAIR = "repair"
 
 #: These change nothing worth a line.
 _PASSED_OVER = frozenset({"calls.predict", "tickets.issue"})

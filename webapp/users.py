@@ -62,19 +62,32 @@ def me() -> Response:
 
 @blueprint.delete("/<user_id>")
 def remove(user_id: str) -> tuple[str, int]:
-    """Remove a user with keys and jobs. First the door is shut, so that nothing new begins meanwhile."""
+    """Remove a user with all that is theirs."""
     itself = user_id in ("me", caller().user_id)
     if not itself and not caller().is_admin:
         raise Forbidden("Only administrators may remove other users.")
     query(Nothing)
     user_id = caller().user_id if itself else user_id
-    services().accounts.close(user_id)
-    Schedules(services().client).delete_all(user_id)
-    services().client.delete_all(user_id)
-    services().accounts.delete(user_id)
+    remove_with_everything(user_id)
     if itself:
         end_session()
     return "", 204
+
+
+def remove_with_everything(user_id: str) -> None:
+    """Remove a user with keys, schedules and jobs; files go with the next clean-up.
+
+    First the door is shut, so that nothing new begins meanwhile.
+
+    Raises:
+        UserNotFound
+        BrokerUnavailable
+    """
+    accounts, client = services().accounts, services().client
+    accounts.close(user_id)
+    Schedules(client).delete_all(user_id)
+    client.delete_all(user_id)
+    accounts.delete(user_id)
 
 
 def _refuse_unless_open() -> None:

@@ -17,7 +17,7 @@ from webapp.services import services
 from .endings import end_with, print_job
 from .exits import INTERRUPTED, Commands, usage
 from .following import display, follow, log_line
-from .operator import acting_user, as_option
+from .operator import acting_user, as_option, note
 from .submitting import Moment, Submit
 from .text import cut, json_option, moment, print_json, printable, table
 from .upkeep import check, doctor
@@ -143,6 +143,7 @@ def logs(job_id: str, as_json: bool) -> None:
 def cancel(job_id: str, as_json: bool) -> None:
     """Cancel a job. One that runs is stopped by its worker within 5 seconds."""
     job = services().client.cancel(job_id)
+    note("cancel-job", subject=job_id)
     if as_json:
         print_json(job.as_dict())
     else:
@@ -155,6 +156,7 @@ def cancel(job_id: str, as_json: bool) -> None:
 def retry(job_id: str, as_json: bool) -> None:
     """Run a failed or cancelled job again, from its checkpoint."""
     job = services().client.retry(job_id)
+    note("retry-job", subject=job_id)
     print_json(job.as_dict()) if as_json else click.echo(f"{job.status}: jobs follow {job.job_id}")
 
 

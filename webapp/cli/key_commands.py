@@ -11,7 +11,7 @@ from jobs.engine.resource import rfc3339
 from webapp.services import services
 
 from .exits import Commands
-from .operator import acting_user, as_option
+from .operator import acting_user, as_option, note
 from .text import json_option, moment, print_json, table
 
 
@@ -27,6 +27,7 @@ def keys() -> None:
 def add(username: str, name: str, as_json: bool) -> None:
     """Make an API key for a user, and print it: this once."""
     key, secret = services().accounts.create_key(acting_user(username).user_id, name)
+    note("create-api-key", subject=key.id, user_id=key.user_id)
     print_json(_resource(key) | {"key": secret}) if as_json else click.echo(secret)
 
 
@@ -50,6 +51,7 @@ def list_keys(user_id: str, as_json: bool) -> None:
 def revoke(username: str, key_id: str, as_json: bool) -> None:
     """Revoke an API key. Within 5 seconds it is dead everywhere."""
     services().accounts.revoke(username, key_id)
+    note("revoke-api-key", subject=key_id, user_id=username)
     print_json({"revoked": key_id}) if as_json else click.echo(f"Revoked {key_id}.")
 
 

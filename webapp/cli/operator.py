@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import click
 
 from jobs.engine.accounts import ADMIN, User
+from jobs.engine.audit import Act
 from jobs.engine.errors import UserNotFound
 from webapp.services import services
+
+
+def note(action: str, *, subject: str | None, user_id: str | None = None) -> None:
+    """Add what a command has done to the audit log.
+
+    Args:
+        action: the word that the log has for it.
+        subject: the id of what it was done to.
+        user_id: in whose name; None: the operator's own, who has none here.
+    """
+    where = f"terminal of {_operator()} on {socket.gethostname()}"
+    services().audit.note(Act(action, user_id, where, HTTPStatus.OK, subject))
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name (OSError: from Python 3.13 on)
+        return f"uid {os.getuid()}"
 
 
 def as_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

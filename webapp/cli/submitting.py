@@ -21,7 +21,7 @@ from webapp.submissions import Options
 from .endings import end_with
 from .exits import usage
 from .following import display, follow
-from .operator import acting_user, as_option
+from .operator import acting_user, as_option, note
 from .parameter_options import (
     LocalFile,
     ParameterOption,
@@ -92,6 +92,7 @@ class SubmitOne(click.Command):
             admin=user.is_admin,
         )
         job = services().client.submit(submission).job
+        note("submit-job", subject=job.job_id, user_id=user.user_id)
         if not (given["wait"] or given["follow"]):
             print_json(job.as_dict()) if given["as_json"] else click.echo(job.job_id)
             return

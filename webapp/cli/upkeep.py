@@ -12,9 +12,11 @@ import click
 from jobs.engine.connection import broker_errors
 from jobs.engine.doctor import Doctor, Finding
 from jobs.engine.fit import Misfit, Replay
+from webapp.recording import REPAIR
 from webapp.services import services
 
 from .exits import FINE, NOT_FINE
+from .operator import note
 from .text import json_option, print_json, printable
 
 
@@ -32,6 +34,7 @@ def doctor(repair: bool, as_json: bool) -> None:
         left = findings
         if repair and findings:
             examined.repair(findings)
+            note(REPAIR, subject=None)
             left = examined.examine()
     if as_json:
         print_json({"findings": [_plain(each) for each in findings], "left": [_plain(each) for each in left]})

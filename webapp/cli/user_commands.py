@@ -9,9 +9,12 @@ import click
 from jobs.engine.accounts import User
 from jobs.engine.resource import rfc3339
 from jobs.engine.users import ADMIN_ROLE, USER_ROLE
+from webapp.recording import SET_PASSWORD
 from webapp.services import services
+from webapp.users import remove_with_everything
 
 from .exits import Commands
+from .operator import note
 from .text import json_option, moment, print_json, table
 
 _password = click.option(
@@ -39,6 +42,7 @@ def add(username: str, email: str, password: str, admin: bool, as_json: bool) ->
     """Add a user. No welcome mail is sent."""
     roles = (ADMIN_ROLE, USER_ROLE) if admin else (USER_ROLE,)
     user = services().accounts.register(username, email, password, roles)
+    note("create-user", subject=user.user_id)
     print_json(_resource(user)) if as_json else click.echo(
         f"Added {user.user_id}; 'keys add {user.user_id}' makes a key."
     )
@@ -64,15 +68,12 @@ def list_users(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @json_option
 def delete(username: str, yes: bool, as_json: bool) -> None:
-    """Remove a user with keys, files and jobs. What runs is cancelled."""
-    accounts = services().accounts
-    user = accounts.find(username)
+    """Remove a user with keys, schedules, files and jobs. What runs is cancelled."""
+    user = services().accounts.find(username)
     if not yes:
-        click.confirm(f"Remove {user.user_id} with all keys, files and jobs?", abort=True, err=True)
-    # First the door is shut, so that nothing new begins meanwhile.
-    accounts.close(user.user_id)
-    services().client.delete_all(user.user_id)
-    accounts.delete(user.user_id)
+        click.confirm(f"Remove {user.user_id} with all keys, schedules, files and jobs?", abort=True, err=True)
+    remove_with_everything(user.user_id)
+    note("delete-user", subject=user.user_id)
     print_json({"deleted": user.user_id}) if as_json else click.echo(f"Removed {user.user_id}.")
 
 
@@ -83,6 +84,7 @@ def delete(username: str, yes: bool, as_json: bool) -> None:
 def password(username: str, password: str, as_json: bool) -> None:
     """Set a user's password. Tokens and sessions end with the old one; API keys stay good."""
     user = services().accounts.set_password(username, password)
+    note(SET_PASSWORD, subject=user.user_id)
     print_json(_resource(user)) if as_json else click.echo(f"{user.user_id} has a new password.")
 
 

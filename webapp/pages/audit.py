@@ -8,7 +8,7 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from webapp.auth import require_admin
-from webapp.recording import ACTIONS, ADMIN_READ, admin_reads
+from webapp.recording import ACTIONS, ADMIN_READ, REPAIR, SET_PASSWORD, admin_reads
 from webapp.services import services
 
 from .blueprint import blueprint, page
@@ -26,7 +26,7 @@ def audit_log() -> Response:
         user_id=given["user_id"] or None, action=given["action"] or None, cursor=request.args.get("cursor") or None
     )
     older = f"{url_for('pages.audit_log')}?{urlencode(chosen | {'cursor': found.next_cursor or ''})}"
-    actions = sorted({*ACTIONS.values(), ADMIN_READ})
+    actions = sorted({*ACTIONS.values(), ADMIN_READ, SET_PASSWORD, REPAIR})
     return page(
         "audit.html", entries=found.entries, older=older if found.next_cursor else None, given=given, actions=actions
     )

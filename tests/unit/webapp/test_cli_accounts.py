@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from jobs.engine.errors import Unauthenticated
+from jobs.engine.schedules import Plan, Schedules
 
 from .command import Command
 
@@ -95,3 +96,29 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(run, carol, s
     assert run("keys", "revoke", "carol", made["id"]).out == f"Revoked {made['id']}.\n"
     assert run("keys", "revoke", "carol", made["id"]).code == 4
     assert run("keys", "list", "--as", "carol").out == "carol has no API keys.\n"
+
+
+def test_what_a_command_changes_is_in_the_audit_log(run, carol, services):
+    run("keys", "add", "carol")
+    job_id = run.submits("noop", "--as", "carol")
+    run("jobs", "cancel", job_id)
+    run("users", "delete", "carol", "--yes")
+
+    acts = [entry.act for entry in services.audit.page().entries]
+    told = [(act.action, act.user_id) for act in reversed(acts)]
+    assert told == [
+        ("create-user", None),
+        ("create-api-key", "carol"),
+        ("submit-job", "carol"),
+        ("cancel-job", None),
+        ("delete-user", None),
+    ]
+    assert all((act.address or "").startswith("terminal of ") for act in acts)
+    assert acts[1].subject == job_id
+
+
+def test_a_removed_user_s_schedules_go_too(run, carol, services):
+    plan = Plan("noop", {}, "0 6 * * *", "UTC")
+    Schedules(services.client).create("carol", plan)
+    run("users", "delete", "carol", "--yes")
+    assert Schedules(services.client).of_user("carol") == []
