@@ -122,9 +122,15 @@ def _judge_deploy(verdict: Verdict, entry: Entry, lines: list[Line], blows: list
     if any(line["attempt"] > 1 for line in starts):
         verdict.accuse("RETRY SPENT", f"by a deploy: {starts}")
     seconds = entry.wish.params["steps"] * entry.wish.params["seconds"]
+    if seconds > 20 or len(starts) < 2:
+        return
+    # It may have started late, long after the deploy that it was made for, and been struck by something else.
+    first, second = starts[:2]
+    if any(blow.kind != "deploy" and blow.pids & {first["pid"], first["ppid"]} for blow in blows):
+        return
     away = [blow for blow in blows if blow.kind.startswith("broker") and blow.until]
-    deploys = [blow for blow in blows if blow.kind == "deploy" and starts and blow.at >= starts[0]["at"]]
-    if seconds <= 20 and len(starts) > 1 and deploys and not any(_overlap(each, deploys[0]) for each in away):
+    deploys = [blow for blow in blows if blow.kind == "deploy" and first["at"] <= blow.at <= second["at"]]
+    if deploys and not any(_overlap(each, deploys[0]) for each in away):
         verdict.accuse("CUT SHORT", f"a job of {seconds:g} s, by a deploy: {starts}")
 
 
