@@ -8,7 +8,9 @@ Ends with 0 after Ctrl-C or SIGTERM, and with something else if one of the proce
 
 from __future__ import annotations
 
+import io
 import os
+import queue
 import signal
 import socket
 import sys
@@ -16,7 +18,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -45,6 +47,8 @@ READY_PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.1
 #: Between the end of the grace time and SIGKILL.
 KILL_PAUSE_SECONDS = 5.0
+#: For what is still to be printed at the end, if somebody reads.
+LAST_WORDS_SECONDS = 2.0
 
 #: What honcho.manager.Manager.loop (2.0.0) leaves as its return code after Ctrl-C or SIGTERM.
 ASKED_TO_STOP = {130, 143}
@@ -69,8 +73,7 @@ def main(procfile: Path = ROOT / "Procfile") -> int:
 def run(settings: Settings, procfile: Path) -> int:
     """Start everything, wait for its end, and stop what is left in order."""
     refuse_busy_port(settings.port)
-    printer = SteadfastPrinter()
-    with broker(settings, printer.say):
+    with SteadfastPrinter() as printer, broker(settings, printer.say):
         prepare(settings, printer.say)
         processes = Processes(printer, settings.shutdown_grace, partial(announce, settings, printer.say))
         for name, line in parse_procfile(procfile.read_text()).processes.items():
@@ -157,7 +160,9 @@ class Processes(honcho.manager.Manager):  # type: ignore[misc] # honcho has no t
     Overrides hooks of honcho 2.0.0 (manager.py, process.py) that are private: it is pinned.
     """
 
-    def __init__(self, printer: Printer, shutdown_grace: float, when_started: Callable[[Processes], None]) -> None:
+    def __init__(
+        self, printer: SteadfastPrinter, shutdown_grace: float, when_started: Callable[[Processes], None]
+    ) -> None:
         super().__init__(printer)
         honcho.manager.KILL_WAIT = max(30.0, shutdown_grace + KILL_PAUSE_SECONDS)
         self._process_ctor = TetheredProcess
@@ -166,6 +171,7 @@ class Processes(honcho.manager.Manager):  # type: ignore[misc] # honcho has no t
     def _start(self) -> None:
         super()._start()
         # Not before the forks: a thread may hold a lock that the child then waits for.
+        self._printer.start()
         self._follower.start()
 
     def terminate(self) -> None:
@@ -189,23 +195,53 @@ class TetheredProcess(Process):  # type: ignore[misc] # honcho has no types
 
 
 class SteadfastPrinter(Printer):  # type: ignore[misc] # honcho has no types
-    """honcho's printer, which goes on when nobody reads any more.
+    """honcho's printer, which an orderly stop does not depend on.
 
-    In `make run | tee log`, Ctrl-C ends tee first; an orderly stop must not fail on its own report.
+    In `make run | tee log`, Ctrl-C ends tee first; in `make run | less`, nobody reads on. And honcho prints in its
+    signal handler, perhaps in the middle of another print, which a buffer of Python's refuses with an exception.
+    So a thread prints, to an unbuffered file, and what can't be printed is dropped.
     """
 
+    def __init__(self) -> None:
+        output = io.FileIO(sys.stdout.fileno(), "w", closefd=False)
+        super().__init__(io.TextIOWrapper(output, errors="replace", write_through=True))
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._print, daemon=True)
+
+    def start(self) -> None:
+        """Print in the thread from here on."""
+        self._thread.start()
+
+    def __enter__(self) -> SteadfastPrinter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give what waits a moment to be printed."""
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join(LAST_WORDS_SECONDS)
+
     def write(self, message: Any) -> None:
-        self._unless_cut(lambda: super(SteadfastPrinter, self).write(message))
+        self._soon(partial(super().write, message))
 
     def say(self, text: str) -> None:
         """Print whole lines of our own, without honcho's prefix."""
-        self._unless_cut(lambda: print(text, file=self.output, flush=True))
+        self._soon(partial(print, text, file=self.output))
 
-    def _unless_cut(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.output.fileno())
+    def _soon(self, write: Callable[[], None]) -> None:
+        if self._thread.is_alive():
+            self._waiting.put(write)
+        else:
+            _unless_cut(write)
+
+    def _print(self) -> None:
+        while write := self._waiting.get():
+            _unless_cut(write)
+
+
+def _unless_cut(write: Callable[[], None]) -> None:
+    with suppress(OSError):
+        write()
 
 
 # --- the announcement ----------------------------------------------------------------

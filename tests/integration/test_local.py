@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -35,7 +36,8 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Ready).serve_forever()
 
 #: Says good-bye to the broker when it is told to stop.
 WORKER = """
-import signal, sys
+import signal, sys, time
+from pathlib import Path
 from jobs.engine.connection import connect
 from jobs.engine.settings import Settings
 
@@ -49,7 +51,10 @@ signal.signal(signal.SIGTERM, put_back)
 connection.incr("starts")
 print("worker is up", flush=True)
 while True:
-    signal.pause()
+    if Path("chatty").exists():
+        print("words " * 10, flush=True)
+    else:
+        time.sleep(0.05)
 """
 
 START = "import sys; from pathlib import Path; from jobs.engine.local import main; sys.exit(main(Path(sys.argv[1])))"
@@ -239,7 +244,9 @@ def test_after_a_kill_9_nothing_holds_the_port_and_the_next_start_works(start: C
     start().wait_until_ready()
 
 
-def test_it_stops_in_order_although_nobody_reads_what_it_prints(procfile: Path, settings: Settings) -> None:
+@pytest.fixture
+def piped(procfile: Path, settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """A local start whose reader has seen that it is up, and may now do what readers do."""
     process = subprocess.Popen(
         [sys.executable, "-c", START, str(procfile)],
         env=os.environ | {"PORT": str(settings.port), "DATA_DIR": str(settings.data_dir), "PYTHONPATH": str(ROOT)},
@@ -249,13 +256,44 @@ def test_it_stops_in_order_although_nobody_reads_what_it_prints(procfile: Path, 
         text=True,
     )
     assert process.stdout is not None
-    while "worker is up" not in process.stdout.readline():
-        assert process.poll() is None
-    process.stdout.close()
-    process.terminate()
-    # Longer than what is left is killed after: seldom a process does not hear the first signal.
-    assert process.wait(75) == 0
+    try:
+        while "worker is up" not in process.stdout.readline():
+            assert process.poll() is None
+        yield process
+    finally:
+        for each in [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+            each.kill()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_it_stops_in_order_although_its_reader_has_gone(piped: subprocess.Popen[str], settings: Settings) -> None:
+    assert piped.stdout is not None
+    piped.stdout.close()
+    piped.terminate()
+    assert piped.wait(40) == 0
     assert counted(settings, "good-byes") == 1
+
+
+def test_it_stops_in_order_although_its_reader_does_not_read(
+    procfile: Path, piped: subprocess.Popen[str], settings: Settings
+) -> None:
+    (procfile.parent / "chatty").touch()
+    eventually(lambda: pipe_is_full(piped))
+    piped.terminate()
+    assert piped.wait(40) == 0
+    assert counted(settings, "good-byes") == 1
+
+
+def pipe_is_full(process: subprocess.Popen[str]) -> bool:
+    """Whether what the process prints has nowhere to go any more."""
+    assert process.stdout is not None
+    writer = os.open(f"/proc/{process.pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        return not select.select([], [writer], [], 0)[1]
+    finally:
+        os.close(writer)
 
 
 def test_the_tour_starts_an_instance_runs_real_jobs_on_it_and_stops_it(settings: Settings) -> None:
