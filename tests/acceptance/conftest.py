@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.house import JOBS_FOR_TESTS, Api, House, PostOffice, Site, serving
+from tests.acceptance.house import JOBS_FOR_TESTS, Api, House, PostOffice, Site
+from tests.loopback import serving
 
 DROPPED = "jobs_of_a_test"
 
@@ -33,7 +34,7 @@ def post_office() -> Iterator[PostOffice]:
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
-    with serving() as site:
+    with serving(Site()) as site:
         yield site
 
 

@@ -8,10 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -312,16 +311,6 @@ class Site(ThreadingHTTPServer):
 
     def posts_to(self, path: str) -> list[tuple[dict[str, str], bytes]]:
         return [(headers, body) for seen, headers, body, _port in list(self.seen) if seen == path]
-
-
-@contextmanager
-def serving() -> Iterator[Site]:
-    with Site() as site:
-        thread = threading.Thread(target=site.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield site
-        site.shutdown()
-        thread.join()
 
 
 def said(answer: Resource) -> Answer:

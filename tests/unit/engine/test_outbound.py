@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ import pytest
 from jobs.engine.errors import AddressRefused, FetchFailed, ResponseTooLarge
 from jobs.engine.outbound import fetch, http_client, is_public, refuse_private_url
 from jobs.engine.settings import settings
+from tests.loopback import serving
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 MEGABYTE = 1_000_000
@@ -70,12 +70,8 @@ def reply(request: BaseHTTPRequestHandler, body: bytes, status: int = 200, **hea
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with Site() as site:
-        thread = threading.Thread(target=site.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
+    with serving(Site()) as site:
         yield site
-        site.shutdown()
-        thread.join()
 
 
 @pytest.fixture

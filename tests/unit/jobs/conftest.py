@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ from jobs.engine.file_results import SavedFile
 from jobs.engine.files import own_store
 from jobs.engine.run import Attempt, CurrentJob
 from jobs.engine.settings import Settings, settings
+from tests.loopback import serving
 
 
 class RecordedAttempt(Attempt):
@@ -73,16 +73,6 @@ class Site(ThreadingHTTPServer):
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
-
-
-@contextmanager
-def _serving() -> Iterator[Site]:
-    with Site() as site:
-        thread = threading.Thread(target=site.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield site
-        site.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -156,11 +146,11 @@ def files(house: Path) -> Files:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with _serving() as site:
+    with serving(Site()) as site:
         yield site
 
 
 @pytest.fixture
 def language_model() -> Iterator[Site]:
-    with _serving() as site:
+    with serving(Site()) as site:
         yield site

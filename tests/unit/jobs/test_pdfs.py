@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zlib
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -16,6 +15,7 @@ import pytest
 from jobs import facts, pdfs
 from jobs.engine import Fatal, File, checkpoint
 from jobs.pdfs import extract_pdf
+from tests.hostile import encrypted_pdf, pdf_bomb
 
 
 def test_the_facts_of_the_sample_are_found_and_brought_into_one_form(files, in_job):
@@ -76,30 +76,6 @@ def test_a_language_model_extracts_if_one_is_set_up(files, in_job, configure, la
     assert b"Zaragoza" in language_model.seen[0][3]
 
 
-def encrypted(files) -> bytes:
-    writer = pypdf.PdfWriter(clone_from=files.samples / "contract.pdf")
-    writer.encrypt("secret", algorithm="RC4-128")
-    target = io.BytesIO()
-    writer.write(target)
-    return target.getvalue()
-
-
-def bomb() -> bytes:
-    content = zlib.compress(b"BT /F1 9 Tf (" + b"x" * 200_000_000 + b") Tj ET", 9)
-    parts = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << >> >>",
-        b"<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(content) + content + b"\nendstream",
-    ]
-    out, offsets = b"%PDF-1.4\n", []
-    for number, part in enumerate(parts, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n" % number + part + b"\nendobj\n"
-    xref = b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return out + xref + b"trailer << /Root 1 0 R /Size 5 >>\nstartxref\n%d\n%%%%EOF" % len(out)
-
-
 def blank() -> bytes:
     writer = pypdf.PdfWriter()
     writer.add_blank_page(100, 100)
@@ -111,8 +87,8 @@ def blank() -> bytes:
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
-        (encrypted, "encrypted"),
-        (lambda _: bomb(), "unpacks to far more"),
+        (lambda _: encrypted_pdf(), "encrypted"),
+        (lambda _: pdf_bomb(), "unpacks to far more"),
         (lambda _: blank(), "has no text"),
         (lambda _: b"", "damaged, or is no PDF"),
         (lambda _: b"hello" * 100, "damaged, or is no PDF"),
