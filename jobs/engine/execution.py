@@ -17,6 +17,7 @@ from .processes import memory_bytes
 from .reports import Reports
 from .settings import Settings
 from .store import HEARTBEAT_SECONDS, Claim, ForeignClaim, Store
+from .store.claims import Order
 from .zygote import Horse, Zygote
 
 logger = logging.getLogger("workhorse")
@@ -64,12 +65,8 @@ class Execution:
     _cancel_kill_at: float = NEVER
 
     @property
-    def fields(self) -> dict[str, bytes]:
-        return self.claim.fields
-
-    @property
-    def attempt(self) -> int:
-        return int(self.fields.get("attempt", b"1"))
+    def order(self) -> Order:
+        return self.claim.order
 
     def run(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
         """Run it start to finish, and claim the next job in the round trip of the finish.
@@ -92,27 +89,26 @@ class Execution:
 
     def _start(self) -> None:
         now = time.monotonic()
-        self._timeout = int(self.fields.get("timeout", b"0") or 0) or self.job_type.timeout
+        self._timeout = self.order.timeout or self.job_type.timeout
         self._began = now
         self._heartbeat_at = now + HEARTBEAT_SECONDS
         self._listen_at = now + LISTEN_SECONDS
         self.horse = self.zygote.take()
-        self.reports = Reports(self.horse, self.claim, self.store, self.attempt)
-        self.horse.tell(self._order())
+        self.reports = Reports(self.horse, self.claim, self.store)
+        self.horse.tell(self._told())
 
-    def _order(self) -> dict[str, Any]:
-        _func_name, _instance, _args, params = json.loads(self.fields["data"])
+    def _told(self) -> dict[str, Any]:
         return {
             "job_id": self.claim.job_id,
             "func_name": self.job_type.func_name,
-            "user_id": (self.fields.get("acts_for") or self.fields["user"]).decode() or None,
-            "params": params,
-            "attempt": self.attempt,
-            "resumed": int(self.fields.get("resumed", b"0")),
+            "user_id": self.order.user_id,
+            "params": self.order.params,
+            "attempt": self.order.attempt,
+            "resumed": self.order.resumed,
             "timeout": self._timeout,
-            "checkpoint": json.loads(self.claim.checkpoint or b"{}"),
-            "positions": json.loads(self.fields.get("positions", b"[]")),
-            "meta": json.loads(self.fields.get("meta", b"{}")),
+            "checkpoint": self.order.checkpoint,
+            "positions": self.order.positions,
+            "meta": self.order.meta,
         }
 
     # --- watch -------------------------------------------------------------------
@@ -225,8 +221,8 @@ class Execution:
         state = told.pop("state") if told is not None else self.reports.last_progress
         ending = Ending(
             self.job_type,
-            self.attempt,
-            int(self.fields.get("attempts", b"1")),
+            self.order.attempt,
+            self.order.attempts,
             self._timeout,
             told,
             self.killed_for,

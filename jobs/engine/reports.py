@@ -26,11 +26,11 @@ _CHUNK_BYTES = 262_144
 class Reports:
     """Takes in what the horse sends until it is written. Progress and positions are coalesced; lines are capped."""
 
-    def __init__(self, horse: Horse, claim: Claim, store: Store, attempt: int) -> None:
+    def __init__(self, horse: Horse, claim: Claim, store: Store) -> None:
         self._horse = horse
         self._claim = claim
         self._store = store
-        self._attempt = attempt
+        self._attempt = claim.order.attempt
         #: How the attempt ended, in its own words.
         self.outcome: dict[str, Any] | None = None
         #: When the function last said anything of its progress.

@@ -9,7 +9,6 @@ Written for rq 2.12.0. Every private hook that is overridden names the file it c
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -19,6 +18,7 @@ from types import FrameType
 from typing import Any
 from uuid import uuid4
 
+import redis
 import rq
 import rq.utils
 from rq.exceptions import NoSuchJobError
@@ -102,6 +102,10 @@ class Worker(rq.Worker):
                 found = self._turn()
             except NOT_NOW as error:
                 logger.warning("%s: the broker is away, trying again: %s", self.name, error)
+                time.sleep(IDLE_SECONDS)
+                continue
+            except redis.ResponseError:  # what nobody here has written to the broker must not end a worker
+                logger.exception("%s: the broker has refused a step", self.name)
                 time.sleep(IDLE_SECONDS)
                 continue
             worked = worked or found
@@ -189,16 +193,15 @@ class Worker(rq.Worker):
             self._look_round_at = time.monotonic() + LOOK_ROUND_SECONDS
         self._horse_pid = 0
         self._state = WorkerStatus.IDLE
-        logger.info("%s: %s %s, attempt %s: %s", self.name, job_type.name, claim.job_id, execution.attempt, ended)
+        logger.info("%s: %s %s, attempt %s: %s", self.name, job_type.name, claim.job_id, claim.order.attempt, ended)
         return following
 
     def _job_type(self, claim: Claim) -> JobType | None:
         """The claimed job's type; a job that this worker's code does not know ends here, and says so."""
         assert self.engine is not None
-        func_name = json.loads(claim.fields["data"])[0]
-        job_type = self.engine.catalogue.by_function(func_name)
+        job_type = self.engine.catalogue.by_function(claim.order.func_name)
         if job_type is None:
-            name = claim.fields["type"].decode()
+            name = claim.order.type_name
             message = f"The worker that took this job has no job type {name!r}; deploy the code that has, and retry."
             outcome = {"kind": "failed", "error": message, "error_type": "JobTypeNotFound"}
             self.engine.store.finish(claim.job_id, claim.execution, self.name, outcome)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FrameType
 
+import redis
+
 from .errors import BrokerUnavailable
 from .execution import NOT_NOW
 from .outcome import died
@@ -84,6 +86,10 @@ class Scheduler:
         except (*NOT_NOW, BrokerUnavailable) as error:
             logger.warning("scheduler: the broker is away, trying again: %s", error)
             time.sleep(RECOVER_SECONDS)
+        except (
+            redis.ResponseError
+        ):  # a record that nobody here has written must not keep the other chores from being done
+            logger.exception("scheduler: a chore failed, and comes up again at its time")
 
     def promote(self) -> None:
         """Move due jobs into their queues, all of them."""
@@ -94,15 +100,23 @@ class Scheduler:
         """Put back what this host's dead workers held."""
         for pid in list(self._dead):
             for job_id, execution in self._store.held_by(Worker.host_prefix(pid)):
-                ended = self._store.finish(job_id, execution, "", died("its worker ended"))
-                logger.warning("scheduler: job %s lost its worker (pid %d): %s", job_id, pid, ended)
+                self._free(job_id, execution, "its worker ended")
             self._dead.remove(pid)
 
     def recover(self) -> None:
         """Put back the jobs of workers that have not been heard of."""
         for job_id, execution in self._store.suspects():
-            ended = self._store.finish(job_id, execution, "", died("its worker was not heard of any more"))
-            logger.warning("scheduler: job %s lost its worker: %s", job_id, ended)
+            self._free(job_id, execution, "its worker was not heard of any more")
+
+    def _free(self, job_id: str, execution: str, why: str) -> None:
+        try:
+            ended = self._store.finish(job_id, execution, "", died(why))
+        except NOT_NOW:
+            raise
+        except redis.ResponseError:  # the next one is to be freed none the less
+            logger.exception("scheduler: job %s can't be freed, %s; see `flask --app webapp jobs doctor`", job_id, why)
+        else:
+            logger.warning("scheduler: job %s: %s: %s", job_id, why, ended)
 
     def make_room(self) -> None:
         """Put back jobs that wait for a limit that has room without a finish that told of it."""

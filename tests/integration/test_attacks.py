@@ -12,9 +12,12 @@ from uuid import uuid4
 import pytest
 
 from jobs.engine.events import Follower
-from tests.integration.harness import Harness
+from tests.integration.harness import Harness, eventually
 
 pytestmark = pytest.mark.usefixtures("workers")
+
+#: What RQ has as data of a call of echo.
+ECHO = json.dumps(["tests.jobs_for_tests.behaviours.echo", None, [], {"text": "hi"}])
 
 Workers = subprocess.Popen[bytes]
 
@@ -179,3 +182,68 @@ def test_a_record_that_can_not_be_read_does_not_silence_those_who_follow_others(
     assert follower.wait(odd, after=0, timeout=5).version == 1
     job = harness.submit("echo", text="on it goes")
     assert follower.wait(job.job_id, after=None, timeout=20).status == "completed"
+
+
+UNREADABLE: dict[str, dict[str, str | bytes]] = {
+    "without data": {},
+    "data that is no JSON": {"data": b"{"},
+    "data of another shape": {"data": b"{}"},
+    "a function's name that is a list": {"data": json.dumps([["a"], None, [], {}])},
+    "an attempt that is no number": {"data": ECHO, "attempt": "first"},
+    "attempts that are no number": {"data": ECHO, "attempts": "many"},
+    "a limit that is no number": {"data": ECHO, "max_running": "few"},
+    "references that are no JSON": {"data": ECHO, "references": "{"},
+    "references of another shape": {"data": ECHO, "references": "[[1]]"},
+    "positions that are no list": {"data": ECHO, "positions": "5"},
+    "a meta that is no JSON": {"data": ECHO, "meta": "}", "resuming": "1"},
+    "a user that is no text": {"data": ECHO, "user": b"\xff"},
+    "depth without end": {"data": b"[" * 100_000},
+}
+
+
+@pytest.mark.usefixtures("same_worker")
+@pytest.mark.parametrize("fields", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_record_that_can_not_be_read_fails_its_job_alone(harness: Harness, fields: dict[str, str | bytes]) -> None:
+    ours: dict[str, str | bytes] = {"version": "1", "type": "echo", "user": "alice"}
+    planted = plant(harness, **(ours | fields))
+
+    assert harness.run("echo", text="on it goes").status == "completed"
+    record = harness.connection.hmget(f"rq:job:{planted}", "status", "error_type")
+    assert record == [b"failed", b"UnreadableRecord"]
+    assert harness.connection.exists("wh:suspects") == 0
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_a_key_of_another_kind_in_the_place_of_a_record_is_passed_over(harness: Harness) -> None:
+    harness.connection.set("rq:job:a-text", "no record")
+    harness.connection.rpush("rq:queue:default", "a-text", b"\xff\xfe", "")
+
+    assert harness.run("echo", text="on it goes").status == "completed"
+
+
+@pytest.mark.usefixtures("same_worker")
+@pytest.mark.parametrize("foreign", [False, True])
+def test_an_id_that_is_no_text_is_passed_over(harness: Harness, foreign: bool) -> None:
+    record = {"status": "queued", "origin": "default", "data": ECHO}
+    ours = {} if foreign else {"version": "1", "type": "echo", "user": "alice"}
+    harness.connection.hset(b"rq:job:\xff", mapping=record | ours)  # type: ignore[arg-type]
+    harness.connection.rpush("rq:queue:default", b"\xff")
+
+    assert harness.run("echo", text="on it goes").status == "completed"
+    assert harness.connection.hexists(b"rq:job:\xff", "execution") is False
+
+
+def test_what_is_planted_among_leases_times_and_expiries_does_not_stop_the_scheduler(
+    harness: Harness, workers: Workers
+) -> None:
+    connection = harness.connection
+    connection.set("rq:job:a-text", "no record")
+    members = {b"a-text:e": 0, b"no colon": 0, b"": 0, b"\xff:\xff": 0}
+    connection.zadd("wh:leases", members)
+    connection.zadd("wh:expiry", {b"no bars": 0, b"a|b|no status": 0, b"\xff|\xff|completed": 0})
+    connection.zadd("rq:scheduled:default", {b"a-text": 0, b"\xff": 0})
+
+    planted = ("wh:leases", "wh:expiry", "rq:scheduled:default")
+    # Nothing else has a time as early as 1970.
+    eventually(lambda: not any(connection.zcount(key, 0, 0) for key in planted), "what was planted is gone")
+    assert harness.run("echo", text="on it goes").status == "completed"

@@ -31,9 +31,9 @@ Errors of redis-py pass through: `client` turns them into ours for callers, a wo
 from __future__ import annotations
 
 import json
-from base64 import b64decode
+import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any, cast
 
@@ -42,13 +42,20 @@ from pydantic_core import to_json
 
 from jobs.engine.admission import ADMIT
 from jobs.engine.errors import ReferenceUnresolved
-from jobs.engine.references import resolved
+
+from .claims import Claim, ForeignClaim, UnreadableRecord, mapping, read_claim
+
+__all__ = ["Claim", "FeedBounds", "FeedEntry", "ForeignClaim", "Record", "Store"]
+
+logger = logging.getLogger("workhorse")
 
 #: Seconds without a heartbeat after which a worker may be taken for dead; and between two of its heartbeats.
 LEASE_SECONDS = 8.0
 HEARTBEAT_SECONDS = 1.0
 #: Seconds between the two looks that find a lease expired. Longer than a heartbeat takes to get through.
 SUSPICION_SECONDS = 2.5
+#: What is said of a job whose record nobody can read.
+UNREADABLE = "What the broker has on record of this job can't be read, so it can't be run; submit it again."
 #: Newest lines of a job's log that are kept.
 KEEP_LOG_LINES = 2_000
 #: Records that one page of a filtered list looks at.
@@ -59,28 +66,6 @@ _SCRIPTS = (
     "suspects sweep make_room find look page cancel_group group "
     "schedule unschedule skip_tick due_schedules metrics"
 ).split()
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job that this worker holds. `execution` is the fence: what it writes is refused once another holds the job."""
-
-    job_id: str
-    queue: str
-    execution: str
-    fields: dict[str, bytes]
-    checkpoint: bytes
-    #: By step, the entries of RQ's results that the parameters refer to; those that are gone are left out.
-    results: dict[int, dict[str, bytes]] | None = None
-
-
-@dataclass(frozen=True)
-class ForeignClaim:
-    """A job that was not submitted through Workhorse, moved to RQ's intermediate list."""
-
-    job_id: str
-    queue: str
-    execution: str
 
 
 @dataclass(frozen=True)
@@ -161,23 +146,31 @@ class Store:
         return _verdict(answer), _record(answer[2]) if len(answer) == 3 and isinstance(answer[2], list) else None
 
     def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
-        claim = self._claim_arguments(worker, execution, queues)
-        while (answer := self._run("claim", *claim))[0] == b"again":
-            continue
-        return self._ready(_claim(answer, execution), worker, queues)
+        return self._claimed([b"again"], worker, execution, queues)
 
-    def _ready(
-        self, claim: Claim | ForeignClaim | None, worker: str, queues: Sequence[str]
+    def _claimed(
+        self, answer: Sequence[Any], worker: str, execution: str, queues: Sequence[str]
     ) -> Claim | ForeignClaim | None:
-        """The claim, with results in the place of references to them; the next one if a reference leads nowhere."""
-        if not isinstance(claim, Claim) or claim.results is None:
-            return claim
-        try:
-            return replace(claim, fields=claim.fields | {"data": _with_results(claim)})
-        except ReferenceUnresolved as error:
-            outcome = {"kind": "failed", "error": error.message, "error_type": type(error).__name__}
-            self.finish(claim.job_id, claim.execution, worker, outcome)
-            return self.claim(worker, claim.execution, queues)
+        """What was claimed, or None. A job that can't be run by what is on record of it ends here."""
+        while answer[0] != b"empty":
+            if answer[0] != b"again":
+                try:
+                    return read_claim(answer, execution)
+                except (ReferenceUnresolved, UnreadableRecord) as error:
+                    self._refuse(answer, worker, execution, error)
+            answer = self._run("claim", *self._claim_arguments(worker, execution, queues))
+        return None
+
+    def _refuse(self, answer: Sequence[Any], worker: str, execution: str, error: Exception) -> None:
+        kind, queue, job_id = answer[:3]
+        logger.warning("%s: job %r can't be run: %s", worker, job_id, error)
+        if kind == b"foreign":
+            self.connection.lrem(f"rq:queue:{queue.decode()}:intermediate", 1, job_id)
+            self._run("release", job_id, execution, worker)
+        else:
+            message = error.message if isinstance(error, ReferenceUnresolved) else UNREADABLE
+            outcome = {"kind": "failed", "error": message, "error_type": type(error).__name__}
+            self._run("finish", job_id, execution, worker, json.dumps(outcome), "", "")
 
     def _claim_arguments(self, worker: str, execution: str, queues: Sequence[str]) -> list[Any]:
         return [worker, execution, LEASE_SECONDS, self._max_running_per_user, *queues]
@@ -238,10 +231,8 @@ class Store:
         if claim_next:
             calls.append(("claim", self._claim_arguments(worker, claim_next, queues)))
         ended, *claimed = self._run_all(calls)
-        if claim_next and claimed[0][0] == b"again":
-            return _text(ended), self.claim(worker, claim_next, queues)
-        following = _claim(claimed[0], claim_next or "") if claimed else None
-        return _text(ended), self._ready(following, worker, queues)
+        following = self._claimed(claimed[0], worker, claim_next, queues) if claim_next else None
+        return _text(ended), following
 
     def cancel(self, job_id: str) -> str:
         return _text(self._run("cancel", job_id))
@@ -255,7 +246,7 @@ class Store:
     def group(self, group_id: str) -> tuple[dict[str, bytes], list[list[bytes]]] | None:
         """A group's record; and of each of its jobs id, status, type, meta, error and error's type."""
         answer = self._run("group", group_id)
-        return (_mapping(answer[0]), answer[1]) if answer else None
+        return (mapping(answer[0]), answer[1]) if answer else None
 
     def group_of(self, job_id: str) -> tuple[str, str] | None:
         """The kind and the id of the group that a job came with."""
@@ -419,26 +410,6 @@ class Store:
         self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
 
 
-def _claim(answer: Any, execution: str) -> Claim | ForeignClaim | None:
-    if answer[0] == b"empty":
-        return None
-    queue, job_id = _text(answer[1]), _text(answer[2])
-    if answer[0] == b"foreign":
-        return ForeignClaim(job_id, queue, execution)
-    results = {int(step): _mapping(entries[0][1]) for step, entries in answer[5] if entries} if answer[5:] else None
-    return Claim(job_id, queue, execution, _mapping(answer[3]), answer[4], results)
-
-
-def _with_results(claim: Claim) -> bytes:
-    """RQ's data of a pipeline's step, with what its parameters refer to."""
-    results = {
-        step: json.loads(b64decode(entry.get("return_value", b"bnVsbA==")))
-        for step, entry in (claim.results or {}).items()
-    }
-    *call, params = json.loads(claim.fields["data"])
-    return json.dumps([*call, resolved(params, results)], separators=(",", ":"), ensure_ascii=False).encode()
-
-
 #: A script with a first line of this kind (Redis 7 and later) is refused whole when the broker's memory is full; one
 #: without would be stopped at the first write that takes memory, half done.
 _FLAGS = dict.fromkeys(("heartbeat", "cancel"), "allow-oom") | dict.fromkeys(("find", "page"), "no-writes")
@@ -461,12 +432,8 @@ def _verdict(answer: Sequence[Any]) -> list[str]:
 
 def _record(found: Sequence[Any]) -> Record:
     job_id, fields, result, popped, now = found
-    return Record(_text(job_id), _mapping(fields), _mapping(result), int(popped), float(now))
+    return Record(_text(job_id), mapping(fields), mapping(result), int(popped), float(now))
 
 
 def _text(value: bytes) -> str:
     return value.decode()
-
-
-def _mapping(flat: Sequence[bytes]) -> dict[str, bytes]:
-    return {flat[place].decode(): flat[place + 1] for place in range(0, len(flat), 2)}

@@ -21,6 +21,54 @@ local function claimed(queue, id, references)
   return answer
 end
 
+-- Claim what was popped. Answers what the worker is to be told, or nothing: it was set aside or only an entry was left.
+local function take(id, queue)
+  local key = job_key(id)
+  local job = redis.call('HMGET', key, 'status', 'user', 'version', 'number', 'resuming', 'data', 'type', 'max_running',
+    'slots', 'references')
+  if job[4] then redis.call('INCR', 'wh:popped:' .. queue) end
+  if job[6] and not job[3] then
+    -- Somebody else's: rq's own path runs it, and this is where that path keeps what it has popped. The lease is ours.
+    redis.call('LPUSH', queue_key(queue) .. ':intermediate', id)
+    redis.call('HSET', key, 'execution', execution)
+    redis.call('ZADD', 'wh:leases', decimal(NOW + lease), id .. ':' .. execution)
+    redis.call('HSET', 'rq:worker:' .. worker, 'current_job', id, 'execution', execution)
+    return { 'foreign', queue, id }
+  end
+  -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.
+  if job[1] ~= 'queued' then return end
+  local full = not job[9] and take_slots(id, job[2], job[7], job[8], user_limit)
+  if full then
+    set_aside(id, queue, full, job[4])
+    emit(id, 'job_queued', { status = 'pending', reason = 'limited' })
+    aside = aside + 1
+    return
+  end
+  if job[5] then
+    redis.call('HDEL', key, 'resuming')
+  else
+    redis.call('HINCRBY', key, 'attempt', 1)
+    redis.call('HDEL', key, 'meta')
+  end
+  redis.call('HDEL', key, 'reason', 'due', 'number')
+  redis.call('HSET', key, 'status', 'started', 'started_at', NOW_ISO, 'last_heartbeat', NOW_ISO,
+    'worker_name', worker, 'execution', execution)
+  hold(id, queue, worker, execution, lease)
+  index(id, job[2], 'pending', 'running')
+  local attempt = tonumber(redis.call('HGET', key, 'attempt'))
+  emit(id, 'job_started', { status = 'running', attempt = attempt })
+  return claimed(queue, id, job[10])
+end
+
+-- A record that none of our scripts has written can't be claimed, and must not keep its worker from the next one. Where
+-- nothing at all can be made of it, not even its entry in the queue is left.
+local function refuse(id, queue, trouble)
+  redis.log(redis.LOG_WARNING, "workhorse: job " .. id .. " can't be claimed: " .. tostring(trouble.err or trouble))
+  pcall(let_go, id, queue, worker, execution)
+  pcall(end_job, id, queue, redis.call('HGET', job_key(id), 'user') or '', 'failed', { error_type = 'UnreadableRecord',
+    error = "What the broker has on record of this job can't be read, so it can't be run; submit it again." })
+end
+
 -- The answer to the last claim was lost on its way: a worker that asks again with the same execution gets it again.
 local held = redis.call('HMGET', 'rq:worker:' .. worker, 'execution', 'current_job')
 if held[1] == execution and held[2] and redis.call('HGET', job_key(held[2]), 'execution') == execution then
@@ -34,41 +82,13 @@ for position = 5, #ARGV do
   while true do
     local id = redis.call('LPOP', queue_key(queue))
     if not id then break end
-    local key = job_key(id)
-    local job = redis.call('HMGET', key, 'status', 'user', 'version', 'number', 'resuming', 'data', 'type', 'max_running',
-      'slots', 'references')
-    if job[4] then redis.call('INCR', 'wh:popped:' .. queue) end
-    if job[6] and not job[3] then
-      -- Somebody else's: rq's own path runs it, and this is where that path keeps what it has popped. The lease is ours.
-      redis.call('LPUSH', queue_key(queue) .. ':intermediate', id)
-      redis.call('HSET', key, 'execution', execution)
-      redis.call('ZADD', 'wh:leases', decimal(NOW + lease), id .. ':' .. execution)
-      redis.call('HSET', 'rq:worker:' .. worker, 'current_job', id, 'execution', execution)
-      return { 'foreign', queue, id }
+    local done, answer = pcall(take, id, queue)
+    if not done then
+      pcall(refuse, id, queue, answer)
+    elseif answer then
+      return answer
     end
-    -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.
-    local full = job[1] == 'queued' and not job[9] and take_slots(id, job[2], job[7], job[8], user_limit)
-    if full then
-      set_aside(id, queue, full, job[4])
-      emit(id, 'job_queued', { status = 'pending', reason = 'limited' })
-      aside = aside + 1
-      if aside == MOST_ASIDE then return { 'again' } end
-    elseif job[1] == 'queued' then
-      if job[5] then
-        redis.call('HDEL', key, 'resuming')
-      else
-        redis.call('HINCRBY', key, 'attempt', 1)
-        redis.call('HDEL', key, 'meta')
-      end
-      redis.call('HDEL', key, 'reason', 'due', 'number')
-      redis.call('HSET', key, 'status', 'started', 'started_at', NOW_ISO, 'last_heartbeat', NOW_ISO,
-        'worker_name', worker, 'execution', execution)
-      hold(id, queue, worker, execution, lease)
-      index(id, job[2], 'pending', 'running')
-      local attempt = tonumber(redis.call('HGET', key, 'attempt'))
-      emit(id, 'job_started', { status = 'running', attempt = attempt })
-      return claimed(queue, id, job[10])
-    end
+    if aside == MOST_ASIDE then return { 'again' } end
   end
 end
 return { 'empty' }

@@ -6,7 +6,7 @@ for position = 2, #ARGV do
   local registry = 'rq:scheduled:' .. queue
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', registry, '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
     redis.call('ZREM', registry, id)
-    local job = redis.call('HMGET', job_key(id), 'status', 'version', 'enqueue_at_front')
+    local job = redis.pcall('HMGET', job_key(id), 'status', 'version', 'enqueue_at_front')
     if job[1] == 'scheduled' then
       push(id, queue, job[3] == '1')
       if job[2] then emit(id, 'job_queued', { status = 'pending' }) end

@@ -6,8 +6,8 @@ local dead = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:leases', '-inf', decimal(NOW), 'LIMIT', 0, 1000)) do
   local id, execution = string.match(member, '^(.*):([^:]*)$')
   local seen = tonumber(redis.call('HGET', 'wh:suspects', member) or '')
-  if redis.call('HGET', job_key(id), 'execution') ~= execution then
-    -- The job is gone, or somebody else's by now: nothing to take from a holder that holds nothing.
+  if not id or redis.pcall('HGET', job_key(id), 'execution') ~= execution then
+    -- The job is gone, or somebody else's by now, or never was one: nothing to take from a holder that holds nothing.
     redis.call('ZREM', 'wh:leases', member)
     redis.call('HDEL', 'wh:suspects', member)
   elseif not seen then
