@@ -45,6 +45,8 @@ QUEUES = tuple(str(priority) for priority in Priority)
 WORKER_TTL = 20
 #: Seconds: rq's own path looks after its jobs this often.
 MONITOR_SECONDS = 2
+#: Seconds after which rq itself would give up a job of its own that one of our workers holds.
+FOREIGN_TTL = 86_400
 #: Seconds before SHUTDOWN_GRACE ends in which horses are stopped and their jobs put back.
 PUT_BACK_SECONDS = 3.0
 IDLE_SECONDS = 1.0
@@ -272,6 +274,11 @@ class Worker(rq.Worker):
             held = "held"
         if held == "lost" or time.monotonic() >= self.stop.kill_at - MONITOR_SECONDS:
             self.kill_horse()
+
+    def get_heartbeat_ttl(self, job: RQJob) -> int:
+        # rq/worker/base.py, for StartedJobRegistry.cleanup (rq/registry.py): on the clocks of two workers, which may be
+        # an hour apart. In here the lease tells who is dead, on the broker's clock.
+        return super().get_heartbeat_ttl(job) if self.engine is None else FOREIGN_TTL
 
     def handle_work_horse_killed(self, job: RQJob, *args: Any, **kwargs: Any) -> None:
         # rq/worker/worker_classes.py, monitor_work_horse: called when a horse ended without a word, right before

@@ -96,6 +96,12 @@ def stall() -> None:
 
 
 @job
+def what_time_is_it() -> float:
+    """Look at the clock on the wall."""
+    return time.time()
+
+
+@job
 def sleep(seconds: float, path: str | None = None) -> float:
     """Sleep; write the process ids of this job and of a child of its own to a file."""
     if path:

@@ -1,0 +1,101 @@
+"""A worker whose clock is an hour off: only the broker's clock, and lengths of time, decide anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rq
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from jobs.engine.store import LEASE_SECONDS
+from tests.integration.harness import ROOT, Harness, eventually
+
+HOUR = 3_600
+EITHER_WAY = pytest.mark.parametrize("seconds", [HOUR, -HOUR], ids=["ahead", "behind"])
+
+
+def off(seconds: int) -> dict[str, str]:
+    """An environment in which the clock on the wall is off; how fast time passes is not."""
+    skewed = Path(__file__).parents[1] / "skewed"
+    return {"PYTHONPATH": f"{skewed}{os.pathsep}{ROOT}", "CLOCK_OFF_SECONDS": str(seconds)}
+
+
+@pytest.fixture(autouse=True)
+def clean(harness: Harness) -> Iterator[None]:
+    yield
+    harness.end_all()
+    harness.forget_everything()
+
+
+def test_its_jobs_are_neither_rescued_early_nor_held_for_ever(harness: Harness) -> None:
+    skewed = [harness.start_workers(True, **off(seconds)) for seconds in (HOUR, -HOUR)]
+    jobs = [harness.submit("sleep", seconds=60) for _ in skewed]
+    for job in jobs:
+        harness.running(job)
+    harness.start_workers(WORKERS="2")
+    begun = time.monotonic()
+    eventually(lambda: time.monotonic() - begun > LEASE_SECONDS + 4, "a lease that nobody prolongs would have run out")
+    assert [(job.status, job.resumed) for job in [harness.client.find(job.job_id) for job in jobs]] == [
+        ("running", 0)
+    ] * 2
+
+    for workers in skewed:
+        harness.end(workers)
+    killed = time.monotonic()
+    again = [harness.until(job, lambda now: now.status == "running" and now.resumed == 1) for job in jobs]
+
+    assert time.monotonic() - killed < 15
+    assert [job.attempt for job in again] == [1, 1]
+
+
+def test_a_scheduler_that_is_off_takes_no_live_job_for_dead(harness: Harness) -> None:
+    harness.start_workers()
+    job = harness.submit("sleep", seconds=6)
+    harness.running(job)
+    for seconds in (HOUR, -HOUR):
+        harness.start_workers(True, **off(seconds))
+
+    ended = harness.ended(job)
+    assert (ended.status, ended.resumed, ended.attempt) == ("completed", 0, 1)
+
+
+@EITHER_WAY
+def test_timeouts_delays_and_retries_take_as_long_as_ever(harness: Harness, seconds: int, tmp_path: Path) -> None:
+    harness.start_workers(True, **off(seconds))
+    assert abs(float(harness.run("what-time-is-it").result) - time.time() - seconds) < HOUR / 2
+
+    submitted = time.monotonic()
+    delayed = harness.submit("echo", text="hi", options={"delay_seconds": 1.5})
+    assert harness.ended(delayed).status == "completed"
+    assert 1.4 < time.monotonic() - submitted < 10
+
+    slow = harness.submit("sleep", seconds=60, options={"timeout": 2})
+    harness.running(slow)
+    begun = time.monotonic()
+    assert harness.ended(slow).error_type == "timeout"
+    assert 1 < time.monotonic() - begun < 10
+
+    assert harness.ended(harness.submit("flaky", path=str(tmp_path / "tries"), fails=1)).status == "completed"
+
+
+@EITHER_WAY
+def test_a_job_of_plain_rq_is_not_failed_by_a_worker_whose_clock_is_off(harness: Harness, seconds: int) -> None:
+    """rq keeps the time until which a job is alive on the clock of the worker that runs it."""
+    queue = rq.Queue("default", connection=harness.connection, serializer=JSONSerializer)
+    for first, second in ((off(seconds), {}), ({}, off(seconds))):
+        harness.start_workers(True, **first)
+        job = queue.enqueue("tests.jobs_for_tests.behaviours.sleep", kwargs={"seconds": 3})
+        until(job, "started")
+        harness.start_workers(True, **second)  # each begins with rq's maintenance
+        until(job, "finished", "failed")
+        assert job.get_status() == "finished"
+        harness.end_all()
+
+
+def until(job: Job, *statuses: str) -> None:
+    eventually(lambda: job.get_status(refresh=True) in statuses, " or ".join(statuses))
