@@ -17,9 +17,11 @@ from jobs.engine.broker import configuration, find_binary
 from jobs.engine.connection import connect
 from jobs.engine.settings import Settings
 
-from .witness import FOLDER_VARIABLE
+from .witness import CLOCK_VARIABLE, FOLDER_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Seconds by which the clocks of the hosts are off: no two agree, nor does one with the broker's.
+CLOCKS = (3_600, -3_600)
 
 
 def kill(pid: int, signum: signal.Signals = signal.SIGKILL) -> bool:
@@ -115,7 +117,10 @@ class World:
             folder,
             environment,
             _broker(settings, environment, folder),
-            [Server(f"host-{number}", worker_command, environment, folder) for number in range(hosts)],
+            [
+                Server(f"host-{number}", worker_command, environment | clock_off(CLOCKS[number % 2]), folder)
+                for number in range(hosts)
+            ],
             Server("web", _web_command(), environment, folder) if web_port else None,
         )
 
@@ -149,6 +154,11 @@ class World:
     def end(self) -> None:
         for server in reversed(self.servers):
             server.end()
+
+
+def clock_off(seconds: float) -> dict[str, str]:
+    """What to add to a process's environment for its clock on the wall to be off; how fast time passes is not."""
+    return {"PYTHONPATH": f"{ROOT / 'bench/chaos/skewed'}{os.pathsep}{ROOT}", CLOCK_VARIABLE: str(seconds)}
 
 
 def _surroundings(folder: Path, workers: int, web_port: int | None) -> tuple[Settings, dict[str, str]]:

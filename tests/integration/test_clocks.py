@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +11,12 @@ import rq
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from bench.chaos.processes import clock_off
 from jobs.engine.store import LEASE_SECONDS
-from tests.integration.harness import ROOT, Harness, eventually
+from tests.integration.harness import Harness, eventually
 
 HOUR = 3_600
 EITHER_WAY = pytest.mark.parametrize("seconds", [HOUR, -HOUR], ids=["ahead", "behind"])
-
-
-def off(seconds: int) -> dict[str, str]:
-    """An environment in which the clock on the wall is off; how fast time passes is not."""
-    skewed = Path(__file__).parents[1] / "skewed"
-    return {"PYTHONPATH": f"{skewed}{os.pathsep}{ROOT}", "CLOCK_OFF_SECONDS": str(seconds)}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +27,7 @@ def clean(harness: Harness) -> Iterator[None]:
 
 
 def test_its_jobs_are_neither_rescued_early_nor_held_for_ever(harness: Harness) -> None:
-    skewed = [harness.start_workers(True, **off(seconds)) for seconds in (HOUR, -HOUR)]
+    skewed = [harness.start_workers(True, **clock_off(seconds)) for seconds in (HOUR, -HOUR)]
     jobs = [harness.submit("sleep", seconds=60) for _ in skewed]
     for job in jobs:
         harness.running(job)
@@ -58,7 +52,7 @@ def test_a_scheduler_that_is_off_takes_no_live_job_for_dead(harness: Harness) ->
     job = harness.submit("sleep", seconds=6)
     harness.running(job)
     for seconds in (HOUR, -HOUR):
-        harness.start_workers(True, **off(seconds))
+        harness.start_workers(True, **clock_off(seconds))
 
     ended = harness.ended(job)
     assert (ended.status, ended.resumed, ended.attempt) == ("completed", 0, 1)
@@ -66,7 +60,7 @@ def test_a_scheduler_that_is_off_takes_no_live_job_for_dead(harness: Harness) ->
 
 @EITHER_WAY
 def test_timeouts_delays_and_retries_take_as_long_as_ever(harness: Harness, seconds: int, tmp_path: Path) -> None:
-    harness.start_workers(True, **off(seconds))
+    harness.start_workers(True, **clock_off(seconds))
     assert abs(float(harness.run("what-time-is-it").result) - time.time() - seconds) < HOUR / 2
 
     submitted = time.monotonic()
@@ -87,7 +81,7 @@ def test_timeouts_delays_and_retries_take_as_long_as_ever(harness: Harness, seco
 def test_a_job_of_plain_rq_is_not_failed_by_a_worker_whose_clock_is_off(harness: Harness, seconds: int) -> None:
     """rq keeps the time until which a job is alive on the clock of the worker that runs it."""
     queue = rq.Queue("default", connection=harness.connection, serializer=JSONSerializer)
-    for first, second in ((off(seconds), {}), ({}, off(seconds))):
+    for first, second in ((clock_off(seconds), {}), ({}, clock_off(seconds))):
         harness.start_workers(True, **first)
         job = queue.enqueue("tests.jobs_for_tests.behaviours.sleep", kwargs={"seconds": 3})
         until(job, "started")
