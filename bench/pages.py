@@ -112,7 +112,9 @@ def fill(client: Client, accounts: Accounts, jobs: int) -> Iterator[tuple[str, s
     yield "metrics", "/metrics"
     yield "API documentation", "/docs"
     yield "rq-dashboard", "/dashboard/"
-    yield "rq-dashboard, jobs that wait", "/dashboard/0/view/jobs"
+    yield "rq-dashboard, its queues", "/dashboard/0/data/queues.json"
+    yield "rq-dashboard, a queue's jobs", "/dashboard/0/data/jobs/default/queued/10/asc/1.json"
+    yield "rq-dashboard, what failed", "/dashboard/0/data/jobs/default/failed/10/dsc/1.json"
 
 
 def submit(client: Client, place: int) -> str:
