@@ -44,6 +44,8 @@ REGISTER = ("POST", "/api/v1/users")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Names in the session cookie.
+#: Where a form sends its files from a browser without JavaScript (pages/submit.py).
+UPLOAD_BY_FORM = "pages.upload"
 _SECRET, _CSRF = "secret", "csrf"
 
 
@@ -260,13 +262,14 @@ def _bearer_token(header: str) -> str:
 def _refuse_forgery() -> None:
     """A cookie comes along whoever made the browser send the request: ask for what only our own pages know.
 
-    rq-dashboard's scripts don't know it. They must prove their origin instead.
+    rq-dashboard's scripts don't know it, and to look for it among a form's files would be to read them all. Those
+    must prove their origin instead.
     """
     if request.method in SAFE_METHODS:
         return
-    dashboard = request.blueprint == "rq_dashboard"
-    refuse_foreign_origin(proof=dashboard)
-    if not dashboard and not _has_csrf_token():
+    by_origin = request.blueprint == "rq_dashboard" or request.endpoint == UPLOAD_BY_FORM
+    refuse_foreign_origin(proof=by_origin)
+    if not by_origin and not _has_csrf_token():
         raise Forbidden("The CSRF token is missing or wrong; load the page again.")
 
 

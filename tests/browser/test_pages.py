@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -302,6 +303,24 @@ def test_reading_and_submitting_need_no_javascript(browser: Browser, shown: Site
     expect(page.get_by_role("heading", name="count-sheep")).to_be_visible()
     page.goto("/jobs?job_type=count-sheep")
     expect(page.locator(".jobs .what").first).to_contain_text("count-sheep")
+    context.close()
+
+
+def test_uploading_needs_no_javascript(browser: Browser, shown: Site, tmp_path: Path) -> None:
+    context, page = shown.signed_in(browser, java_script_enabled=False)
+    song = tmp_path / "song.txt"
+    song.write_text("one\ntwo\n")
+    page.goto("/submit/count-lines")
+    page.get_by_text("How to run it").click()
+    page.get_by_label("Tags").fill("spring")
+    page.locator('input[type="file"]').set_input_files(song)
+    page.get_by_role("button", name="Upload").click()
+    # Playwright finds no text within <noscript>.
+    assert page.locator("noscript p").inner_text() == "song.txt is uploaded."
+    page.get_by_role("button", name="Submit", exact=True).click()
+    expect(page.get_by_role("heading", name="count-lines")).to_be_visible()
+    job = shown.harness.ended(shown.harness.client.find(page.url.rpartition("/")[2]))
+    assert (job.result, job.tags) == ({"lines": 2, "first_line": "one"}, ["spring"])
     context.close()
 
 

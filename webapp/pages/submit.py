@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import request, url_for
 from pydantic import ValidationError
+from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue import JobType
@@ -16,6 +18,7 @@ from webapp.ownership import visible_job
 from webapp.problems import status_of
 from webapp.services import services
 from webapp.submissions import Options, submission_of
+from webapp.upload import CHUNK_BYTES
 
 from .blueprint import blueprint, done, page
 from .fields import fields_of
@@ -50,6 +53,27 @@ def submit(job_type: str) -> Response:
     except (Forbidden, TooManyActiveJobs) as error:
         form.errors.append(error.message)
         return _page(kind, form, status_of(error))
+
+
+@blueprint.post("/submit/<job_type>/files")
+def upload(job_type: str) -> Response:
+    """Store the files that were chosen, and show the form with their ids in it: for browsers without JavaScript."""
+    kind = services().catalogue.find(job_type)
+    settings = services().settings
+    request.max_content_length = settings.max_upload_bytes + settings.max_params_bytes
+    request.max_form_memory_size = settings.max_params_bytes
+    texts, fields = dict(request.form), fields_of(kind.parameters.schema)
+    for field in (each for top in fields for each in top.walk() if each.kind in ("file", "files")):
+        ids = [_stored(sent) for sent in request.files.getlist(field.pointer) if sent.filename]
+        if ids:
+            before = texts.get(field.pointer, "").split() if field.kind == "files" else []
+            texts[field.pointer] = "\n".join([*before, *ids])
+    return _page(kind, Form(fields, texts))
+
+
+def _stored(sent: FileStorage) -> str:
+    chunks = iter(partial(sent.stream.read, CHUNK_BYTES), b"")
+    return services().client.files.save(caller().user_id, str(sent.filename), sent.mimetype, chunks).file_id
 
 
 def _submitted(kind: JobType, params: dict[str, Any]) -> Response:

@@ -16,6 +16,7 @@ from jobs.engine.authoring import job
 from jobs.engine.catalogue import Catalogue, JobType
 from jobs.engine.client import Client, Submission
 from jobs.engine.events import Follower
+from jobs.engine.file_parameters import File
 from jobs.engine.resource import Job
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
@@ -37,6 +38,12 @@ def send_welcome_email(username: str, email: str) -> None:
     """Welcome a new user."""
 
 
+@job
+def count_lines(file: File, more: list[File] = [], width: int = 80) -> int:  # noqa: B006 (it is not changed)
+    """Count the lines of files."""
+    return sum(each.path.read_text().count("\n") for each in (file, *more))
+
+
 @dataclass
 class Door:
     data_dir: Path
@@ -51,7 +58,7 @@ class Door:
         settings = Settings(**given)
         self.server = fakeredis.FakeServer()
         self.connection = ImitatedRedis(server=self.server, protocol=2)
-        catalogue = Catalogue([JobType.of(reverse_text), JobType.of(send_welcome_email)])
+        catalogue = Catalogue([JobType.of(reverse_text), JobType.of(send_welcome_email), JobType.of(count_lines)])
         self.accounts = Accounts(self.connection, settings)
         self.client = Client(self.connection, settings, catalogue)
         self.app: Flask = make_app(Services(settings, catalogue, self.client, self.accounts, Follower(self.client)))
