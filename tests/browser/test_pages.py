@@ -324,6 +324,16 @@ def test_uploading_needs_no_javascript(browser: Browser, shown: Site, tmp_path: 
     context.close()
 
 
+def test_what_is_tried_out_in_the_api_documentation_works_with_the_session(page: Page, shown: Site) -> None:
+    page.goto("/docs")
+    operation = page.locator(".opblock-post", has=page.locator('[data-path="/api/v1/jobs/count-sheep"]'))
+    operation.locator(".opblock-summary-control").first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.locator("textarea").fill('{"steps": 1, "seconds": 0}')
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_contain_text("202")
+
+
 def test_axe_finds_nothing_grave(watched: Watched, page: Page, shown: Site) -> None:
     watched.expected.append("422")
     failed = shown.submit("ask-the-shop", answer="no")
