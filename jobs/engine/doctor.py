@@ -8,21 +8,15 @@ It does NOT judge jobs of plain RQ further than that a worker can find them: the
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Any, cast
 
-from .connection import broker_errors, connect
-from .errors import WorkhorseError
-from .settings import Settings
 from .store import LEASE_SECONDS, Store, _source
 
 #: Scripts sent in one round trip, and entries read in one.
@@ -190,40 +184,3 @@ def _findings(subject: Subject, answer: Sequence[bytes]) -> Iterator[Finding]:
 
 
 # --- the command ---------------------------------------------------------------------------
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Report what is wrong in the broker, and mend it if asked. 0: nothing is wrong (any more); 1: something is."""
-    parser = argparse.ArgumentParser(prog="python -m jobs.engine.doctor", description=main.__doc__)
-    parser.add_argument("--repair", action="store_true", help="mend what is found")
-    parser.add_argument("--json", action="store_true", help="one JSON document a line")
-    options = parser.parse_args(arguments)
-    try:
-        return _report(repair=options.repair, as_json=options.json)
-    except WorkhorseError as error:
-        print(f"doctor: {error.message}", file=sys.stderr)
-        return 1
-
-
-def _report(*, repair: bool, as_json: bool) -> int:
-    with connect(Settings.load()) as connection, broker_errors():
-        doctor = Doctor(Store(connection))
-        findings = doctor.examine()
-        for finding in findings:
-            print(json.dumps(asdict(finding)) if as_json else finding)
-        if repair and findings:
-            doctor.repair(findings)
-            findings = doctor.examine()
-        if not as_json:
-            print(_summary(findings, repair))
-    return 1 if findings else 0
-
-
-def _summary(findings: Sequence[Finding], repair: bool) -> str:
-    if findings:
-        return f"{len(findings)} findings" + (" are left after the repair." if repair else "; --repair mends them.")
-    return "Everything is in its place."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -453,30 +449,3 @@ def test_what_has_mended_itself_meanwhile_is_left_alone(store: Store, doctor: Do
     connection.rpush("rq:queue:default", "a")
     assert doctor.repair(findings) == []
     assert connection.lrange("rq:queue:default", 0, -1) == [b"a"]
-
-
-# --- the command --------------------------------------------------------------------------
-
-
-def command(settings: Settings, *options: str) -> subprocess.CompletedProcess[str]:
-    root = Path(__file__).parents[2]
-    return subprocess.run(
-        [sys.executable, "-m", "jobs.engine.doctor", *options],
-        cwd=root,
-        env={"DATA_DIR": str(settings.data_dir), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_the_command_tells_by_its_exit_code_whether_something_is_wrong(
-    settings: Settings, store: Store, connection: redis.Redis
-) -> None:
-    assert command(settings).returncode == 0
-    _queued_in_no_list(store, connection)
-    sick = command(settings, "--json")
-    assert sick.returncode == 1
-    assert json.loads(sick.stdout.splitlines()[0])["damage"] == "in_no_list"
-    assert command(settings, "--repair").returncode == 0
-    assert command(settings).returncode == 0
