@@ -26,6 +26,7 @@ def clean(harness: Harness) -> Iterator[None]:
     harness.forget_everything()
 
 
+@pytest.mark.slow
 def test_its_jobs_are_neither_rescued_early_nor_held_for_ever(harness: Harness) -> None:
     skewed = [harness.start_workers(True, **clock_off(seconds)) for seconds in (HOUR, -HOUR)]
     jobs = [harness.submit("sleep", seconds=60) for _ in skewed]
@@ -77,6 +78,7 @@ def test_timeouts_delays_and_retries_take_as_long_as_ever(harness: Harness, seco
     assert harness.ended(harness.submit("flaky", path=str(tmp_path / "tries"), fails=1)).status == "completed"
 
 
+@pytest.mark.slow
 @EITHER_WAY
 def test_a_job_of_plain_rq_is_not_failed_by_a_worker_whose_clock_is_off(harness: Harness, seconds: int) -> None:
     """rq keeps the time until which a job is alive on the clock of the worker that runs it."""
