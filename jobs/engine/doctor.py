@@ -17,6 +17,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, cast
 
+from .execution import NOT_NOW
 from .store import LEASE_SECONDS, Store, _source
 
 #: Scripts sent in one round trip, and entries read in one.
@@ -40,6 +41,8 @@ class Damage(StrEnum):
     WRONG_INDEX = "wrong_index"
     NEVER_EXPIRES = "never_expires"
     EXPIRES_ALIVE = "expires_alive"
+    #: Nobody here has written it, so nobody knows how to mend it.
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Finding:
 
     def __str__(self) -> str:
         what = f"job {self.subject.key}" if self.subject.place == "job" else self.subject.key
-        return f"{self.damage}: {what}: {self.detail}"
+        return f"{self.damage}: {_bytes(what).decode('utf-8', 'backslashreplace')}: {self.detail}"
 
 
 class Doctor:
@@ -87,7 +90,7 @@ class Doctor:
     def _subjects(self) -> Iterator[Subject]:
         self._listed = self._queued()
         for key in cast(Iterable[bytes], self._connection.scan_iter(count=BATCH)):
-            yield from self._subjects_of(key.decode())
+            yield from self._subjects_of(_text(key))
         for queue, ids in self._listed.items():
             yield from (Subject("queue", queue, job_id) for job_id in ids)
 
@@ -103,15 +106,15 @@ class Doctor:
             case ("wh", "leases") | ("rq", "wip"):
                 yield from self._entries("hold", key)
             case "wh", "suspects":
-                suspects = cast(list[bytes], self._connection.hkeys(key))
-                yield from (Subject("hold", key, member.decode()) for member in suspects)
+                suspects = cast(list[bytes], self._connection.hkeys(_bytes(key)))
+                yield from (Subject("hold", key, _text(member)) for member in suspects)
             case "wh", "jobs":
                 yield from self._entries("index", key)
             case "wh", "limited":
                 yield from self._entries("limited", key)
             case "wh", "slots":
-                members = cast(Iterable[bytes], self._connection.sscan_iter(key, count=BATCH))
-                yield from (Subject("slot", key, member.decode()) for member in members)
+                members = cast(Iterable[bytes], self._connection.sscan_iter(_bytes(key), count=BATCH))
+                yield from (Subject("slot", key, _text(member)) for member in members)
             case "wh", "expiry":
                 yield from self._entries("expiry", key)
             case "rq", "scheduled" | "deferred" | "finished" | "failed" | "canceled":
@@ -125,18 +128,18 @@ class Doctor:
 
     def _entries(self, place: str, key: str) -> Iterator[Subject]:
         # Not `rq:scheduled` alone, as the scheduler's lock of plain RQ: only sorted sets have entries.
-        if self._connection.type(key) == b"zset":
-            for member, _score in self._connection.zscan_iter(key, count=BATCH):
-                yield Subject(place, key, member.decode())
+        if self._connection.type(_bytes(key)) == b"zset":
+            for member, _score in self._connection.zscan_iter(_bytes(key), count=BATCH):
+                yield Subject(place, key, _text(member))
 
     def _queued(self) -> dict[str, Counter[str]]:
         """How many times each queue holds each id."""
         listed: dict[str, Counter[str]] = {}
         for key in cast(set[bytes], self._connection.smembers("rq:queues")):
-            counter = listed.setdefault(key.decode(), Counter())
+            counter = listed.setdefault(_text(key), Counter())
             start = 0
             while ids := cast(list[bytes], self._connection.lrange(key, start, start + 10 * BATCH - 1)):
-                counter.update(each.decode() for each in ids)
+                counter.update(_text(each) for each in ids)
                 start += len(ids)
         return listed
 
@@ -150,18 +153,18 @@ class Doctor:
             pipeline = self._connection.pipeline(transaction=False)
             for subject in batch:
                 self._ask(pipeline, subject, mend, scores)
-            for subject, answer in zip(batch, pipeline.execute(), strict=True):
+            for subject, answer in zip(batch, pipeline.execute(raise_on_error=False), strict=True):
                 yield from _findings(subject, answer)
 
     def _ask(self, pipeline: Any, subject: Subject, mend: bool, scores: dict[Subject, str]) -> None:
         flag = "1" if mend else ""
         if subject.place != "job":
-            self._entry(args=[subject.place, subject.key, subject.member, flag], client=pipeline)
+            self._entry(args=[subject.place, _bytes(subject.key), _bytes(subject.member), flag], client=pipeline)
             return
         # LPOS reads a list from its head: it is asked only about jobs that the walk did not see there exactly once.
         seen = [ids[subject.key] for ids in self._listed.values() if subject.key in ids]
         listed = "1" if seen == [1] and not mend else ""
-        arguments = [subject.key, flag, listed, str(LEASE_SECONDS), scores.get(subject, "0")]
+        arguments: list[str | bytes] = [_bytes(subject.key), flag, listed, str(LEASE_SECONDS), scores.get(subject, "0")]
         self._job(args=arguments, client=pipeline)
 
     def _scores(self, subjects: Sequence[Subject]) -> dict[Subject, str]:
@@ -169,18 +172,34 @@ class Doctor:
         jobs = [subject for subject in subjects if subject.place == "job"]
         pipeline = self._connection.pipeline(transaction=False)
         for subject in jobs:
-            pipeline.hget(f"rq:job:{subject.key}", "created_at")
-        return {subject: _microseconds(created) for subject, created in zip(jobs, pipeline.execute(), strict=True)}
+            pipeline.hget(_bytes(f"rq:job:{subject.key}"), "created_at")
+        told = pipeline.execute(raise_on_error=False)
+        return {subject: _microseconds(created) for subject, created in zip(jobs, told, strict=True)}
 
 
-def _microseconds(created: bytes | None) -> str:
-    moment = datetime.fromisoformat(created.decode()).timestamp() if created else time.time()
+def _microseconds(created: Any) -> str:
+    try:
+        moment = datetime.fromisoformat(created.decode()).timestamp()
+    except (AttributeError, ValueError):  # it is not there, or is no time
+        moment = time.time()
     return f"{moment * 1e6:.0f}"
 
 
-def _findings(subject: Subject, answer: Sequence[bytes]) -> Iterator[Finding]:
+def _findings(subject: Subject, answer: Sequence[bytes] | Exception) -> Iterator[Finding]:
+    if isinstance(answer, NOT_NOW):
+        raise answer
+    if isinstance(answer, Exception):
+        what = f"the entry {subject.member!a}" if subject.member else "it"
+        yield Finding(Damage.UNREADABLE, subject, f"delete {what}, if it is nobody's: {answer}")
+        return
     for place in range(0, len(answer), 2):
-        yield Finding(Damage(answer[place].decode()), subject, answer[place + 1].decode())
+        yield Finding(Damage(answer[place].decode()), subject, answer[place + 1].decode(errors="replace"))
 
 
-# --- the command ---------------------------------------------------------------------------
+def _text(name: bytes) -> str:
+    """The name of a key or an entry: it may be anything, and leads back to the same bytes."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

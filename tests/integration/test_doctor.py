@@ -345,6 +345,15 @@ def _plain_rq_job_in_no_list(store: Store, redis: redis.Redis) -> None:
     redis.lrem("rq:queue:low", 0, job.id)
 
 
+def _entries_that_are_no_text(store: Store, redis: redis.Redis) -> None:
+    redis.zadd("wh:leases", {b"\xff:\xff": 0})
+    redis.zadd(b"wh:jobs:\xff:pending", {b"\xff": 0})
+
+
+def _text_in_the_place_of_a_record(store: Store, redis: redis.Redis) -> None:
+    redis.set("rq:job:a", "no record")
+
+
 Plant = Callable[[Store, redis.Redis], None]
 
 PLANTED: list[tuple[Plant, Damage]] = [
@@ -389,6 +398,8 @@ PLANTED: list[tuple[Plant, Damage]] = [
     (_dependents_without_job, Damage.KEY_WITHOUT_JOB),
     (_immortal_worker, Damage.NEVER_EXPIRES),
     (_plain_rq_job_in_no_list, Damage.IN_NO_LIST),
+    (_entries_that_are_no_text, Damage.HELD_WITHOUT_JOB),
+    (_entries_that_are_no_text, Damage.WRONG_INDEX),
 ]
 
 
@@ -404,7 +415,20 @@ def test_planted_damage_is_found_and_mended(
 
 
 def test_every_kind_of_damage_is_planted() -> None:
-    assert {damage for _plant, damage in PLANTED} == set(Damage)
+    assert {damage for _plant, damage in PLANTED} == set(Damage) - {Damage.UNREADABLE}
+
+
+def test_what_nobody_here_has_written_is_found_left_alone_and_hides_nothing(
+    store: Store, doctor: Doctor, connection: redis.Redis
+) -> None:
+    _text_in_the_place_of_a_record(store, connection)
+    _lease_without_job(store, connection)
+    findings = doctor.examine()
+    assert damages(findings) == {Damage.UNREADABLE, Damage.HELD_WITHOUT_JOB}
+    assert any("job a: delete it, if it is nobody's: WRONGTYPE" in str(finding) for finding in findings)
+    doctor.repair(findings)
+    assert damages(doctor.examine()) == {Damage.UNREADABLE}
+    assert connection.get("rq:job:a") == b"no record"
 
 
 # --- what mending does ------------------------------------------------------------------
