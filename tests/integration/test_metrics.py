@@ -151,3 +151,12 @@ def test_every_metric_is_in_the_page_about_operations(told: dict[str, set[str]])
         assert any(name == word or name.endswith(word.removeprefix("…")) for word in written) or (
             name.startswith("workhorse_broker_")
         ), name
+
+
+def test_what_somebody_else_has_left_in_the_broker_does_not_silence_it(admin: FlaskClient, harness: Harness) -> None:
+    harness.connection.set("rq:worker:nobody", "no record")
+    harness.connection.sadd("rq:workers", "rq:worker:nobody")
+    harness.connection.set("rq:job:nobody", "no record")
+    harness.connection.rpush("rq:queue:strange", "nobody")
+    harness.connection.sadd("rq:queues", "rq:queue:strange")
+    assert samples(admin)["workhorse_queue_depth"]["strange",] == 1

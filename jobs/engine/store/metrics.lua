@@ -1,11 +1,12 @@
--- All that /metrics tells, in one look. ARGV: the queues of ours. Nothing here grows with the backlog.
+-- All that /metrics tells, in one look. ARGV: the queues of ours. Nothing here grows with the backlog. What is no record
+-- of ours or RQ's is passed over: an alert must not fall silent because of it.
 -- Heads of a queue that are looked at for the oldest wait: some may be cancelled, some put back a moment ago.
 local HEADS = 20
 
 local function oldest_wait(queue)
   local oldest = 0
   for _, id in ipairs(redis.call('LRANGE', queue_key(queue), 0, HEADS - 1)) do
-    local job = redis.call('HMGET', job_key(id), 'status', 'ready_at')
+    local job = redis.pcall('HMGET', job_key(id), 'status', 'ready_at')
     if job[1] == 'queued' and job[2] then oldest = math.max(oldest, NOW - tonumber(job[2])) end
   end
   return oldest
@@ -32,8 +33,8 @@ end
 
 local states, workers = {}, {}
 for _, key in ipairs(redis.call('SMEMBERS', 'rq:workers')) do
-  local state = redis.call('HGET', key, 'state')
-  if state then states[state] = (states[state] or 0) + 1 end
+  local state = redis.pcall('HGET', key, 'state')
+  if type(state) == 'string' then states[state] = (states[state] or 0) + 1 end
 end
 for state, count in pairs(states) do workers[#workers + 1] = { state, count } end
 
