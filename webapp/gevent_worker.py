@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import socket
@@ -25,6 +26,8 @@ BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 16_384
 #: What was sent must be taken within this time, even by a client whose window is closed (tcp(7), TCP_USER_TIMEOUT).
 UNREAD_SECONDS = 25.0
+#: How sending ends to a client that does not read: by that time, or because live.py has cut its connection.
+CUT = {errno.ETIMEDOUT, errno.EBADF}
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -49,7 +52,14 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         if not _is_here(req.body):
             req.body = PacedBody(req.body)
-        return super().handle_request(listener_name, req, sock, addr)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except OSError as error:
+            if error.errno not in CUT:
+                raise
+            # No error of ours: gunicorn (27.0.1, workers/base_async.py) logs a trace of what is no usual end.
+            self.log.info("A client did not read, and was cut.")
+            raise ConnectionResetError(errno.ECONNRESET, "The client does not read.") from error
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         shutdown.begin()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import socket
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import pytest
 from gunicorn.http.errors import InvalidChunkSize
+from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 from webapp import gevent_worker
-from webapp.gevent_worker import PacedBody, write_problem
+from webapp.gevent_worker import PacedBody, Worker, write_problem
 from webapp.shutdown import shutdown
 
 
@@ -89,3 +92,26 @@ def test_a_long_poll_ends_early_when_the_process_is_told_to_stop(alice, monkeypa
     url = alice.submits()["poll_url"]
     assert alice.get(f"{url}?wait=25").status_code == 200
     assert alice.get(f"{url}?wait=25", headers={"If-None-Match": '"1"'}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("number", "ends_as"),
+    [(errno.ETIMEDOUT, errno.ECONNRESET), (errno.EBADF, errno.ECONNRESET), (errno.ENOSPC, errno.ENOSPC)],
+)
+def test_that_a_client_was_cut_is_a_line_in_the_log_and_no_trace(
+    monkeypatch: pytest.MonkeyPatch, number: int, ends_as: int
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError(number, "sending failed")
+
+    said: list[str] = []
+    worker = Worker.__new__(Worker)
+    worker.log = SimpleNamespace(info=said.append)
+    monkeypatch.setattr(GeventWorker, "handle_request", fails)
+
+    with pytest.raises(OSError) as raised:
+        worker.handle_request(None, SimpleNamespace(body=SimpleNamespace(reader=None)), None, None)
+
+    # gunicorn passes over the first in silence, and logs a trace of others.
+    assert raised.value.errno == ends_as
+    assert said == (["A client did not read, and was cut."] if ends_as == errno.ECONNRESET else [])
