@@ -1,6 +1,6 @@
 """Many who watch many jobs, in one web process: how soon they know, and what it costs everybody else.
 
-    python bench/streams.py [--watchers 2000] [--jobs 200] [--rate 5] [--seconds 30]
+    python -m bench.streams [--watchers 2000] [--jobs 200] [--rate 5] [--seconds 30]
 
 A broker and one web process are started for it. The jobs are held by this script, which reports their progress as a
 worker does, in the same atomic steps; so it is the streams that are measured and not what the jobs compute. Each
@@ -26,17 +26,17 @@ from pathlib import Path
 
 import psutil
 
+from jobs.engine.accounts import Accounts
+from jobs.engine.broker import EmbeddedBroker
+from jobs.engine.catalogue import Catalogue
+from jobs.engine.client import Client, Submission
+from jobs.engine.connection import connect
+from jobs.engine.settings import Settings
+from jobs.engine.store import Claim
+
+from .workbench import free_port
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from jobs.engine.accounts import Accounts  # noqa: E402 (found by the line above)
-from jobs.engine.broker import EmbeddedBroker  # noqa: E402
-from jobs.engine.catalogue import Catalogue  # noqa: E402
-from jobs.engine.client import Client, Submission  # noqa: E402
-from jobs.engine.connection import connect  # noqa: E402
-from jobs.engine.settings import Settings  # noqa: E402
-from jobs.engine.store import Claim  # noqa: E402
-
 MARK = b'"progress_message": "'
 POLL_SECONDS = 0.02
 CONNECT_AT_ONCE = 50
@@ -193,12 +193,6 @@ def hold_jobs(client: Client, count: int) -> dict[str, str]:
         assert isinstance(claim, Claim)
         executions[claim.job_id] = claim.execution
     return executions
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from bench.workbench import free_port
 
 from .faults import ALL
 from .run import Options, run
@@ -44,7 +45,7 @@ def main() -> int:
         seldom_times=1 if given.quick or 0 < (given.kills or 0) < 500 else 10,
         hosts=given.hosts,
         workers=given.workers,
-        web_port=None if given.no_web else _free_port(),
+        web_port=None if given.no_web else free_port(),
         deploy_lengths=(3, 20, 30) if given.quick else (3, 20, 120),
     )
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
@@ -57,12 +58,6 @@ def main() -> int:
     if kept and not given.keep:
         shutil.rmtree(folder)
     return 0 if kept else 1
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,9 @@ import psutil
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.loopback import free_port
+from tests.waiting import eventually
+
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "samples"
 JOBS_FOR_TESTS = "tests.jobs_for_tests"
@@ -30,20 +32,6 @@ PATIENCE_SECONDS = 40.0
 PASSWORD = "correct horse battery"
 
 Resource = dict[str, Any]
-
-
-def free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as free:
-        return int(free.getsockname()[1])
-
-
-def eventually(look: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """Wait until `look` finds something, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.03)
-    return seen
 
 
 # --- the instance --------------------------------------------------------------------------
@@ -92,7 +80,11 @@ class House:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        eventually(lambda: self.process.poll() is not None or "is ready" in self.printed, "the instance starts")
+        eventually(
+            lambda: self.process.poll() is not None or "is ready" in self.printed,
+            "the instance starts",
+            PATIENCE_SECONDS,
+        )
         assert "is ready" in self.printed, self.printed
         self.admin = Api(self, "admin", (self.data_dir / "admin_api_key").read_text().strip())
 

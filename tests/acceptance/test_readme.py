@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from tests.acceptance.house import end_now
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -40,14 +41,6 @@ COPIED = re.compile(r"[0-9a-f]{16,}|wh_[0-9A-Za-z]{40,}")
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def eventually(look: Callable[[], Any], seconds: float = 40) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.05)
-    return seen
 
 
 # --- the instance --------------------------------------------------------------------------
@@ -83,7 +76,7 @@ class Instance:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        eventually(lambda: self.process.poll() is not None or "is ready" in self.printed)
+        eventually(lambda: self.process.poll() is not None or "is ready" in self.printed, "it is ready", 40)
         assert "is ready" in self.printed, self.printed
 
     @property
@@ -268,7 +261,7 @@ def only(session: list[Ran], words: str) -> Ran:
 def test_the_session_in_the_readme_prints_what_the_readme_says(instance: Instance, shell: Shell) -> None:
     # The session polls for three seconds: its worker must be up, as it is once somebody has read so far.
     first = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
-    eventually(lambda: instance.ask(f"/jobs/{first}")["status"] == "completed")
+    eventually(lambda: instance.ask(f"/jobs/{first}")["status"] == "completed", "it is completed", 40)
 
     session = run_session(shell, instance.port)
 
@@ -302,9 +295,9 @@ def test_the_session_in_the_readme_prints_what_the_readme_says(instance: Instanc
 @pytest.mark.slow
 def test_a_second_start_knows_the_jobs_and_goes_on_with_the_one_that_was_running(instance: Instance) -> None:
     done = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
-    eventually(lambda: instance.ask(f"/jobs/{done}")["status"] == "completed")
+    eventually(lambda: instance.ask(f"/jobs/{done}")["status"] == "completed", "it is completed", 40)
     long = instance.ask("/jobs/estimate-pi?timeout=3600", {"rounds": 1_000_000})["job_id"]
-    eventually(lambda: instance.ask(f"/jobs/{long}")["progress_current"])
+    eventually(lambda: instance.ask(f"/jobs/{long}")["progress_current"], "it makes progress", 40)
 
     seconds = instance.interrupt()
 
@@ -313,11 +306,11 @@ def test_a_second_start_knows_the_jobs_and_goes_on_with_the_one_that_was_running
     assert instance.left_behind() == []
     instance.start()
     assert instance.ask(f"/jobs/{done}")["status"] == "completed"
-    again = eventually(lambda: (job := instance.ask(f"/jobs/{long}"))["status"] == "running" and job)
+    again = eventually(lambda: (job := instance.ask(f"/jobs/{long}"))["status"] == "running" and job, "it runs", 40)
     assert again["resumed"] == 1
     assert again["attempt"] == 1
     cancel(instance, long)
-    eventually(lambda: instance.ask(f"/jobs/{long}")["status"] == "cancelled")
+    eventually(lambda: instance.ask(f"/jobs/{long}")["status"] == "cancelled", "it is cancelled", 40)
 
 
 #: Long enough that even a busy machine shows that it was not waited out.

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.acceptance.house import Api, House, eventually
+from tests.acceptance.house import Api, House
+from tests.waiting import eventually
 
 MOVES = ["job_queued", "job_started", "job_progress", "job_completed"]
 

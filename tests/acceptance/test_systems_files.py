@@ -14,7 +14,8 @@ import pypdf
 import pytest
 from PIL import Image
 
-from tests.acceptance.house import SAMPLES, Api, House, Site, eventually, said
+from tests.acceptance.house import SAMPLES, Api, House, Site, said
+from tests.waiting import eventually
 
 STEPS = ["text", "extraction", "normalising", "saving"]
 

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 from standardwebhooks import Webhook
 
-from tests.acceptance.house import PASSWORD, Answer, Api, House, PostOffice, Site, eventually
+from tests.acceptance.house import PASSWORD, Answer, Api, House, PostOffice, Site
+from tests.waiting import eventually
 
 ORDER = {
     "order_id": "A-17",

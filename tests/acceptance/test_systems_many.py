@@ -7,7 +7,8 @@ from typing import Any
 
 import pypdf
 
-from tests.acceptance.house import Api, House, PostOffice, eventually
+from tests.acceptance.house import Api, House, PostOffice
+from tests.waiting import eventually
 
 ENDED = ("completed", "failed", "cancelled")
 

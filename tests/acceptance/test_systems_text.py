@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.house import SAMPLES, Answer, Api, House, Site, eventually, said
+from tests.acceptance.house import SAMPLES, Answer, Api, House, Site, said
+from tests.waiting import eventually
 
 # --- vocabularies --------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from jobs.engine.trends import KEY, STEP_SECONDS, Sample
 from tests.browser.site import SAMPLES, Site, launch, site
-from tests.integration.harness import eventually
+from tests.waiting import eventually
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 WIDTHS = {"wide": (1440, 900), "narrow": (390, 844)}

@@ -19,21 +19,10 @@ from jobs.engine.connection import connect
 from jobs.engine.errors import BrokerUnavailable
 from jobs.engine.resource import Job
 from jobs.engine.settings import Settings
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 JOB_PACKAGES = "tests.jobs_for_tests"
-#: Much longer than anything takes, for machines that have other things to do.
-PATIENCE_SECONDS = 60.0
-
-
-def eventually(condition: Callable[[], Any], what: str, timeout: float = PATIENCE_SECONDS) -> Any:
-    """Wait until `condition` is true, and return what it returned."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {timeout:g} s")
 
 
 def alive(pid: int) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,9 @@ from typing import Any
 import psutil
 
 from jobs.engine.accounts import Accounts
-from tests.integration.harness import ROOT, Harness, eventually
+from tests.integration.harness import ROOT, Harness
+from tests.loopback import free_port
+from tests.waiting import eventually
 
 #: No stream of these tests is silent for longer.
 SILENCE_SECONDS = 40.0
@@ -38,7 +39,7 @@ class Web:
         self.accounts = Accounts(harness.connection, harness.settings)
         self.accounts.register(user_id, f"{user_id}@example.com", "correct horse")
         self.key_id, self.key = self.new_key()
-        self.port = _free_port()
+        self.port = free_port()
         self._environment = {"PORT": str(self.port), "RATE_LIMIT": "100000/minute", **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -147,9 +148,3 @@ def _event(fields: dict[str, str]) -> Event:
     return Event(
         fields.get("event", ""), int(fields["id"]) if "id" in fields else None, json.loads(fields.get("data", "null"))
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 
 from jobs.engine.events import Follower
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("workers")
 

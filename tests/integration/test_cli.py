@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from jobs.engine.events import Follower
-from tests.integration.harness import ROOT, Harness, eventually
+from tests.integration.harness import ROOT, Harness
+from tests.waiting import eventually
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 BAR = re.compile(r"\[(#*)-*\] +(\d+) %")

@@ -13,7 +13,8 @@ from rq.serializers import JSONSerializer
 
 from bench.chaos.processes import clock_off
 from jobs.engine.store import LEASE_SECONDS
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
+from tests.waiting import eventually
 
 HOUR = 3_600
 EITHER_WAY = pytest.mark.parametrize("seconds", [HOUR, -HOUR], ids=["ahead", "behind"])

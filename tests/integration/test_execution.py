@@ -10,7 +10,8 @@ import pytest
 
 from jobs.engine.resource import Job
 from jobs.engine.states import Priority
-from tests.integration.harness import Harness, alive, eventually
+from tests.integration.harness import Harness, alive
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("workers")
 

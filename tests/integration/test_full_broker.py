@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jobs.engine.errors import BrokerUnavailable
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
+from tests.waiting import eventually
 
 
 def test_a_full_broker_refuses_new_jobs_serves_reads_and_saves_a_running_ones_result_after_relief(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
+from tests.waiting import eventually
 
 #: What stays of a system that has run: counters, names, and what belongs to users rather than to jobs.
 LASTING = ("rq:queues", "rq:workers", "rq:worker:", "rq:clean_registries", "wh:pushed:", "wh:popped:", "wh:doorbell:")

@@ -16,7 +16,8 @@ from jobs.engine.resource import Job
 from jobs.engine.scheduler import Scheduler
 from jobs.engine.states import Priority
 from jobs.engine.store import Claim, Store
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
+from tests.waiting import eventually
 
 QUEUES = ("high", "default", "low")
 COMPLETED = {"kind": "completed", "meta": "{}"}

@@ -19,6 +19,8 @@ import pytest
 from jobs.engine.broker import EmbeddedBroker
 from jobs.engine.connection import connect
 from jobs.engine.settings import Settings
+from tests.loopback import free_port
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +42,8 @@ import signal, sys, time
 from pathlib import Path
 from jobs.engine.connection import connect
 from jobs.engine.settings import Settings
+from tests.loopback import free_port
+from tests.waiting import eventually
 
 connection = connect(Settings())
 
@@ -58,13 +62,6 @@ while True:
 """
 
 START = "import sys; from pathlib import Path; from jobs.engine.local import main; sys.exit(main(Path(sys.argv[1])))"
-
-
-def eventually(met: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.05)
 
 
 class Instance:
@@ -90,7 +87,7 @@ class Instance:
         return self._printed.read_text()
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: "is ready" in self.printed and "worker is up" in self.printed)
+        eventually(lambda: "is ready" in self.printed and "worker is up" in self.printed, "it is up", 20)
 
     def ends(self) -> int:
         return self.process.wait(40)
@@ -98,9 +95,7 @@ class Instance:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    return Settings(data_dir=tmp_path / "data", port=port, redis_url=None)
+    return Settings(data_dir=tmp_path / "data", port=free_port(), redis_url=None)
 
 
 @pytest.fixture
@@ -204,9 +199,7 @@ def test_two_instances_cannot_share_their_data(
 ) -> None:
     first = start()
     first.wait_until_ready()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    second = start(PORT=str(port))
+    second = start(PORT=str(free_port()))
     assert second.ends() == 1
     assert f"in use by another instance (process {first.process.pid})" in second.printed
 
@@ -240,7 +233,7 @@ def test_after_a_kill_9_nothing_holds_the_port_and_the_next_start_works(start: C
     processes = [each for each in descendants(killed) if "valkey" not in each.name()]
     killed.process.kill()
     killed.process.wait()
-    eventually(lambda: not alive(processes))
+    eventually(lambda: not alive(processes), "its processes end", 20)
     start().wait_until_ready()
 
 
@@ -280,7 +273,7 @@ def test_it_stops_in_order_although_its_reader_does_not_read(
     procfile: Path, piped: subprocess.Popen[str], settings: Settings
 ) -> None:
     (procfile.parent / "chatty").touch()
-    eventually(lambda: pipe_is_full(piped))
+    eventually(lambda: pipe_is_full(piped), "the pipe is full", 20)
     piped.terminate()
     assert piped.wait(40) == 0
     assert counted(settings, "good-byes") == 1

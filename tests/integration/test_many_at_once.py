@@ -14,7 +14,8 @@ from jobs.engine.errors import GroupEnded, InvalidRequest
 from jobs.engine.groups import Group, Groups
 from jobs.engine.pipelines import Step, submit_pipeline
 from jobs.engine.schedules import Plan, Schedules
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Harness, alive, eventually
+from tests.integration.harness import Harness, alive
 from tests.integration.relay import Relay
+from tests.waiting import eventually
 
 
 @pytest.fixture

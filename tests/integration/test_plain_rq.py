@@ -16,7 +16,8 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegist
 from rq.serializers import JSONSerializer
 
 from jobs.engine.rq_worker import Worker
-from tests.integration.harness import Harness, alive, eventually
+from tests.integration.harness import Harness, alive
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("workers")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from jobs.engine.resource import Job
-from tests.integration.harness import Harness, alive, eventually
+from tests.integration.harness import Harness, alive
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from jobs.engine.events import Follower
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
 from jobs.engine.storage import user_document, user_path, write_blob
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
+from tests.waiting import eventually
 from webapp.application import make_app
 from webapp.services import Services
 

@@ -18,8 +18,9 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from jobs.engine.resource import Job
-from tests.integration.harness import Harness, eventually
+from tests.integration.harness import Harness
 from tests.integration.streams_support import Event, Stream, Web
+from tests.waiting import eventually
 
 MAX_STREAMS = 20
 

@@ -20,7 +20,8 @@ from jobs.engine.events import Follower
 from jobs.engine.resource import Job
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
-from tests.integration.harness import JOB_PACKAGES, Harness, eventually
+from tests.integration.harness import JOB_PACKAGES, Harness
+from tests.waiting import eventually
 from webapp.application import make_app
 from webapp.services import Services
 

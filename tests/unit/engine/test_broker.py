@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,7 @@ from jobs.engine.broker import EmbeddedBroker, find_binary, warn_about
 from jobs.engine.connection import connect
 from jobs.engine.errors import BrokerNotFound, CannotStart
 from jobs.engine.settings import MAX_SOCKET_PATH_BYTES, Settings
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -38,13 +39,6 @@ def running(settings: Settings) -> Iterator[EmbeddedBroker]:
 def connection(running: EmbeddedBroker) -> Iterator[redis.Redis]:
     with connect(running.settings) as connection:
         yield connection
-
-
-def eventually(met: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.02)
 
 
 def answers(connection: redis.Redis) -> bool:
@@ -122,7 +116,7 @@ def test_what_was_acknowledged_survives_a_kill_9_and_it_starts_again_by_itself(
     killed = running.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    eventually(lambda: running.pid != killed and answers(connection))
+    eventually(lambda: running.pid != killed and answers(connection), "it is started again", 10)
     assert connection.dbsize() == 1_000
 
 
@@ -131,7 +125,7 @@ def test_its_death_is_told(settings: Settings) -> None:
     with EmbeddedBroker(settings, say=told.append) as running:
         assert running.pid is not None
         os.kill(running.pid, signal.SIGKILL)
-        eventually(lambda: bool(told))
+        eventually(lambda: bool(told), "it is told", 10)
     assert "died (exit code -9); starting it again" in told[0]
 
 
@@ -187,7 +181,11 @@ def test_the_server_of_an_instance_that_was_killed_is_ended_before_a_new_one_sta
     assert psutil.pid_exists(orphan)
     with EmbeddedBroker(settings) as running:
         assert running.pid != orphan
-        eventually(lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE)
+        eventually(
+            lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE,
+            "the orphan ends",
+            10,
+        )
 
 
 def test_a_stranger_with_the_pid_of_a_broker_long_gone_is_left_alone(settings: Settings) -> None:

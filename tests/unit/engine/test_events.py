@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from jobs.engine.store import FeedBounds
 from jobs.engine.subscription import MAX_QUEUED, Subscription
 from jobs.engine.user_watch import FEED_MICROS, KEEP_FEED, is_kept
 from tests.imitation import ImitatedRedis
+from tests.waiting import eventually
 
 PATIENCE_SECONDS = 10.0
 
@@ -98,13 +99,6 @@ class Following:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def eventually(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 # --- one job -----------------------------------------------------------------------------
