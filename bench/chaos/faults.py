@@ -69,6 +69,9 @@ def plan(seed: int, kinds: tuple[str, ...], kills: int, seconds: float, seldom_t
 
 
 @dataclass
+NEVER = float("inf")
+
+
 class Hand:
     """Deals faults to a world."""
 
@@ -188,7 +191,7 @@ class Hand:
         """SIGTERM to every process at once, as a platform does it; then the new release starts."""
         servers = [server for server in self.world.servers if server is not self.world.broker and server.running]
         for server in servers:
-            server.rest(DEPLOY_KILL_AT + 5)
+            server.rest(NEVER)  # until the last of them has ended, however long it takes for the deploy to begin
         if self.before_deploy is not None:
             self.before_deploy(sum(blow.kind == "deploy" for blow in self.blows))
         blow = Blow(fault.kind, time.time(), frozenset(pid for server in servers for pid in family(server.pid)))
