@@ -45,6 +45,7 @@ def page() -> Response:
 
 @blueprint.delete("/<key_id>")
 def revoke(key_id: str) -> tuple[str, int]:
+    body.no_body()
     query(Nothing)
     services().accounts.revoke(caller().user_id, key_id)
     return "", 204

@@ -12,6 +12,7 @@ from jobs.engine.errors import Forbidden, RangeNotSatisfiable
 from jobs.engine.files import OCTETS, FileStore, StoredFile
 
 from .auth import caller
+from .body import no_body
 from .problems import of_error
 from .query import Nothing, query
 from .services import services
@@ -66,6 +67,7 @@ def content(file_id: str) -> Response:
 @blueprint.delete("/<file_id>")
 def delete(file_id: str) -> tuple[str, int]:
     file = _visible(file_id)
+    no_body()
     query(Nothing)
     _store().delete(file)
     return "", 204

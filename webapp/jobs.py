@@ -79,6 +79,7 @@ def show(job_id: str) -> Response:
 @blueprint.delete("/jobs/<job_id>")
 def cancel(job_id: str) -> Response:
     visible_job(job_id)
+    no_body()
     query(Nothing)
     job = services().client.cancel(job_id)
     return json_answer(job.as_dict(), 200 if job.status is Status.CANCELLED else 202)

@@ -66,6 +66,7 @@ def remove(user_id: str) -> tuple[str, int]:
     itself = user_id in ("me", caller().user_id)
     if not itself and not caller().is_admin:
         raise Forbidden("Only administrators may remove other users.")
+    body.no_body()
     query(Nothing)
     user_id = caller().user_id if itself else user_id
     remove_with_everything(user_id)

@@ -49,6 +49,7 @@ def page() -> Response:
 
 @blueprint.delete("/<webhook_id>")
 def unsubscribe(webhook_id: str) -> tuple[str, int]:
+    body.no_body()
     query(Nothing)
     services().webhooks.unsubscribe(caller().user_id, webhook_id)
     return "", 204

@@ -24,6 +24,7 @@ ALL = (*WEIGHTS, *SELDOM)
 BROKER_STOP_SECONDS = 20.0
 DEPLOY_SIGNALS_AT = (0.0, 1.5, 5.0)
 DEPLOY_KILL_AT = 30.0
+NEVER = float("inf")
 #: What a host needs to be at work again after an outage.
 RECOVERY_SECONDS = 5.0
 #: The share of killed horses that are to be at work.
@@ -69,9 +70,6 @@ def plan(seed: int, kinds: tuple[str, ...], kills: int, seconds: float, seldom_t
 
 
 @dataclass
-NEVER = float("inf")
-
-
 class Hand:
     """Deals faults to a world."""
 

@@ -33,7 +33,7 @@ ADMIN, ADMIN_EMAIL = "admin", "admin@localhost"
 FAILURES_PER_NAME = Rate(10, 600)
 FAILURES_PER_ADDRESS = Rate(60, 600)
 #: Strangers who register: each costs an argon2 hash.
-STRANGERS_PER_ADDRESS = Rate(20, 600)
+STRANGERS_PER_ADDRESS = Rate(100, 600)
 
 MAX_CREDENTIAL_LENGTH = 4_096
 

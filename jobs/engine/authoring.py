@@ -11,6 +11,7 @@ from typing import Any, TypeVar, overload
 
 from .errors import UnservableFunction
 from .retry import Retry
+from .run import JOB_CODE
 from .states import Priority
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,6 +94,7 @@ def job(
         _refuse_bad_options(function, options)
         options |= {"priority": Priority(priority), "preload": tuple(preload)}
         setattr(function, OPTIONS, JobOptions(**options))
+        JOB_CODE.add(function.__code__)
         return function
 
     return decorate if function is None else decorate(function)

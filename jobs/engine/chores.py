@@ -48,7 +48,7 @@ def run_scheduler(settings: Settings, catalogue: Catalogue, obituaries: int) -> 
     """Be a host's scheduler until SIGTERM."""
     connection = connect(settings)
     wait_for_broker(connection)
-    for warning in warn_about(connection):
+    for warning in [*settings.warnings(), *warn_about(connection)]:
         logger.warning(warning)
     client = Client(connection, settings, catalogue)
     Scheduler(client.store, chores(client), obituaries).run()

@@ -74,8 +74,8 @@ def run(settings: Settings, procfile: Path) -> int:
     """Start everything, wait for its end, and stop what is left in order."""
     refuse_busy_port(settings.port)
     with SteadfastPrinter() as printer, broker(settings, printer.say):
-        prepare(settings, printer.say)
-        processes = Processes(printer, settings.shutdown_grace, partial(announce, settings, printer.say))
+        key = prepare(settings, printer.say)
+        processes = Processes(printer, settings.shutdown_grace, partial(announce, settings, key, printer.say))
         for name, line in parse_procfile(procfile.read_text()).processes.items():
             if name not in NOT_RUN_HERE:
                 processes.add_process(name, without_shell(line), env=environment(settings), cwd=str(procfile.parent))
@@ -114,16 +114,24 @@ def broker(settings: Settings, say: Say) -> AbstractContextManager[Any]:
     return nullcontext() if settings.redis_url else EmbeddedBroker(settings, say)
 
 
-def prepare(settings: Settings, say: Say) -> None:
-    """See to it that there is an administrator, and say what in the broker's configuration endangers jobs.
+def prepare(settings: Settings, say: Say) -> str:
+    """See to it that there is an administrator, and say what in the configuration endangers jobs or accounts.
+
+    Returns:
+        What to say of the administrator's key: the key itself in the start that makes it, later where it is.
 
     Raises:
         BrokerUnavailable: if the broker can't be reached.
     """
+    kept = settings.data_dir / "admin_api_key"
+    is_new = not kept.exists()
     with connect(settings) as connection, broker_errors():
-        Accounts(connection, settings).ensure_admin()
-        for sentence in warn_about(connection):
+        key = Accounts(connection, settings).ensure_admin()
+        for sentence in [*settings.warnings(), *warn_about(connection)]:
             say(f"WARNING: {sentence}")
+    if settings.admin_api_key:
+        return "the value of ADMIN_API_KEY"
+    return f"{key} (shown this once, kept in {kept})" if is_new else f"in {kept}"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -247,14 +255,14 @@ def _unless_cut(write: Callable[[], None]) -> None:
 # --- the announcement ----------------------------------------------------------------
 
 
-def announce(settings: Settings, say: Say, processes: Processes) -> None:
+def announce(settings: Settings, key: str, say: Say, processes: Processes) -> None:
     """Say where it is and how to get in, once it answers; stop everything if it does not."""
     deadline = time.monotonic() + READY_PATIENCE_SECONDS
     address = f"http://127.0.0.1:{settings.port}"
     while not processes.stopping:
         trouble = not_ready(address)
         if trouble is None:
-            say(invitation(settings, address))
+            say(invitation(settings, address, key))
             return
         if time.monotonic() > deadline:
             say(f"{address}/readyz is not ready after {READY_PATIENCE_SECONDS:g} s ({trouble}); stopping.")
@@ -274,11 +282,10 @@ def not_ready(address: str) -> str | None:
         return str(error)
 
 
-def invitation(settings: Settings, address: str) -> str:
-    """The address, a link that signs the administrator in once, and where the API key is."""
+def invitation(settings: Settings, address: str, key: str) -> str:
+    """The address, a link that signs the administrator in once, and what is to be said of the API key."""
     with connect(settings) as connection:
         link = f"{address}/sign-in?token={Accounts(connection, settings).issue_sign_in('admin')}"
-    key = "the value of ADMIN_API_KEY" if settings.admin_api_key else f"in {settings.data_dir / 'admin_api_key'}"
     return (
         f"\n  Workhorse is ready:        {address}"
         f"\n  Sign in once with:         {link}"

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from .errors import Fault, InvalidRequest
 from .passwords import MAX_LENGTH, MIN_LENGTH
 
 #: Names that mean something else: the configured administrator, and the caller in a path.
 RESERVED = frozenset({"admin", "me"})
+
+# Mail of a local network, and of tests, goes to such hosts; the library lets its list be changed.
+for _host in ("local", "localhost", "test"):
+    SPECIAL_USE_DOMAIN_NAMES.remove(_host)
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 

@@ -231,6 +231,8 @@ class Worker(rq.Worker):
             logger.warning("%s: refused job %s: %s", self.name, job.id, reason)
             job.ended_at = rq.utils.now()
             job.retries_left = None
+            # For whoever may see the job: rq keeps a reason only where it keeps traces.
+            self.connection.hset(job.key, "refused", reason)
             super().handle_job_failure(job, queue, exc_string=reason)
         else:
             self._foreign = claim

@@ -27,6 +27,10 @@ MAX_SOCKET_PATH_BYTES = 107
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
+#: Characters of a secret from which on nobody guesses it, if they are random.
+SAFE_SECRET = 32
+
+
 class Settings(BaseSettings):
     """Everything that can be set, by environment variable of the same name in capitals."""
 
@@ -38,8 +42,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path("./var")
     storage_url: str | None = None
 
-    secret_key: str | None = Field(None, min_length=16)
-    admin_api_key: str | None = Field(None, min_length=16)
+    secret_key: str | None = Field(None, min_length=8)
+    admin_api_key: str | None = Field(None, min_length=8)
     registration: Literal["closed", "open"] = "closed"
 
     job_packages: Names = ("jobs",)
@@ -145,6 +149,14 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, str]:
         """Every setting as text, secrets hidden."""
         return {name: _hidden(name, value) for name, value in self.model_dump().items()}
+
+    def warnings(self) -> list[str]:
+        """What in the settings endangers accounts, one sentence each."""
+        return [
+            f"{name.upper()} has {len(value)} characters, and may be guessed. Take {SAFE_SECRET} random ones or more."
+            for name, value in (("secret_key", self.secret_key), ("admin_api_key", self.admin_api_key))
+            if value and len(value) < SAFE_SECRET
+        ]
 
     def kept_secrets(self) -> list[str]:
         """The secrets that DATA_DIR holds by now: for whoever has to keep them out of a text."""

@@ -141,8 +141,25 @@ def test_it_says_where_it_is_and_how_to_get_in(start: Callable[..., Instance], s
     assert address in instance.printed
     assert re.search(rf"{address}/sign-in\?token=[\w-]{{20,}}", instance.printed)
     key = settings.data_dir / "admin_api_key"
+    assert f"{key.read_text()} (shown this once, kept in {key})" in instance.printed
+
+
+def test_the_key_that_is_kept_is_not_shown_again(start: Callable[..., Instance], settings: Settings) -> None:
+    for _ in range(2):
+        instance = start()
+        instance.wait_until_ready()
+        instance.process.send_signal(signal.SIGINT)
+        assert instance.ends() == 0
+    key = settings.data_dir / "admin_api_key"
     assert str(key) in instance.printed
     assert key.read_text() not in instance.printed
+
+
+def test_a_key_that_may_be_guessed_is_used_and_warned_of(start: Callable[..., Instance], settings: Settings) -> None:
+    instance = start(ADMIN_API_KEY="my little key")
+    instance.wait_until_ready()
+    assert "WARNING: ADMIN_API_KEY has 13 characters" in instance.printed
+    assert "the value of ADMIN_API_KEY" in instance.printed and "my little key" not in instance.printed
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

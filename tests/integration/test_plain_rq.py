@@ -67,6 +67,8 @@ def test_a_function_that_is_not_in_the_catalogue_is_never_run(harness: Harness, 
     assert not (tmp_path / "boom").exists()
     trace = harness.client.find(job.id).trace
     assert trace and "ALLOWED_FUNCTIONS" in trace
+    error = harness.client.find(job.id).error
+    assert error and "ALLOWED_FUNCTIONS" in error
 
 
 def test_a_callback_that_is_not_in_the_catalogue_is_never_run(harness: Harness) -> None:

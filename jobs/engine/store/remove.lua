@@ -2,7 +2,7 @@
 -- One that runs is cancelled and ends as nobody's; of any other nothing stays.
 local id, user = ARGV[1], ARGV[2]
 local key = job_key(id)
-local job = redis.call('HMGET', key, 'status', 'origin')
+local job = redis.call('HMGET', key, 'status', 'origin', 'group')
 local status = STATUS[job[1]]
 if status == 'running' then
   redis.call('HSET', key, 'cancel', 1, 'user', '')
@@ -19,6 +19,8 @@ elseif status then
   redis.call('ZREM', 'wh:expiry', id .. '|' .. user .. '|' .. status)
   redis.call('DEL', key, events_key(id), logs_key(id), checkpoint_key(id), results_key(id), dependents_key(id))
 end
+-- All jobs of a group are of one user.
+if job[3] then redis.call('DEL', group_key(job[3]), ended_key(job[3])) end
 for _, each in ipairs({ 'pending', 'running', 'completed', 'failed', 'cancelled' }) do
   redis.call('ZREM', index_key(user, each), id)
 end

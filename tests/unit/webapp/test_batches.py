@@ -266,3 +266,15 @@ def test_a_repeated_pipeline_with_the_same_key_is_the_same(alice):
     assert again.get_json() == first.get_json() and again.headers["Idempotency-Replayed"] == "true"
     # One key stands for one request, whatever its route.
     assert alice.post(BATCHES, json={"jobs": [ECHO]}, headers=key).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("place", "sent"),
+    [(BATCHES, {"jobs": [ECHO, ECHO]}), (PIPELINES, {"steps": [ECHO, ECHO]})],
+    ids=["batch", "pipeline"],
+)
+def test_whoever_takes_the_name_of_a_removed_user_does_not_see_what_they_had(alice, admin, registered, place, sent):
+    address = alice.post(place, json=sent).headers["Location"]
+    assert admin.delete("/api/v1/users/alice").status_code == 204
+    another = registered("alice")
+    assert [person.get(address).status_code for person in (another, admin)] == [404, 404]

@@ -201,3 +201,21 @@ def test_a_body_with_one_key_twice_among_many_is_refused_fast(reader):
         pytest.raises(MalformedRequest, match="k99999"),
     ):
         body.json_value(10_000_000)
+
+
+def test_a_deletion_with_something_to_say_is_refused_and_deletes_nothing(alice, admin):
+    made = {
+        "jobs": alice.submits()["job_id"],
+        "api-keys": alice.post("/api/v1/api-keys").get_json()["id"],
+        "webhooks": alice.post(
+            "/api/v1/webhooks", json={"url": "https://example.com/", "events": ["job_completed"]}
+        ).get_json()["id"],
+        "users": "me",
+    }
+    for kind, its_id in made.items():
+        answer = alice.delete(f"/api/v1/{kind}/{its_id}", json={"func": "os.system"})
+        assert answer.status_code == 422, kind
+        assert answer.get_json()["errors"][0]["pointer"] == "/func"
+    assert alice.get(f"/api/v1/jobs/{made['jobs']}").get_json()["status"] == "pending"
+    for kind, its_id in made.items():
+        assert alice.delete(f"/api/v1/{kind}/{its_id}").status_code in (200, 204), kind
