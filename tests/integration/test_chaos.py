@@ -16,11 +16,11 @@ ZEROS = ("LOST", "GHOST", "DUPLICATE EFFECT", "REGRESSION", "TWO JOBS FOR ONE KE
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_run_twice_or_taken_back_whatever_is_killed() -> None:
-    options = ["--seed", "11", "--jobs", "300", "--kills", "10", "--seconds", "13"]
+    options = ["--seed", "11", "--jobs", "200", "--kills", "6", "--seconds", "8"]
     faults = "horse,worker,supervisor,tree,scheduler,broker"
     command = [sys.executable, "-m", "bench.chaos", *options, "--no-web", "--faults", faults]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=220)
     counts = {name: re.search(rf"^{name} +(\d+)$", run.stdout, re.MULTILINE) for name in ZEROS}
     assert {name: found and found[1] for name, found in counts.items()} == dict.fromkeys(ZEROS, "0"), run.stdout
     assert run.returncode == 0, run.stdout + run.stderr
-    assert re.search(r"^together +(9|10)$", run.stdout, re.MULTILINE), run.stdout
+    assert re.search(r"^together +[56]$", run.stdout, re.MULTILINE), run.stdout
