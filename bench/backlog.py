@@ -35,12 +35,17 @@ PAGE_LOAD_SECONDS = 5.0
 def fill(client: Client, jobs: int, user: str = USER) -> None:
     """Submit as a client does, many at once: every job has all that it has otherwise."""
     noop = client.catalogue.find("noop")
-    shared = {"user": user, "known_user": True, "limit": NO_LIMIT}
     for first in range(0, jobs, BATCH):
-        described = [client._described(Submission(noop, {}, user)) for _ in range(min(BATCH, jobs - first))]
-        verdict = client.store.submit(shared, described)
-        if verdict[0] != "stored":
-            raise NotMeasured(f"filling the queue: {verdict}")
+        store(client, [Submission(noop, {}, user) for _ in range(min(BATCH, jobs - first))], user)
+
+
+def store(client: Client, submissions: list[Submission], user: str) -> str:
+    """Store one user's jobs in one step. Answers the id of the first."""
+    described = [client._described(each) for each in submissions]
+    verdict = client.store.submit({"user": user, "known_user": True, "limit": NO_LIMIT}, described)
+    if verdict[0] != "stored":
+        raise NotMeasured(f"filling the queue: {verdict}")
+    return str(described[0][0]["id"])
 
 
 @dataclass(frozen=True)

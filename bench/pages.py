@@ -31,9 +31,9 @@ from jobs.engine.schedules import Plan, Schedules
 from jobs.engine.settings import Settings
 from jobs.engine.store import Claim
 
-from .backlog import BATCH
-from .streams import free_port, start_web
-from .workbench import NO_LIMIT
+from .backlog import BATCH, store
+from .streams import start_web
+from .workbench import NO_LIMIT, free_port
 
 USER = "admin"
 WANTED_MILLISECONDS = 200.0
@@ -119,16 +119,13 @@ def fill(client: Client, accounts: Accounts, jobs: int) -> Iterator[tuple[str, s
 
 def submit(client: Client, place: int) -> str:
     """Submit some jobs of two types, tagged. Answers the id of one."""
-    described = []
+    submissions = []
     for number in range(place, place + BATCH):
         job_type = client.catalogue.find("clean-up" if number % 2 else "update-analytics")
         tags = (TAGS[number % len(TAGS)], *(["rare"] if number % 10_000 == 0 else []))
         params = {} if number % 2 else {"event": "visit"}
-        described.append(client._described(Submission(job_type, params, USER, tags=tags)))
-    verdict = client.store.submit({"user": USER, "known_user": True, "limit": NO_LIMIT}, described)
-    if verdict[0] != "stored":
-        raise SystemExit(f"Submitting was answered with {verdict}.")
-    return str(described[0][0]["id"])
+        submissions.append(Submission(job_type, params, USER, tags=tags))
+    return store(client, submissions, USER)
 
 
 def endings(jobs: int) -> list[tuple[str, int]]:

@@ -43,9 +43,10 @@ REGISTER = ("POST", "/api/v1/users")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: Names in the session cookie.
 #: Where a form sends its files from a browser without JavaScript (pages/submit.py).
 UPLOAD_BY_FORM = "pages.upload"
+
+#: Names in the session cookie.
 _SECRET, _CSRF = "secret", "csrf"
 
 

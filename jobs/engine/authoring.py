@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from .direct_calls import JOB_CODE
 from .errors import UnservableFunction
 from .retry import Retry
-from .run import JOB_CODE
 from .states import Priority
 
 F = TypeVar("F", bound=Callable[..., Any])

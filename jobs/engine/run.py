@@ -8,16 +8,15 @@ what is new, so that a call costs next to nothing however often it comes, and th
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
 from dataclasses import dataclass
 from itertools import islice
 from operator import index
-from types import CodeType, FrameType
 from typing import Any, Protocol, TypeVar
 
+from .direct_calls import direct
 from .positions import Positions
 
 Item = TypeVar("Item")
@@ -301,48 +300,6 @@ def track(
     report()
 
 
-#: The code of each job's function, by which a direct call is found.
-JOB_CODE: set[CodeType] = set()
-
-
-class _Direct(threading.local):
-    """What `checkpoint` holds outside a job.
-
-    A direct call of a job's function begins with what stands there, and what it assigns is gone with it: called again,
-    it does its work again.
-    """
-
-    def __init__(self) -> None:
-        self._outside: dict[str, Any] = {}
-        #: Kept, so that no later call's frame can have its place in memory.
-        self._call: FrameType | None = None
-        self._of_call: dict[str, Any] = {}
-
-    @property
-    def values(self) -> dict[str, Any]:
-        return self._of_call if self._within_a_call() else self._outside
-
-    @values.setter
-    def values(self, values: dict[str, Any]) -> None:
-        if self._within_a_call():
-            self._of_call = values
-        else:
-            self._outside = values
-
-    def _within_a_call(self) -> bool:
-        call: FrameType | None = None
-        frame: FrameType | None = sys._getframe()
-        while frame is not None:
-            call = frame if frame.f_code in JOB_CODE else call
-            frame = frame.f_back
-        if call is not self._call:
-            self._call, self._of_call = call, dict(self._outside)
-        return call is not None
-
-
-_direct = _Direct()
-
-
 class Checkpoint(MutableMapping[str, Any]):
     """A mapping of JSON values that outlives the execution. An assignment returns once the broker has it.
 
@@ -352,7 +309,7 @@ class Checkpoint(MutableMapping[str, Any]):
 
     @property
     def _values(self) -> dict[str, Any]:
-        return _attempt.checkpoint if _attempt else _direct.values
+        return _attempt.checkpoint if _attempt else direct.values
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -373,7 +330,7 @@ class Checkpoint(MutableMapping[str, Any]):
         except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"a checkpoint holds JSON values: {error}") from None
         if _attempt is None:
-            _direct.values = values
+            direct.values = values
         else:
             _attempt.channel.ask({"checkpoint": text})
             _attempt.checkpoint = values

@@ -86,9 +86,8 @@ class Scheduler:
         except (*NOT_NOW, BrokerUnavailable) as error:
             logger.warning("scheduler: the broker is away, trying again: %s", error)
             time.sleep(RECOVER_SECONDS)
-        except (
-            redis.ResponseError
-        ):  # a record that nobody here has written must not keep the other chores from being done
+        except redis.ResponseError:
+            # A record that nobody here has written must not keep the other chores from being done.
             logger.exception("scheduler: a chore failed, and comes up again at its time")
 
     def promote(self) -> None:
