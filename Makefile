@@ -16,7 +16,7 @@ run: .venv/.install-stamp ## install what is missing, start broker, web and work
 	@exec $(BIN)/python -m jobs.engine.local
 
 demo: .venv/.install-stamp ## submit real jobs to a running instance, or to one started for it
-	@exec $(BIN)/python -m jobs.engine.demo
+	@exec $(BIN)/python -m demo
 
 test: .venv/.install-stamp-dev ## install what is missing and run all tests
 	$(PYTEST)

@@ -6,10 +6,10 @@ import argparse
 import logging
 import sys
 
-from jobs.engine.catalogue import Catalogue
+from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import WorkhorseError
 from jobs.engine.settings import Settings
-from jobs.engine.supervisor import Supervisor
+from jobs.engine.worker.supervisor import Supervisor
 
 
 def main(arguments: list[str]) -> int:

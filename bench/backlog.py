@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import redis
 
-from jobs.engine.client import Client, Submission
-from jobs.engine.store import Claim
+from jobs.engine.broker.store import Claim
+from jobs.engine.client.client import Client, Submission
 
 from .http_load import load, request
 from .queue_workers import StockRQ

@@ -57,7 +57,7 @@ def _forked(bench: Workbench, heap_megabytes: int) -> float:
 def fork_as_a_zygote_does() -> float:
     """Microseconds of a bare fork, exit and wait of this process, made ready as a zygote is."""
     import worker  # noqa: F401 - what a worker has imported
-    from jobs.engine.catalogue import Catalogue
+    from jobs.engine.catalogue.catalogue import Catalogue
     from jobs.engine.processes import use_huge_pages
 
     Catalogue.discover(("bench.functions",))

@@ -21,15 +21,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client, NewGroup, Submission
-from jobs.engine.connection import connect
-from jobs.engine.pipelines import Step, submit_pipeline
-from jobs.engine.schedules import Plan, Schedules
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.broker.connection import connect
+from jobs.engine.broker.store import Claim
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client, NewGroup, Submission
+from jobs.engine.client.pipelines import Step, submit_pipeline
+from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
-from jobs.engine.store import Claim
 
 from .backlog import BATCH, store
 from .streams import start_web

@@ -13,8 +13,8 @@ from typing import Any
 
 import redis
 
-from jobs.engine.client import Client, Submission
-from jobs.engine.resource import Job
+from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.job import Job
 
 from .row import Contender, Row, say
 from .samples import Limit, Ratio

@@ -26,13 +26,13 @@ from pathlib import Path
 
 import psutil
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client, Submission
-from jobs.engine.connection import connect
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.broker.connection import connect
+from jobs.engine.broker.store import Claim
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client, Submission
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
-from jobs.engine.store import Claim
 
 from .workbench import free_port
 

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from jobs.engine.accounts import Accounts
+from jobs.engine.accounts.accounts import Accounts
 
 from .environments import python
 from .http_load import load, request

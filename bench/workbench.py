@@ -20,10 +20,10 @@ from typing import Any
 
 import redis
 
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client
-from jobs.engine.connection import connect
+from jobs.engine.broker.connection import connect
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 
 from .environments import ROOT, python

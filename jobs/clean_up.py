@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.engine import job
-from jobs.engine.leftovers import Leftovers, remove_leftovers
+from jobs.engine.operate.cleanup import Leftovers, remove_leftovers
 
 
 @job(priority="low", timeout=3600, max_running=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pypdf
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parents[1] / "demo" / "samples"
 
 
 def encrypted_pdf() -> bytes:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import AfterValidator, BaseModel, Field
 
-from jobs.engine.accounts import ApiKey
-from jobs.engine.resource import rfc3339
+from jobs.engine.accounts.accounts import ApiKey
+from jobs.engine.times import rfc3339
 
 from . import body
 from .auth import caller

@@ -8,12 +8,12 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client
-from jobs.engine.connection import connect
-from jobs.engine.events import Follower
-from jobs.engine.quick_scripts import QuickRedis
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.broker.connection import connect
+from jobs.engine.broker.fast_redis import QuickRedis
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client
+from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
 

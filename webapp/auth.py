@@ -16,8 +16,8 @@ from flask.globals import request_ctx
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
-from jobs.engine.accounts import SESSION_LIFETIME_SECONDS, User
-from jobs.engine.admission import Admission
+from jobs.engine.accounts.accounts import SESSION_LIFETIME_SECONDS, User
+from jobs.engine.accounts.admission import Admission
 from jobs.engine.errors import Forbidden, Unauthenticated, WorkhorseError
 
 from .services import EXTENSION, Services, services

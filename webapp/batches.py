@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
-from jobs.engine.catalogue import JobType
-from jobs.engine.client import NewGroup
+from jobs.engine.author.http import PublicUrl
+from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.client.client import NewGroup
+from jobs.engine.client.groups import Group, Groups
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound
-from jobs.engine.groups import Group, Groups
-from jobs.engine.outbound import PublicUrl
 
 from .auth import caller
 from .body import json_object, model_of, no_body

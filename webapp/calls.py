@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
-from jobs.engine.calls import call, submit_behind
+from jobs.engine.client.inline_calls import call, submit_behind
 
 from .auth import caller
 from .body import json_object

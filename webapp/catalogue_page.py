@@ -9,7 +9,7 @@ import json
 import textwrap
 from pathlib import Path
 
-from jobs.engine.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue, JobType
 
 from .schema_words import FILE, Schema, example, named_parts, words
 

@@ -22,7 +22,7 @@ from rq.serializers import JSONSerializer
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs.engine.connection import FULL, UNREACHABLE, connect
+from jobs.engine.broker.connection import NOT_NOW, connect
 from jobs.engine.errors import BrokerUnavailable, Conflict, JobNotFound, NotFound
 
 from .auth import require_admin
@@ -186,5 +186,5 @@ def _unavailable(_: Exception) -> Response:
     return of_error(BrokerUnavailable())
 
 
-for _error in (*UNREACHABLE, *FULL):
+for _error in NOT_NOW:
     blueprint.register_error_handler(_error, _unavailable)

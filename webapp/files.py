@@ -9,7 +9,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, jsonify, request
 
 from jobs.engine.errors import Forbidden, RangeNotSatisfiable
-from jobs.engine.files import OCTETS, FileStore, StoredFile
+from jobs.engine.files.files import OCTETS, FileStore, StoredFile
 
 from .auth import caller
 from .body import no_body

@@ -7,9 +7,9 @@ from typing import Annotated
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field
 
-from jobs.engine.admission import refuse
+from jobs.engine.accounts.admission import refuse
+from jobs.engine.client.job import Job
 from jobs.engine.errors import Forbidden
-from jobs.engine.resource import Job
 from jobs.engine.states import Status
 
 from .auth import admission, caller

@@ -11,10 +11,10 @@ from typing import Any
 
 from flask import g, request
 
-from jobs.engine.accounts import User
+from jobs.engine.accounts.accounts import User
 from jobs.engine.errors import BrokerUnavailable, MalformedRequest, Unauthenticated
-from jobs.engine.news import News
-from jobs.engine.subscription import Subscription
+from jobs.engine.follow.inbox import Subscription
+from jobs.engine.follow.message import News
 
 from .auth import credential_check
 from .services import services

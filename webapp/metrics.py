@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from jobs.engine.metrics import Counts, Figures, Histograms, Request
+from jobs.engine.operate.metrics import Counts, Figures, Histograms, Request
 
 from .auth import require_admin
 from .query import Nothing, query

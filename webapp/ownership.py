@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from jobs.engine.client.groups import Group, Groups
+from jobs.engine.client.job import Job
 from jobs.engine.errors import Forbidden
-from jobs.engine.groups import Group, Groups
-from jobs.engine.resource import Job
 
 from .auth import caller
 from .recording import admin_reads

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, Response
 from pydantic import BaseModel, Field
 
-from jobs.engine.groups import Group, Groups, steps_of
-from jobs.engine.pipelines import KIND, MAX_STEPS, Step, submit_pipeline
+from jobs.engine.client.groups import Group, Groups, steps_of
+from jobs.engine.client.pipelines import KIND, MAX_STEPS, Step, submit_pipeline
 
 from .auth import caller
 from .batches import JobTypeName, cancelled, current, stored, valid_types

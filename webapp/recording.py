@@ -16,9 +16,9 @@ from typing import cast
 from flask import Flask, Request, Response, g, request
 from flask.globals import request_ctx
 
-from jobs.engine.audit import Act
-from jobs.engine.resource import rfc3339
-from jobs.engine.side_writer import SideWriter
+from jobs.engine.accounts.audit import Act
+from jobs.engine.broker.background_writer import SideWriter
+from jobs.engine.times import rfc3339
 
 from .auth import SAFE_METHODS, caller_if_any
 from .services import services

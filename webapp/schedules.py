@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
-from jobs.engine.cron import MAX_CHARACTERS
+from jobs.engine.client.cron import MAX_CHARACTERS
+from jobs.engine.client.schedules import Plan, Schedule, Schedules
 from jobs.engine.errors import Forbidden
-from jobs.engine.resource import rfc3339
-from jobs.engine.schedules import Plan, Schedule, Schedules
+from jobs.engine.times import rfc3339
 
 from . import body
 from .auth import caller

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, cast
 
 from flask import current_app
 
-from jobs.engine.audit import Audit
-from jobs.engine.metrics import Metrics
-from jobs.engine.webhooks import Webhooks
+from jobs.engine.accounts.audit import Audit
+from jobs.engine.operate.metrics import Metrics
+from jobs.engine.webhooks.subscriptions import Webhooks
 
 if TYPE_CHECKING:
-    from jobs.engine.accounts import Accounts
-    from jobs.engine.catalogue import Catalogue
-    from jobs.engine.client import Client
-    from jobs.engine.events import Follower
+    from jobs.engine.accounts.accounts import Accounts
+    from jobs.engine.catalogue.catalogue import Catalogue
+    from jobs.engine.client.client import Client
+    from jobs.engine.follow.follower import Follower
     from jobs.engine.settings import Settings
 
 EXTENSION = "workhorse"

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
-from jobs.engine.news import News
+from jobs.engine.follow.message import News
 
 from .auth import caller
 from .live import IDLE_SECONDS, Live, last_event_id

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from jobs.engine.catalogue import JobType
-from jobs.engine.client import Submission, Submitted
+from jobs.engine.author.http import PublicUrl
+from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.client.client import Submission, Submitted
+from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable
-from jobs.engine.outbound import PublicUrl
-from jobs.engine.resource import Job
 from jobs.engine.states import Priority
 
 from .auth import admission, caller

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field
 
-from jobs.engine.tickets import FIRST_USE_SECONDS
+from jobs.engine.accounts.tickets import FIRST_USE_SECONDS
 
 from . import body
 from .auth import bearer_token, caller, session_secret

@@ -9,11 +9,11 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel
 
-from jobs.engine.accounts import User
-from jobs.engine.client import Submission
+from jobs.engine.accounts.accounts import User
+from jobs.engine.client.client import Submission
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import Forbidden, WorkhorseError
-from jobs.engine.resource import rfc3339
-from jobs.engine.schedules import Schedules
+from jobs.engine.times import rfc3339
 
 from . import body
 from .auth import caller, caller_if_any, end_session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
 
 from .services import services
 from .shutdown import shutdown

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field, field_validator
 
-from jobs.engine.outbound import PublicUrl
-from jobs.engine.resource import rfc3339
-from jobs.engine.webhooks import TOLD_EVENTS, Webhook
+from jobs.engine.author.http import PublicUrl
+from jobs.engine.times import rfc3339
+from jobs.engine.webhooks.subscriptions import TOLD_EVENTS, Webhook
 
 from . import body
 from .auth import caller

@@ -15,7 +15,7 @@ from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import RemoteProtocolError
 
 from jobs.engine.errors import JobEnded, MalformedRequest, WorkhorseError
-from jobs.engine.news import News
+from jobs.engine.follow.message import News
 
 from .auth import refuse_foreign_origin
 from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, last_event_id

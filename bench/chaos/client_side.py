@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import redis
 
-from jobs.engine.connection import UNREACHABLE
+from jobs.engine.broker.connection import UNREACHABLE
 from jobs.engine.states import FROM_RQ
 
 from .doors import Acked, Answer, Door, Refused, Unknown

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlencode
 
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client, Submission
-from jobs.engine.connection import connect
+from jobs.engine.broker.connection import connect
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client, Submission
 from jobs.engine.errors import BrokerUnavailable, JobEnded, JobNotFound, WorkhorseError
 from jobs.engine.settings import Settings
 from jobs.engine.states import Priority
@@ -51,7 +51,7 @@ class Door(Protocol):
 
 
 class ClientDoor:
-    """`jobs.engine.client`, without the web processes in between."""
+    """`jobs.engine.client.client`, without the web processes in between."""
 
     def __init__(self, settings: Settings) -> None:
         self._catalogue = Catalogue.discover(settings.job_packages)

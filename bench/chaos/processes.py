@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import redis
 
-from jobs.engine.broker import configuration, find_binary
-from jobs.engine.connection import connect
+from jobs.engine.broker.connection import connect
+from jobs.engine.local.embedded_broker import configuration, find_binary
 from jobs.engine.settings import Settings
 
 from .witness import CLOCK_VARIABLE, FOLDER_VARIABLE

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.connection import UNREACHABLE
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.broker.connection import UNREACHABLE
 
 from .client_side import Clients, look
 from .doors import ClientDoor, Door, HttpDoor
@@ -137,10 +137,10 @@ def _check_run(verdict: Verdict, clients: Clients, hand: Hand) -> None:
 
 def _examine(world: World) -> list[str]:
     try:
-        from jobs.engine.doctor import Doctor
+        from jobs.engine.operate.doctor import Doctor
     except ImportError:
         return []
-    from jobs.engine.store import Store
+    from jobs.engine.broker.store import Store
 
     with world.connect() as connection:
         return [str(finding) for finding in Doctor(Store(connection)).examine()]

@@ -9,34 +9,34 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .authoring import job
+from .author.decorator import job
+from .author.retry import Retry
+from .author.run import cancelled, checkpoint, current_job, log, progress, track
 from .errors import Fatal, FetchFailed, ResponseTooLarge, RetryLater, TryAgainLater
-from .retry import Retry
-from .run import cancelled, checkpoint, current_job, log, progress, track
 from .settings import settings
 
 if TYPE_CHECKING:
-    from .file_parameters import File
-    from .file_results import SavedFile, save_file
-    from .outbound import Fetched, PublicUrl, fetch, http_client
-    from .storage import blob_exists, read_blob, user_blob, user_document, user_path, write_blob
-    from .users_jobs import own_jobs
+    from .author.documents import blob_exists, read_blob, user_blob, user_document, user_path, write_blob
+    from .author.file_parameters import File
+    from .author.file_results import SavedFile, save_file
+    from .author.http import Fetched, PublicUrl, fetch, http_client
+    from .client.own_jobs import own_jobs
 
 _ON_DEMAND = {
-    "File": "file_parameters",
-    "SavedFile": "file_results",
-    "save_file": "file_results",
-    "Fetched": "outbound",
-    "PublicUrl": "outbound",
-    "fetch": "outbound",
-    "http_client": "outbound",
-    "own_jobs": "users_jobs",
-    "blob_exists": "storage",
-    "read_blob": "storage",
-    "user_blob": "storage",
-    "user_document": "storage",
-    "user_path": "storage",
-    "write_blob": "storage",
+    "File": "author.file_parameters",
+    "SavedFile": "author.file_results",
+    "save_file": "author.file_results",
+    "Fetched": "author.http",
+    "PublicUrl": "author.http",
+    "fetch": "author.http",
+    "http_client": "author.http",
+    "own_jobs": "client.own_jobs",
+    "blob_exists": "author.documents",
+    "read_blob": "author.documents",
+    "user_blob": "author.documents",
+    "user_document": "author.documents",
+    "user_path": "author.documents",
+    "write_blob": "author.documents",
 }
 
 

@@ -25,7 +25,7 @@ from tests.loopback import free_port
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "tests" / "samples"
+SAMPLES = ROOT / "demo" / "samples"
 JOBS_FOR_TESTS = "tests.jobs_for_tests"
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 40.0

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jobs.engine.catalogue import Catalogue
+from jobs.engine.catalogue.catalogue import Catalogue
 from tests.acceptance.house import SAMPLES, Api, House, Site
 from tests.hostile import encrypted_pdf, pdf_bomb
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Page, sync_playwright
 
-from jobs.engine.trends import KEY, STEP_SECONDS, Sample
+from jobs.engine.operate.trends import KEY, STEP_SECONDS, Sample
 from tests.browser.site import SAMPLES, Site, launch, site
 from tests.waiting import eventually
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.broker import EmbeddedBroker
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 from tests.integration.harness import Harness
 from tests.integration.streams_support import Web
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "demo" / "samples"
 NAMES = ("chromium", "chromium-browser")
 
 _QUIET = (

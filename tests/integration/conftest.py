@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.events import Follower
+from jobs.engine.follow.follower import Follower
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 from tests.integration.harness import JOB_PACKAGES, Harness
 

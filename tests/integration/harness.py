@@ -12,12 +12,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client, Submission
-from jobs.engine.connection import connect
+from jobs.engine.broker.connection import connect
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable
-from jobs.engine.resource import Job
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 from tests.waiting import PATIENCE_SECONDS, eventually
 

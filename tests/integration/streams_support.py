@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from jobs.engine.accounts import Accounts
+from jobs.engine.accounts.accounts import Accounts
 from tests.integration.harness import ROOT, Harness
 from tests.loopback import free_port
 from tests.waiting import eventually

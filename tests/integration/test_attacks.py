@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.engine.events import Follower
+from jobs.engine.follow.follower import Follower
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
@@ -155,7 +155,7 @@ def test_a_planted_function_is_never_run(harness: Harness, tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("same_worker")
 def test_results_that_many_references_stand_for_are_not_written_out_without_end(harness: Harness) -> None:
-    from jobs.engine.pipelines import Step, submit_pipeline
+    from jobs.engine.client.pipelines import Step, submit_pipeline
 
     echo = harness.catalogue.find("echo")
     text = {"text": "x" * 80_000}
@@ -163,7 +163,7 @@ def test_results_that_many_references_stand_for_are_not_written_out_without_end(
 
     with pytest.MonkeyPatch.context() as patch:
         # What can't be known at submit: here, that a list is no number.
-        patch.setattr("jobs.engine.pipelines._misfits", lambda *_: [])
+        patch.setattr("jobs.engine.client.pipelines._misfits", lambda *_: [])
         pipeline, _ = submit_pipeline(harness.client, [Step(echo, text), Step(echo, blown_up)], "alice")
 
     _, last = json.loads(harness.connection.hget(f"wh:group:{pipeline}", "job_ids") or "[]")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engine.events import Follower
+from jobs.engine.follow.follower import Follower
 from tests.integration.harness import ROOT, Harness
 from tests.waiting import eventually
 

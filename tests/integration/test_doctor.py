@@ -8,11 +8,11 @@ import pytest
 import redis
 from rq import Queue
 
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.connection import connect
-from jobs.engine.doctor import Damage, Doctor, Finding
+from jobs.engine.broker.connection import connect
+from jobs.engine.broker.store import Claim, Store
+from jobs.engine.local.embedded_broker import EmbeddedBroker
+from jobs.engine.operate.doctor import Damage, Doctor, Finding
 from jobs.engine.settings import Settings
-from jobs.engine.store import Claim, Store
 
 QUEUES = ("high", "default", "low")
 

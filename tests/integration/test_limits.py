@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.doctor import Doctor
-from jobs.engine.resource import Job
-from jobs.engine.scheduler import Scheduler
+from jobs.engine.broker.store import Claim, Store
+from jobs.engine.client.job import Job
+from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import Priority
-from jobs.engine.store import Claim, Store
+from jobs.engine.worker.scheduler import Scheduler
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 

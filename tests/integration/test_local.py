@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.connection import connect
+from jobs.engine.broker.connection import connect
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 from tests.loopback import free_port
 from tests.waiting import eventually
@@ -40,7 +40,7 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Ready).serve_forever()
 WORKER = """
 import signal, sys, time
 from pathlib import Path
-from jobs.engine.connection import connect
+from jobs.engine.broker.connection import connect
 from jobs.engine.settings import Settings
 from tests.loopback import free_port
 from tests.waiting import eventually
@@ -61,7 +61,12 @@ while True:
         time.sleep(0.05)
 """
 
-START = "import sys; from pathlib import Path; from jobs.engine.local import main; sys.exit(main(Path(sys.argv[1])))"
+START = """
+import sys
+from pathlib import Path
+from jobs.engine.local.instance import main
+sys.exit(main(Path(sys.argv[1])))
+"""
 
 
 class Instance:
@@ -308,7 +313,7 @@ def pipe_is_full(process: subprocess.Popen[str]) -> bool:
 
 def test_the_tour_starts_an_instance_runs_real_jobs_on_it_and_stops_it(settings: Settings) -> None:
     tour = subprocess.run(
-        [sys.executable, "-m", "jobs.engine.demo"],
+        [sys.executable, "-m", "demo"],
         env=os.environ | {"PORT": str(settings.port), "DATA_DIR": str(settings.data_dir), "WORKERS": "1"},
         cwd=ROOT,
         capture_output=True,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.client import NewGroup, Submission
+from jobs.engine.client.client import NewGroup, Submission
+from jobs.engine.client.groups import Group, Groups
+from jobs.engine.client.pipelines import Step, submit_pipeline
+from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.errors import GroupEnded, InvalidRequest
-from jobs.engine.groups import Group, Groups
-from jobs.engine.pipelines import Step, submit_pipeline
-from jobs.engine.schedules import Plan, Schedules
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 

@@ -15,7 +15,7 @@ from rq.job import Job as RQJob
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
-from jobs.engine.rq_worker import Worker
+from jobs.engine.worker.rq_worker import Worker
 from tests.integration.harness import Harness, alive
 from tests.waiting import eventually
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
 from tests.integration.harness import Harness, alive
 from tests.waiting import eventually
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.chores import submit_clean_up
-from jobs.engine.events import Follower
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.author.documents import user_document, user_path, write_blob
+from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
-from jobs.engine.storage import user_document, user_path, write_blob
+from jobs.engine.worker.chores import submit_clean_up
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 from webapp.application import make_app

@@ -17,7 +17,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
 from tests.integration.harness import Harness
 from tests.integration.streams_support import Event, Stream, Web
 from tests.waiting import eventually

@@ -14,10 +14,10 @@ import pytest
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.events import Follower
-from jobs.engine.resource import Job
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.client.job import Job
+from jobs.engine.follow.follower import Follower
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
 from tests.integration.harness import JOB_PACKAGES, Harness

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 import jobs.engine
-from jobs.engine import authoring, checkpoint, s3
-from jobs.engine.catalogue import Catalogue
+from jobs.engine import checkpoint
+from jobs.engine.author import decorator
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.files import s3
 from jobs.engine.settings import Settings
 from jobs.engine.states import TRANSITIONS, Status
 from webapp import create_app
@@ -167,7 +169,7 @@ def test_the_snippets_of_a_page_run_and_can_be_served(page: Path, module_of: Any
     checkpoint.clear()
     served = Catalogue.discover(["snippets"])
     assert {job_type.function for job_type in served.values()} == {
-        value for value in defined if hasattr(value, authoring.OPTIONS)
+        value for value in defined if hasattr(value, decorator.OPTIONS)
     }
     assert len(served) > 0
 
@@ -180,7 +182,7 @@ def test_the_table_of_options_names_every_option_of_job() -> None:
     text = (ROOT / "docs" / "writing-jobs.md").read_text()
     _, _, section = text.partition("\n## Options of @job\n")
     told = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
-    assert told == list(authoring.EXPECTED)
+    assert told == list(decorator.EXPECTED)
 
 
 def test_no_page_speaks_of_what_is_not_in_the_house() -> None:

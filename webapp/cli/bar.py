@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
 from jobs.engine.states import PendingReason, Status
 
 from .text import cut, duration, moment, printable

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
 from jobs.engine.states import Status
 
 from .bar import Bar

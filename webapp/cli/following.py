@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import click
 
+from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable, JobNotFound
-from jobs.engine.resource import Job
-from jobs.engine.subscription import Subscription
+from jobs.engine.follow.inbox import Subscription
 from webapp.services import services
 
 from .bar import Bar

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from jobs.engine.catalogue import JobType
-from jobs.engine.resource import Job
+from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.client.job import Job
 from jobs.engine.states import Status
 from webapp.services import services
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from jobs.engine.accounts import ApiKey
-from jobs.engine.resource import rfc3339
+from jobs.engine.accounts.accounts import ApiKey
+from jobs.engine.times import rfc3339
 from webapp.services import services
 
 from .exits import Commands

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from jobs.engine.accounts import ADMIN, User
-from jobs.engine.audit import Act
+from jobs.engine.accounts.accounts import ADMIN, User
+from jobs.engine.accounts.audit import Act
 from jobs.engine.errors import UserNotFound
 from webapp.services import services
 

@@ -11,8 +11,8 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from jobs.engine.catalogue import JobType
-from jobs.engine.client import Submission
+from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.client.client import Submission
 from jobs.engine.errors import InvalidParameters, JobTypeNotFound, PayloadTooLarge
 from jobs.engine.states import Priority
 from webapp.services import services

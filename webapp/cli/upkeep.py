@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from jobs.engine.connection import broker_errors
-from jobs.engine.doctor import Doctor, Finding
-from jobs.engine.fit import Misfit, Replay
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.operate.deploy_check import Misfit, Replay
+from jobs.engine.operate.doctor import Doctor, Finding
 from webapp.recording import REPAIR
 from webapp.services import services
 

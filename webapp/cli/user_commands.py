@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from jobs.engine.accounts import User
-from jobs.engine.resource import rfc3339
-from jobs.engine.users import ADMIN_ROLE, USER_ROLE
+from jobs.engine.accounts.accounts import User
+from jobs.engine.accounts.users import ADMIN_ROLE, USER_ROLE
+from jobs.engine.times import rfc3339
 from webapp.recording import SET_PASSWORD
 from webapp.services import services
 from webapp.users import remove_with_everything

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.engine.catalogue import Catalogue
+from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.settings import Settings
 
 from .account_paths import account_paths

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jobs.engine.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue, JobType
 
 
 def params_name(job_type: JobType) -> str:

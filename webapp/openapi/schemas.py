@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.engine.retry import BACKOFFS
+from jobs.engine.author.retry import BACKOFFS
 from jobs.engine.states import EventType, PendingReason, Priority, Status
 
 Schema = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.engine.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.settings import Settings
 
 from .job_type_components import job_name, params_name

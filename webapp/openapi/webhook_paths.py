@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.engine.webhooks import TOLD_EVENTS
+from jobs.engine.webhooks.subscriptions import TOLD_EVENTS
 
 from .operation import answer, in_path, json_body, operation, ref
 from .schemas import TEXT, TIME, answered, listed, nullable, taken

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobs.engine.file_parameters import FORMAT
+from jobs.engine.author.file_parameters import FORMAT
 
 Kind = Literal["text", "long", "number", "choice", "yes_no", "lines", "file", "files", "group", "json"]
 Schema = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import url_for
 from werkzeug.wrappers import Response
 
+from jobs.engine.client.groups import Group, Groups
 from jobs.engine.errors import Conflict
-from jobs.engine.groups import Group, Groups
 from webapp.ownership import visible_group
 from webapp.services import services
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
+from jobs.engine.client.groups import Groups
+from jobs.engine.client.job import Job
 from jobs.engine.errors import Conflict
-from jobs.engine.groups import Groups
-from jobs.engine.resource import Job
 from jobs.engine.states import Status
 from webapp.auth import caller
 from webapp.ownership import visible_job

@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from jobs.engine.client import Page
+from jobs.engine.client.client import Page
+from jobs.engine.client.job import Job
 from jobs.engine.errors import Conflict, Forbidden, NotFound
-from jobs.engine.resource import Job
 from jobs.engine.states import Status
 from webapp.auth import caller
 from webapp.ownership import visible_job

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Response, render_template, request, stream_with_context
 
-from jobs.engine.news import News
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
+from jobs.engine.follow.message import News
 from webapp.live import IDLE_SECONDS, Live, last_event_id
 from webapp.ownership import visible_job
 from webapp.services import services

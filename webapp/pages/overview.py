@@ -8,9 +8,9 @@ from flask import Response as FlaskResponse
 from flask import jsonify
 from werkzeug.wrappers import Response
 
+from jobs.engine.operate.trends import Trends
+from jobs.engine.operate.workers import workers
 from jobs.engine.states import Priority
-from jobs.engine.trends import Trends
-from jobs.engine.workers import workers
 from webapp.auth import require_admin
 from webapp.services import services
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import url_for
 from werkzeug.wrappers import Response
 
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import Forbidden
-from jobs.engine.schedules import Schedules
 from webapp.auth import caller
 from webapp.services import services
 

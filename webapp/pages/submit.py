@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
-from jobs.engine.catalogue import JobType
+from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.errors import Fault, Forbidden, InvalidRequest, JobNotFound, TooManyActiveJobs, WorkhorseError
-from jobs.engine.schedules import Plan, Schedules
 from webapp.auth import caller
 from webapp.ownership import visible_job
 from webapp.problems import status_of

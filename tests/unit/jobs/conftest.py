@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from jobs.engine import run
-from jobs.engine.broker import EmbeddedBroker
-from jobs.engine.connection import connect
-from jobs.engine.file_parameters import File
-from jobs.engine.file_results import SavedFile
-from jobs.engine.files import own_store
-from jobs.engine.run import Attempt, CurrentJob
+from jobs.engine.author import run
+from jobs.engine.author.file_parameters import File
+from jobs.engine.author.file_results import SavedFile
+from jobs.engine.author.run import Attempt, CurrentJob
+from jobs.engine.broker.connection import connect
+from jobs.engine.files.files import own_store
+from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings, settings
 from tests.loopback import serving
 
@@ -125,7 +125,7 @@ def in_job(house: Path) -> Callable[..., Any]:
 class Files:
     """Alice's files, in the file store that the jobs use."""
 
-    samples = Path(__file__).parents[2] / "samples"
+    samples = Path(__file__).parents[3] / "demo" / "samples"
 
     def upload(self, content: bytes, filename: str) -> File:
         return File(file_id=own_store().save("alice", filename, None, iter([content])).file_id)

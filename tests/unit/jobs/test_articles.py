@@ -17,14 +17,14 @@ from jobs.articles import (
     Vocabulary,
     extract_vocabulary,
 )
-from jobs.engine.catalogue import JobType
+from jobs.engine.author.documents import read_blob, user_path
+from jobs.engine.author.retry import Retry
+from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.errors import AddressRefused, InvalidParameters
-from jobs.engine.retry import Retry
-from jobs.engine.storage import read_blob, user_path
 from jobs.language_model import LanguageModelRefused, LanguageModelUnavailable, UnusableAnswer
 from jobs.words import candidates
 
-PAGE = (Path(__file__).parents[2] / "samples" / "articulo.html").read_bytes()
+PAGE = (Path(__file__).parents[3] / "demo" / "samples" / "articulo.html").read_bytes()
 HTML = {"content-type": "text/html; charset=utf-8"}
 
 WORDS = [

@@ -18,9 +18,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from jobs import mail
-from jobs.engine.catalogue import JobType
+from jobs.engine.author.retry import Retry
+from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
-from jobs.engine.retry import Retry
 from jobs.mail import MailNotTaken, MailRefused, send_email, send_welcome_email
 
 pytestmark = pytest.mark.usefixtures("house")

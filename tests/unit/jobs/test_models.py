@@ -15,12 +15,12 @@ import pytest
 
 from jobs import models
 from jobs.classifier import Classifier
-from jobs.engine.catalogue import JobType
+from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
 from jobs.models import DATA_SET, TrainingData, default_model, train_default_model, train_model
 from jobs.predictions import batch_predict
 
-SAMPLE = Path(__file__).parents[2] / "samples" / "training.csv"
+SAMPLE = Path(__file__).parents[3] / "demo" / "samples" / "training.csv"
 
 pytestmark = pytest.mark.usefixtures("house")
 

@@ -50,7 +50,7 @@ def test_other_containers_are_read(files, in_job, kind, tmp_path):
 
 
 def sample(cut: slice = slice(None)) -> bytes:
-    return (Path(__file__).parents[2] / "samples" / "video.mp4").read_bytes()[cut]
+    return (Path(__file__).parents[3] / "demo" / "samples" / "video.mp4").read_bytes()[cut]
 
 
 @pytest.mark.parametrize(

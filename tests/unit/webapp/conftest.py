@@ -12,10 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client
-from jobs.engine.events import Follower
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client
+from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
 from webapp.application import make_app

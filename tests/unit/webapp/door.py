@@ -11,13 +11,13 @@ import fakeredis
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobs.engine.accounts import Accounts
-from jobs.engine.authoring import job
-from jobs.engine.catalogue import Catalogue, JobType
-from jobs.engine.client import Client, Submission
-from jobs.engine.events import Follower
-from jobs.engine.file_parameters import File
-from jobs.engine.resource import Job
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.author.decorator import job
+from jobs.engine.author.file_parameters import File
+from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.job import Job
+from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
 from webapp.application import make_app

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.errors import Unauthenticated
-from jobs.engine.schedules import Plan, Schedules
 
 from .command import Command
 

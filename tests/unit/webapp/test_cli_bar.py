@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
 from jobs.engine.states import PendingReason, Status
 from webapp.cli import following
 from webapp.cli.bar import WIDTH, Bar

@@ -11,11 +11,11 @@ import pytest
 from flask import Flask
 from rq import Queue
 
-from jobs.engine import fit
-from jobs.engine.catalogue import Catalogue, JobType
-from jobs.engine.parameters import Parameters
-from jobs.engine.pipelines import Step, submit_pipeline
-from jobs.engine.schedules import Plan, Schedules
+from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.parameters import Parameters
+from jobs.engine.client.pipelines import Step, submit_pipeline
+from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.operate import deploy_check as fit
 from jobs.engine.settings import Settings
 from webapp.application import make_app
 from webapp.services import Services

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 
 from jobs.engine import errors
-from jobs.engine.authoring import job
-from jobs.engine.catalogue import Catalogue
+from jobs.engine.author.decorator import job
+from jobs.engine.author.file_parameters import File
+from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import WorkhorseError
-from jobs.engine.file_parameters import File
 from webapp import create_app
 from webapp.cli.exits import CODES, REFUSED, UNREACHABLE, code_of
 from webapp.cli.parameter_options import parameter_options
@@ -155,7 +155,7 @@ def all_kinds(
 
 
 def kinds() -> dict[str, Any]:
-    from jobs.engine.catalogue import JobType
+    from jobs.engine.catalogue.catalogue import JobType
 
     schema = Catalogue([JobType.of(all_kinds)])["all-kinds"].parameters.schema
     return {option.name: option for option in parameter_options(schema, {"--timeout"})}
@@ -176,7 +176,7 @@ def test_a_parameter_that_is_called_like_one_of_our_options_gets_another_flag():
 
 
 def test_a_local_file_is_uploaded_where_a_file_is_asked_for(run, services, tmp_path, monkeypatch):
-    from jobs.engine.catalogue import JobType
+    from jobs.engine.catalogue.catalogue import JobType
 
     monkeypatch.setitem(services.catalogue._by_name, "all-kinds", JobType.of(all_kinds))
     (tmp_path / "photo.jpg").write_bytes(b"a photo")

@@ -13,7 +13,7 @@ import pytest
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer, PickleSerializer
 
-from jobs.engine.resource import Job
+from jobs.engine.client.job import Job
 from jobs.engine.states import Status
 from tests.unit.webapp.door import Door
 

@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from jobs.engine.authoring import job
-from jobs.engine.catalogue import Catalogue, JobType
-from jobs.engine.file_parameters import File
+from jobs.engine.author.decorator import job
+from jobs.engine.author.file_parameters import File
+from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.settings import Settings
 from tests.unit.webapp.conftest import Person
 from webapp.services import Services

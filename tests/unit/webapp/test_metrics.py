@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs.engine.metrics import HTTP_BOUNDS, Histogram, Request
+from jobs.engine.operate.metrics import HTTP_BOUNDS, Histogram, Request
 
 from .command import Command, end_next
 
@@ -159,7 +159,7 @@ def test_requests_are_counted_by_rule_and_never_by_path(alice, stranger, admin):
 
 
 def test_the_counts_of_all_web_processes_come_together(services, settings, admin):
-    from jobs.engine.metrics import Metrics
+    from jobs.engine.operate.metrics import Metrics
 
     for _ in range(2):
         process = Metrics(services.client.store)

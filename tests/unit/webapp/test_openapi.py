@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
-from jobs.engine.authoring import job
-from jobs.engine.catalogue import Catalogue, JobType
-from jobs.engine.resource import Job
-from jobs.engine.retry import Retry
+from jobs.engine.author.decorator import job
+from jobs.engine.author.retry import Retry
+from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.client.job import Job
 from jobs.engine.settings import Settings
 from webapp import (
     api_keys,

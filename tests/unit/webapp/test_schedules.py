@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.catalogue import Catalogue
-from jobs.engine.client import Client
-from jobs.engine.schedules import MAX_PER_USER, Schedules
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client
+from jobs.engine.client.schedules import MAX_PER_USER, Schedules
 
 SCHEDULES = "/api/v1/schedules"
 NIGHTLY = {"job_type": "echo", "params": {"text": "hi"}, "cron": "30 2 * * *", "timezone": "Europe/Berlin"}

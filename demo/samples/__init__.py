@@ -1,0 +1,1 @@
+"""Sample inputs for the tour and the tests."""

@@ -1,0 +1,1 @@
+"""Users, their credentials, how often they may call, and the audit log."""

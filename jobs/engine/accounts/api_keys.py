@@ -1,0 +1,117 @@
+"""API keys: made, listed, looked up and revoked. Only their SHA-256 is stored."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.errors import ApiKeyNotFound, Conflict, UserNotFound
+
+from .credentials import fingerprint, make_api_key
+
+#: The id of the key that ADMIN_API_KEY, or the file in DATA_DIR, sets.
+CONFIGURED = "configured"
+
+MAX_KEYS_PER_USER = 100
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """What is known of a key, which is not the key."""
+
+    id: str
+    user_id: str
+    name: str
+    created_at: datetime
+
+
+_CREATE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'missing' end
+if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[1]) then return 'full' end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+redis.call('HSET', KEYS[3], unpack(ARGV, 4))
+return 'created'
+"""
+
+_REVOKE = """
+local digest = redis.call('HGET', KEYS[1], ARGV[1])
+if not digest then return false end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('DEL', 'wh:apikey:' .. digest)
+return digest
+"""
+
+
+class ApiKeys:
+    """Stores API keys by their digest, and lists them by user."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection: Any = connection
+        self._create: Any = connection.register_script(_CREATE)
+        self._revoke: Any = connection.register_script(_REVOKE)
+
+    @broker_errors()
+    def create(self, user_id: str, name: str) -> tuple[ApiKey, str]:
+        """Make a key, and return what is known of it with the key itself, which nobody can read again.
+
+        Raises:
+            UserNotFound: if there is no such user, or they are being removed.
+            Conflict: if the user has 100 keys.
+        """
+        secret = make_api_key()
+        key = ApiKey(secrets.token_hex(8), user_id, name, datetime.now(UTC))
+        digest = fingerprint(secret)
+        fields = ["user_id", user_id, "id", key.id, "name", name, "created_at", key.created_at.isoformat()]
+        keys = [f"wh:user:{user_id}", f"wh:apikeys:{user_id}", record_key(digest)]
+        outcome = self._create(keys=keys, args=[MAX_KEYS_PER_USER, key.id, digest, *fields])
+        if outcome == b"missing":
+            raise UserNotFound
+        if outcome == b"full":
+            raise Conflict(f"You have {MAX_KEYS_PER_USER} API keys; revoke one first.")
+        return key, secret
+
+    @broker_errors()
+    def of_user(self, user_id: str) -> list[ApiKey]:
+        """A user's keys, oldest first."""
+        digests = self._connection.hvals(f"wh:apikeys:{user_id}")
+        pipeline = self._connection.pipeline(transaction=False)
+        for digest in digests:
+            pipeline.hgetall(record_key(digest.decode()))
+        keys = [_api_key(fields) for fields in pipeline.execute() if fields]
+        return sorted(keys, key=lambda key: (key.created_at, key.id))
+
+    @broker_errors()
+    def find(self, digest: str) -> ApiKey | None:
+        """The key whose SHA-256 is `digest`."""
+        fields = self._connection.hgetall(record_key(digest))
+        return _api_key(fields) if fields else None
+
+    @broker_errors()
+    def revoke(self, user_id: str, key_id: str) -> str:
+        """Remove a key of a user, and return its digest.
+
+        Raises:
+            ApiKeyNotFound: if the user has no such key.
+            Conflict: if a setting would only bring it back.
+        """
+        if key_id == CONFIGURED and self._connection.hexists(f"wh:apikeys:{user_id}", key_id):
+            raise Conflict("This key is set by ADMIN_API_KEY, or kept in DATA_DIR/admin_api_key: change it there.")
+        digest: bytes | None = self._revoke(keys=[f"wh:apikeys:{user_id}"], args=[key_id])
+        if digest is None:
+            raise ApiKeyNotFound
+        return digest.decode()
+
+
+def record_key(digest: str) -> str:
+    """Where the broker keeps what is known of a key: there as long as it is good."""
+    return f"wh:apikey:{digest}"
+
+
+def _api_key(fields: dict[bytes, bytes]) -> ApiKey:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    return ApiKey(text["id"], text["user_id"], text["name"], datetime.fromisoformat(text["created_at"]))

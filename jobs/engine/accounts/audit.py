@@ -1,0 +1,141 @@
+"""The audit log: who did what, when, from where. It is only ever added to; the newest 100,000 entries are kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from pydantic_core import to_json
+
+from jobs.engine.broker.background_writer import SideWriter
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.errors import Fault, InvalidRequest
+from jobs.engine.times import rfc3339
+
+KEY = "wh:audit"
+KEEP_ENTRIES = 100_000
+#: Entries that one page of a filtered list looks at.
+PAGE_LOOK = 1_000
+
+_CURSOR = re.compile(r"[0-9]{1,15}-[0-9]{1,15}", re.ASCII)
+
+# All or none, and for whoever writes it one command instead of hundreds.
+_ADD = """
+for _, fields in ipairs(cjson.decode(ARGV[2])) do
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(fields))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that somebody did, or tried to."""
+
+    #: A word for what: sign-in, submit-job, cancel-job …
+    action: str
+    #: None: nobody was signed in.
+    user_id: str | None
+    #: From where: the network address that the request came from.
+    address: str | None
+    #: The HTTP status that it was answered with.
+    status: int
+    #: What it was done to: an id.
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    id: str
+    #: By the broker's clock.
+    at: datetime
+    act: Act
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "at": rfc3339(self.at),
+            "action": self.act.action,
+            "user_id": self.act.user_id,
+            "address": self.act.address,
+            "status": self.act.status,
+            "subject": self.act.subject,
+        }
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    entries: list[Entry]
+    next_cursor: str | None
+
+
+class Audit:
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection: Any = connection
+        self._add: Any = connection.register_script(_ADD)
+        self._writer: SideWriter[Act] = SideWriter("audit", self._write)
+
+    def note(self, act: Act) -> None:
+        """Add to the log, within a quarter of a second. The caller waits for nothing, and never fails."""
+        self._writer.add(act)
+
+    def flush(self) -> None:
+        """Write what was noted, now."""
+        self._writer.flush()
+
+    def _write(self, acts: list[Act]) -> None:
+        self._add(keys=[KEY], args=[KEEP_ENTRIES, to_json([_fields(act) for act in acts])])
+
+    def page(
+        self,
+        *,
+        user_id: str | None = None,
+        action: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> AuditPage:
+        """Entries, newest first. With a user or an action a page may be short, and still have a next one.
+
+        Raises:
+            InvalidRequest: the cursor is none that a page gave out.
+            BrokerUnavailable
+        """
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
+            raise InvalidRequest([Fault("is none that a page gave out", "bad_cursor", parameter="cursor")])
+        self.flush()
+        highest = f"({cursor}" if cursor else f"({_milliseconds(before)}" if before else "+"
+        lowest = str(_milliseconds(after) + 1) if after else "-"
+        look = PAGE_LOOK if user_id or action else limit
+        with broker_errors():
+            rows = self._connection.xrevrange(KEY, max=highest, min=lowest, count=look + 1)
+        entries: list[Entry] = []
+        for place, row in enumerate(rows):
+            if len(entries) == limit or place == look:
+                return AuditPage(entries, rows[place - 1][0].decode())
+            entry = _entry(*row)
+            if user_id in (None, entry.act.user_id) and action in (None, entry.act.action):
+                entries.append(entry)
+        return AuditPage(entries, None)
+
+
+def _fields(act: Act) -> list[str]:
+    fields = ["action", act.action, "status", str(act.status)]
+    for name, value in (("user_id", act.user_id), ("address", act.address), ("subject", act.subject)):
+        if value is not None:
+            fields += [name, value]
+    return fields
+
+
+def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    at = datetime.fromtimestamp(int(entry_id.split(b"-")[0]) / 1_000, UTC)
+    act = Act(text["action"], text.get("user_id"), text.get("address"), int(text["status"]), text.get("subject"))
+    return Entry(entry_id.decode(), at, act)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return max(0, int(moment.timestamp() * 1_000))

@@ -1,0 +1,83 @@
+"""What a new user must look like."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+
+from jobs.engine.errors import Fault, InvalidRequest
+
+from .passwords import MAX_LENGTH, MIN_LENGTH
+
+#: Names that mean something else: the configured administrator, and the caller in a path.
+RESERVED = frozenset({"admin", "me"})
+
+# Mail of a local network, and of tests, goes to such hosts; the library lets its list be changed.
+for _host in ("local", "localhost", "test"):
+    SPECIAL_USE_DOMAIN_NAMES.remove(_host)
+
+_USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A valid request to become a user."""
+
+    username: str
+    email: str
+    password: str
+
+    @classmethod
+    def check(cls, username: str, email: str, password: str) -> Registration:
+        """Fold the case of the name, normalise the address, and check all three.
+
+        Raises:
+            InvalidRequest: with every fault, pointing into the body.
+        """
+        name = fold(username)
+        address, address_fault = _address(email)
+        faults = [fault for fault in (_name_fault(name), address_fault, _password_fault(password)) if fault]
+        if faults:
+            raise InvalidRequest(faults)
+        return cls(name, address, password)
+
+
+def check_password(password: str) -> None:
+    """Raises InvalidRequest if nobody may have it as a password."""
+    if fault := _password_fault(password):
+        raise InvalidRequest([fault])
+
+
+def fold(username: str) -> str:
+    """Names are told apart without regard to case. Only ASCII is folded: `K` (Kelvin) must not become `k`."""
+    return username.lower() if username.isascii() else username
+
+
+def is_username(name: str) -> bool:
+    """Whether a user may have this name."""
+    return _USERNAME.fullmatch(name) is not None
+
+
+def _name_fault(name: str) -> Fault | None:
+    if is_username(name):
+        return None
+    rule = "1 to 64 characters of a-z, 0-9, '.', '_' and '-', the first one a letter or digit"
+    return Fault(f"expected {rule}", "invalid_username", pointer="/username")
+
+
+def _address(email: str) -> tuple[str, Fault | None]:
+    # Whether mail arrives is seen when it is sent: nothing is looked up here, and hosts of a local network will do.
+    try:
+        email.encode()
+        found = validate_email(email, check_deliverability=False, globally_deliverable=False)
+    except (EmailNotValidError, UnicodeError):
+        return "", Fault("expected an e-mail address", "invalid_email", pointer="/email")
+    return found.normalized, None
+
+
+def _password_fault(password: str) -> Fault | None:
+    if MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        return None
+    return Fault(f"expected {MIN_LENGTH} to {MAX_LENGTH} characters", "invalid_password", pointer="/password")

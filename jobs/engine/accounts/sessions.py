@@ -1,0 +1,74 @@
+"""Browser sessions: the links that open them, and how they end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from jobs.engine.broker.connection import broker_errors
+
+from .credentials import fingerprint, make_secret
+
+LINK_LIFETIME_SECONDS = 86_400
+SESSION_LIFETIME_SECONDS = 7 * 86_400
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Whom a link or session was made for."""
+
+    user_id: str
+    #: The `User.generation` it was made for.
+    generation: str
+    #: The digest of the API key that opened the session, which ends with that key.
+    key_digest: str | None = None
+
+
+class Sessions:
+    """Keeps sign-in links and open sessions, each under the digest of its secret."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection: Any = connection
+
+    @broker_errors()
+    def issue_link(self, grant: Grant) -> str:
+        """Make a secret that opens one session within a day."""
+        return self._keep("wh:signin:", grant, LINK_LIFETIME_SECONDS)
+
+    @broker_errors()
+    def redeem_link(self, secret: str) -> Grant | None:
+        """Read and void a link, in one step: of two who follow it at once, one gets in."""
+        return _grant(self._connection.getdel("wh:signin:" + fingerprint(secret)))
+
+    @broker_errors()
+    def open(self, grant: Grant) -> str:
+        """Open a session, and return its secret."""
+        return self._keep("wh:session:", grant, SESSION_LIFETIME_SECONDS)
+
+    @broker_errors()
+    def find(self, secret: str) -> Grant | None:
+        """Whom a session belongs to; None if it has ended."""
+        return _grant(self._connection.get(session_key(secret)))
+
+    @broker_errors()
+    def close(self, secret: str) -> None:
+        """End a session."""
+        self._connection.delete(session_key(secret))
+
+    def _keep(self, prefix: str, grant: Grant, seconds: int) -> str:
+        secret = make_secret()
+        record = json.dumps([grant.user_id, grant.generation, grant.key_digest])
+        self._connection.set(prefix + fingerprint(secret), record, ex=seconds)
+        return secret
+
+
+def session_key(secret: str) -> str:
+    """Where the broker keeps an open session."""
+    return "wh:session:" + fingerprint(secret)
+
+
+def _grant(record: bytes | None) -> Grant | None:
+    return Grant(*json.loads(record)) if record else None

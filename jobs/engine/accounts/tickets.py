@@ -1,0 +1,141 @@
+"""Tickets: what lets a client into one stream that can't send a header.
+
+A ticket stands in an address, and addresses end up in logs. So it is worth little: it must be used within a minute,
+opens one stream, and ends with that stream or with the credential that it was taken with.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cached_property
+from typing import Any
+
+import redis
+
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.errors import Unauthenticated, UserNotFound
+from jobs.engine.settings import Settings
+
+from .api_keys import ApiKeys
+from .credentials import fingerprint, make_secret
+from .tokens import Tokens
+from .users import User, Users
+
+#: Seconds within which a ticket must be used first, and may then be used again.
+FIRST_USE_SECONDS = 60
+LATER_USE_SECONDS = 86_400
+
+# Answers the record, or why not. Of two who use a new ticket at once, one gets in.
+_REDEEM = """
+local ticket = redis.call('HMGET', KEYS[1], 'stream', 'job')
+if not ticket[2] then return 'unknown' end
+if ticket[2] ~= '' and ticket[2] ~= ARGV[2] then return 'other' end
+if ticket[1] and ticket[1] ~= ARGV[1] then return 'other' end
+if ticket[1] and ARGV[3] == '' then return 'used' end
+redis.call('HSET', KEYS[1], 'stream', ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return redis.call('HGETALL', KEYS[1])
+"""
+
+_REFUSALS = {
+    b"unknown": "This ticket is not valid, or has expired.",
+    b"other": "This ticket is for another stream.",
+    b"used": "This ticket was used; it only resumes its stream, with Last-Event-ID.",
+}
+
+
+class Tickets:
+    """Keeps tickets under the digest of their secret. Every method raises BrokerUnavailable if need be."""
+
+    def __init__(self, connection: redis.Redis, settings: Settings) -> None:
+        self._connection: Any = connection
+        self._settings = settings
+        self._keys = ApiKeys(connection)
+        self._users = Users(connection)
+        self._redeem: Any = connection.register_script(_REDEEM)
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        return Tokens(self._settings.signing_key)
+
+    @broker_errors()
+    def issue(self, user: User, *, bearer: str | None, session: str | None, job_id: str | None) -> str:
+        """Make a ticket for a user who has proved themselves with an API key, a token or a session.
+
+        Args:
+            job_id: the job whose stream it opens. None: any stream of the user's.
+        """
+        secret = make_secret()
+        record = {"user": user.user_id, "generation": user.generation, "job": job_id or ""}
+        key = _key(secret)
+        pipeline = self._connection.pipeline()
+        pipeline.hset(key, mapping=record | self._credential(bearer, session))
+        pipeline.expire(key, FIRST_USE_SECONDS)
+        pipeline.execute()
+        return secret
+
+    def _credential(self, bearer: str | None, session: str | None) -> dict[str, str | float]:
+        if bearer is None:
+            return {"session": fingerprint(session or "")}
+        digest = fingerprint(bearer)
+        if self._keys.find(digest) is not None:
+            return {"key": digest}
+        return {"until": self._tokens.read(bearer).expires_at}
+
+    @broker_errors()
+    def redeem(self, secret: str, *, stream: str, job_id: str, resumes: bool) -> User:
+        """The user whom a ticket belongs to, the first time for a stream, and whenever that is resumed.
+
+        Args:
+            stream: the stream's address.
+            job_id: its job; empty for the stream of all of a user's jobs.
+
+        Raises:
+            Unauthenticated
+        """
+        args = [stream, job_id, "1" if resumes else "", LATER_USE_SECONDS]
+        answer = self._redeem(keys=[_key(secret)], args=args)
+        if isinstance(answer, bytes):
+            raise Unauthenticated(_REFUSALS[answer])
+        flat = [part.decode() for part in answer]
+        return self._bearer(dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    @broker_errors()
+    def check(self, secret: str) -> User:
+        """The user whom a ticket belongs to whose stream is open. Raises Unauthenticated if it is no longer good."""
+        record = {name.decode(): value.decode() for name, value in self._connection.hgetall(_key(secret)).items()}
+        if not record:
+            raise Unauthenticated(_REFUSALS[b"unknown"])
+        user = self._bearer(record)
+        self._connection.expire(_key(secret), LATER_USE_SECONDS)
+        return user
+
+    @broker_errors()
+    def close(self, secret: str) -> None:
+        """End a ticket."""
+        self._connection.delete(_key(secret))
+
+    def _bearer(self, record: dict[str, str]) -> User:
+        try:
+            user = self._users.find(record["user"])
+        except UserNotFound:
+            raise Unauthenticated("The user of this ticket has been removed.") from None
+        if user.generation != record["generation"] or not self._is_good(record):
+            raise Unauthenticated("The credential that this ticket was taken with was revoked, or has expired.")
+        return user
+
+    def _is_good(self, record: dict[str, str]) -> bool:
+        if "key" in record:
+            return self._keys.find(record["key"]) is not None
+        if "until" in record:
+            return time.time() < float(record["until"])
+        session = self._connection.get(f"wh:session:{record['session']}")
+        if session is None:
+            return False
+        _user, _generation, key_digest = json.loads(session)
+        return key_digest is None or self._keys.find(key_digest) is not None
+
+
+def _key(secret: str) -> str:
+    return f"wh:ticket:{fingerprint(secret)}"

@@ -1,0 +1,73 @@
+"""Signed tokens: short-lived credentials that carry who they were issued to."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from jobs.engine.errors import Unauthenticated
+
+LIFETIME_SECONDS = 3600
+#: How far the clocks of two web hosts may differ.
+LEEWAY_SECONDS = 10
+
+ALGORITHM = "HS256"
+NAME = "workhorse"
+CLAIMS = ("aud", "exp", "iat", "iss", "jti", "sub", "gen")
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a token says of its bearer."""
+
+    user_id: str
+    #: The `User.generation` it was issued to: a later user of the same name is somebody else.
+    generation: str
+    expires_at: float
+
+
+class Tokens:
+    """Issues tokens, and reads the ones that it issued."""
+
+    def __init__(self, signing_key: str) -> None:
+        # A key of its own: what signs session cookies must not be able to sign tokens.
+        self._key = hmac.digest(signing_key.encode(), b"workhorse access token", "sha512")
+
+    def issue(self, user_id: str, generation: str) -> tuple[str, int]:
+        """Sign a token, and tell the seconds that it lives."""
+        now = int(time.time())
+        claims = {
+            "aud": NAME,
+            "iss": NAME,
+            "sub": user_id,
+            "gen": generation,
+            "iat": now,
+            "exp": now + LIFETIME_SECONDS,
+            "jti": secrets.token_hex(16),
+        }
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM), LIFETIME_SECONDS
+
+    def read(self, token: str) -> Claims:
+        """Check a token's signature, audience, issuer and times.
+
+        Raises:
+            Unauthenticated: if any of them is not right.
+        """
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key,
+                algorithms=[ALGORITHM],
+                audience=NAME,
+                issuer=NAME,
+                leeway=LEEWAY_SECONDS,
+                options={"require": list(CLAIMS), "strict_aud": True},
+            )
+            return Claims(str(claims["sub"]), str(claims["gen"]), float(claims["exp"]))
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise Unauthenticated("This token is not valid, or has expired; POST /api/v1/token issues one.") from error

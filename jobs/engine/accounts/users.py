@@ -1,0 +1,219 @@
+"""The records of users: who there is, which roles they have, and how often they called."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.errors import Conflict, UserExists, UserNotFound
+
+from .registration import is_username
+
+ADMIN_ROLE, USER_ROLE = "admin", "user"
+
+
+@dataclass(frozen=True)
+class User:
+    """One user, as read at one moment."""
+
+    #: Also the name that they sign in with; in lower case.
+    user_id: str
+    email: str
+    roles: tuple[str, ...]
+    created_at: datetime
+    request_count: int = 0
+    last_request_at: datetime | None = None
+    #: Tells this user from an earlier or later one of the same name; what was issued to one is void for the other.
+    generation: str = field(default="", repr=False)
+    #: Keys in the broker that are there as long as what the caller of a request proved themselves with is good.
+    proofs: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def is_admin(self) -> bool:
+        return ADMIN_ROLE in self.roles
+
+
+# Both names or neither are taken: what a script checked can't change before it writes.
+_ADD = """
+if redis.call('EXISTS', KEYS[1], KEYS[6]) > 0 or redis.call('HEXISTS', KEYS[3], ARGV[2]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[1])
+if ARGV[3] == '1' then redis.call('SADD', KEYS[4], ARGV[1]) end
+return 1
+"""
+
+# Moves the record aside: keys, tokens, sessions, links, requests and submissions all end with it,
+# while the name is kept until everything under it is gone.
+_CLOSE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    return redis.call('EXISTS', KEYS[6]) == 1 and 'closed' or 'missing'
+end
+if redis.call('SISMEMBER', KEYS[4], ARGV[1]) == 1 and redis.call('SCARD', KEYS[4]) == 1 then return 'last admin' end
+for _, digest in ipairs(redis.call('HVALS', KEYS[5])) do redis.call('DEL', 'wh:apikey:' .. digest) end
+redis.call('DEL', KEYS[5], 'wh:webhooks:' .. ARGV[1], 'wh:webhook-secrets:' .. ARGV[1])
+redis.call('SREM', KEYS[4], ARGV[1])
+redis.call('RENAME', KEYS[1], KEYS[6])
+return 'closed'
+"""
+
+_REMOVE = """
+local email = redis.call('HGET', KEYS[6], 'email_key')
+if email and redis.call('HGET', KEYS[3], email) == ARGV[1] then redis.call('HDEL', KEYS[3], email) end
+redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[6])
+"""
+
+# A new generation: what was issued to who knew the old password is void.
+_RENEW = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+return redis.call('HSET', KEYS[1], 'password', ARGV[1], 'generation', ARGV[2])
+"""
+
+# The configured administrator: made if missing, and given the one configured key in place of an earlier one.
+_ENSURE_ADMIN = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+    redis.call('HSETNX', KEYS[3], ARGV[2], ARGV[1])
+end
+redis.call('DEL', KEYS[6])
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('SADD', KEYS[4], ARGV[1])
+local earlier = redis.call('HGET', KEYS[5], ARGV[4])
+if earlier and earlier ~= ARGV[3] then redis.call('DEL', 'wh:apikey:' .. earlier) end
+redis.call('HSET', KEYS[5], ARGV[4], ARGV[3])
+local created_at = redis.call('HGET', KEYS[1], 'created_at')
+local owner = {'user_id', ARGV[1], 'id', ARGV[4], 'name', 'ADMIN_API_KEY', 'created_at', created_at}
+redis.call('HSET', 'wh:apikey:' .. ARGV[3], unpack(owner))
+"""
+
+
+class Users:
+    """Stores, finds and removes users. Each change is one script: there is never half a user."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection: Any = connection
+        self._add: Any = connection.register_script(_ADD)
+        self._close: Any = connection.register_script(_CLOSE)
+        self._remove: Any = connection.register_script(_REMOVE)
+        self._renew: Any = connection.register_script(_RENEW)
+        self._ensure_admin: Any = connection.register_script(_ENSURE_ADMIN)
+
+    @broker_errors()
+    def add(self, user_id: str, email: str, password_hash: str, roles: Iterable[str]) -> User:
+        """Store a new user.
+
+        Raises:
+            UserExists: if the name or the e-mail address is taken.
+        """
+        record = _new_record(email, password_hash, tuple(roles))
+        admin = "1" if ADMIN_ROLE in roles else ""
+        if not self._add(keys=_keys(user_id), args=[user_id, email.casefold(), admin, *_flat(record)]):
+            raise UserExists
+        return _user(user_id, record)
+
+    @broker_errors()
+    def find(self, user_id: str) -> User:
+        """Raises UserNotFound if there is none."""
+        record = self._record(user_id)
+        if not record:
+            raise UserNotFound
+        return _user(user_id, record)
+
+    @broker_errors()
+    def all(self) -> list[User]:
+        """All users, by name. It reads as much as there are: for operators."""
+        names = sorted(name.decode() for name in self._connection.smembers("wh:users"))
+        records = [(name, self._record(name)) for name in names]
+        return [_user(name, record) for name, record in records if record]
+
+    @broker_errors()
+    def set_password(self, user_id: str, password_hash: str) -> None:
+        """Tokens and sessions end with the old one; API keys don't. Raises UserNotFound if there is no such user."""
+        user = self.find(user_id)
+        self._renew(keys=[f"wh:user:{user.user_id}"], args=[password_hash, secrets.token_hex(8)])
+
+    @broker_errors()
+    def find_with_password(self, user_id: str) -> tuple[User, str] | None:
+        """A user and the hash of their password, which is empty if they have none; None if there is no such user."""
+        record = self._record(user_id)
+        return (_user(user_id, record), record["password"]) if record else None
+
+    @broker_errors()
+    def close(self, user_id: str) -> None:
+        """End all that a user can do, for good. The name stays taken until `remove`.
+
+        Raises:
+            UserNotFound: if there is none.
+            Conflict: if this is the only administrator.
+        """
+        if not is_username(user_id):
+            raise UserNotFound
+        outcome = self._close(keys=_keys(user_id), args=[user_id])
+        if outcome == b"missing":
+            raise UserNotFound
+        if outcome == b"last admin":
+            raise Conflict("This is the only administrator; make another one first.")
+
+    @broker_errors()
+    def remove(self, user_id: str) -> None:
+        """Remove the record of a closed user, so that name and address are free again."""
+        self._remove(keys=_keys(user_id), args=[user_id])
+
+    @broker_errors()
+    def ensure_admin(self, user_id: str, email: str, key_id: str, key_digest: str) -> None:
+        """Make the configured administrator unless it is there, with exactly one configured key."""
+        record = _new_record(email, "", (ADMIN_ROLE, USER_ROLE))
+        args = [user_id, email.casefold(), key_digest, key_id, *_flat(record)]
+        self._ensure_admin(keys=_keys(user_id), args=args)
+
+    def _record(self, user_id: str) -> dict[str, str]:
+        if not is_username(user_id):  # a name with a colon would be the key of something else
+            return {}
+        fields: dict[bytes, bytes] = self._connection.hgetall(f"wh:user:{user_id}")
+        return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def _keys(user_id: str) -> list[str]:
+    own = f"wh:user:{user_id}", f"wh:apikeys:{user_id}", f"wh:closed:{user_id}"
+    return [own[0], "wh:users", "wh:emails", "wh:admins", own[1], own[2]]
+
+
+def _new_record(email: str, password_hash: str, roles: tuple[str, ...]) -> dict[str, str]:
+    return {
+        "email": email,
+        "email_key": email.casefold(),
+        "password": password_hash,
+        "roles": ",".join(roles),
+        "created_at": datetime.now(UTC).isoformat(),
+        "generation": secrets.token_hex(8),
+    }
+
+
+def _flat(record: dict[str, str]) -> list[str]:
+    return [part for item in record.items() for part in item]
+
+
+def _user(user_id: str, record: dict[str, str]) -> User:
+    return User(
+        user_id=user_id,
+        email=record["email"],
+        roles=tuple(record["roles"].split(",")),
+        created_at=datetime.fromisoformat(record["created_at"]),
+        request_count=int(record.get("request_count", 0)),
+        last_request_at=_moment(record.get("last_request_at")),
+        generation=record["generation"],
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Seconds since 1970, as `admit` writes them, or ISO 8601, as a submission does."""
+    if text is None:
+        return None
+    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else datetime.fromisoformat(text)

@@ -1,0 +1,168 @@
+"""`@job`: what an author says of a function, checked and kept on the function, which is returned as it was."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from jobs.engine.errors import UnservableFunction
+from jobs.engine.states import Priority
+
+from .outside_a_job import JOB_CODE
+from .retry import Retry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Where `@job` leaves its options: on the function, which is returned as it was.
+OPTIONS = "__workhorse_job__"
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MAX_NAME_CHARACTERS = 100
+
+MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What the author said in `@job(…)`, checked."""
+
+    name: str
+    priority: Priority
+    timeout: int
+    stall_timeout: float | None
+    retry: Retry | None
+    max_running: int | None
+    result_ttl: int | None
+    preload: tuple[str, ...]
+
+
+@overload
+def job(function: F, /) -> F: ...
+
+
+@overload
+def job(
+    *,
+    name: str | None = None,
+    priority: str = "default",
+    timeout: int = 600,
+    stall_timeout: float | None = None,
+    retry: Retry | None = None,
+    max_running: int | None = None,
+    result_ttl: int | None = None,
+    preload: Sequence[str] = (),
+) -> Callable[[F], F]: ...
+
+
+def job(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    priority: str = "default",
+    timeout: int = 600,
+    stall_timeout: float | None = None,
+    retry: Retry | None = None,
+    max_running: int | None = None,
+    result_ttl: int | None = None,
+    preload: Sequence[str] = (),
+) -> Any:
+    """Put a function into the catalogue. It is returned unchanged: a direct call just runs it.
+
+    `timeout`, `stall_timeout` and `result_ttl` are seconds; `max_running` caps this type over
+    all workers; `preload` names heavy modules that a worker imports once, before it forks.
+
+    Raises:
+        UnservableFunction: naming the function and the option, or why it can't be a job.
+    """
+
+    def decorate(function: F) -> F:
+        _refuse_unservable_kind(function)
+        options: dict[str, Any] = {
+            "name": name if name is not None else function.__name__.lower().replace("_", "-"),
+            "priority": priority,
+            "timeout": timeout,
+            "stall_timeout": stall_timeout,
+            "retry": retry,
+            "max_running": max_running,
+            "result_ttl": result_ttl,
+            "preload": preload,
+        }
+        _refuse_bad_options(function, options)
+        options |= {"priority": Priority(priority), "preload": tuple(preload)}
+        setattr(function, OPTIONS, JobOptions(**options))
+        JOB_CODE.add(function.__code__)
+        return function
+
+    return decorate if function is None else decorate(function)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_NAME_CHARACTERS and bool(NAME.fullmatch(value))
+
+
+def _is_priority(value: object) -> bool:
+    return isinstance(value, str) and value in tuple(Priority)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+def _is_modules(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(v, str) and MODULE.fullmatch(v) for v in value)
+
+
+#: Each option's check, and what to say when it fails.
+EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_name, "lower-case words joined by hyphens, as in 'make-thumbnails'"),
+    "priority": (_is_priority, f"one of {', '.join(Priority)}"),
+    "timeout": (_is_whole, "whole seconds, at least 1"),
+    "stall_timeout": (lambda v: v is None or _is_seconds(v), "seconds, more than 0, or None"),
+    "retry": (lambda v: v is None or isinstance(v, Retry), "a policy, as in retry=Retry(max=3), or None"),
+    "max_running": (lambda v: v is None or _is_whole(v), "a whole number, at least 1, or None"),
+    "result_ttl": (lambda v: v is None or _is_whole(v), "whole seconds, at least 1, or None"),
+    "preload": (_is_modules, "a tuple of module names, as in preload=('sklearn',)"),
+}
+
+
+def _refuse_bad_options(function: Callable[..., Any], options: dict[str, Any]) -> None:
+    for option, value in options.items():
+        fits, expected = EXPECTED[option]
+        if not fits(value):
+            raise UnservableFunction(f"{full_name_of(function)}: @job({option}={value!r}): expected {expected}.")
+
+
+def _refuse_unservable_kind(function: object) -> None:
+    if not inspect.isfunction(function):
+        raise UnservableFunction(
+            f"@job is for plain functions, not for {function!r}; its options are named, as in @job(timeout=60)."
+        )
+    if why := _why_unservable(function):
+        raise UnservableFunction(f"{full_name_of(function)} {why}.")
+
+
+def _why_unservable(function: Callable[..., Any]) -> str | None:
+    if function.__name__ == "<lambda>":
+        return "is a lambda, which has no name to import it by; write it with def"
+    if "<locals>" in function.__qualname__:
+        return "is defined inside a function, where a worker can't import it; move it to the module's top level"
+    if "." in function.__qualname__:
+        return "is a method; write a function at the module's top level that calls it"
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is async; write a plain function, which may call asyncio.run(…)"
+    if inspect.isgeneratorfunction(function):
+        return "is a generator, which would run only when it is read; return a list, and report with progress(…)"
+    return None
+
+
+def full_name_of(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"

@@ -1,0 +1,94 @@
+"""The retry policy of a job type: which errors are tried again, when and how often."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jobs.engine.errors import ConfigurationError, Fatal
+
+BACKOFFS = ("exponential", "linear", "constant")
+
+#: With jitter a delay lies between this share of it and the whole: jobs that failed together come back apart.
+SHORTEST_SHARE = 0.5
+
+#: Exponents stop growing here: every delay is over its cap long before, and 2.0**1024 overflows.
+HIGHEST_EXPONENT = 1000
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Try a failed job again, up to `max` times.
+
+    Raises:
+        ConfigurationError: naming the value that can't be used and what was expected.
+    """
+
+    #: Attempts after the first one.
+    max: int
+    backoff: Literal["exponential", "linear", "constant"] = "exponential"
+    #: Seconds before the second attempt.
+    delay: float = 1
+    #: Seconds that no delay is longer than, jitter included.
+    max_delay: float = 3600
+    jitter: bool = True
+    #: Errors that are tried again, their subclasses included.
+    on: tuple[type[BaseException], ...] = (Exception,)
+    #: Errors that are never tried again; stronger than `on`.
+    never: tuple[type[BaseException], ...] = ()
+
+    def __post_init__(self) -> None:
+        _expect(_is_whole(self.max) and self.max >= 0, "max", self.max, "a whole number, 0 or more")
+        _expect(self.backoff in BACKOFFS, "backoff", self.backoff, f"one of {', '.join(BACKOFFS)}")
+        for name in ("delay", "max_delay"):
+            _expect(_is_seconds(getattr(self, name)), name, getattr(self, name), "seconds, 0 or more")
+        _expect(isinstance(self.jitter, bool), "jitter", self.jitter, "True or False")
+        for name in ("on", "never"):
+            _expect(_is_errors(getattr(self, name)), name, getattr(self, name), f"a tuple, as in {name}=(OSError,)")
+
+    def applies_to(self, error: BaseException) -> bool:
+        """Tell whether `error` may be tried again. `Fatal` never is."""
+        return isinstance(error, self.on) and not isinstance(error, (Fatal, *self.never))
+
+    def seconds_before(self, attempt: int) -> float:
+        """Choose the pause after `attempt` failed attempts (1: after the first)."""
+        seconds = min(self.delay * self._growth(attempt), self.max_delay)
+        return seconds * random.uniform(SHORTEST_SHARE, 1) if self.jitter else seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """What clients see of it; times in seconds."""
+        return {
+            "max_retries": self.max,
+            "backoff": self.backoff,
+            "delay": self.delay,
+            "max_delay": self.max_delay,
+            "jitter": self.jitter,
+            "on": [error.__name__ for error in self.on],
+            "never": [error.__name__ for error in self.never],
+        }
+
+    def _growth(self, attempt: int) -> float:
+        if self.backoff == "exponential":
+            return 2.0 ** min(max(attempt - 1, 0), HIGHEST_EXPONENT)
+        return float(max(attempt, 1)) if self.backoff == "linear" else 1.0
+
+
+def _expect(fits: bool, name: str, value: object, expected: str) -> None:
+    if not fits:
+        raise ConfigurationError(f"Retry({name}={value!r}): expected {expected}.")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+
+
+def _is_errors(value: object) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(kind, type) and issubclass(kind, BaseException) for kind in value
+    )

@@ -1,0 +1,125 @@
+"""What a function returns: as JSON Schema, and as a check of the returned value."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticSerializationError, to_json
+
+from jobs.engine.errors import ResultInvalid
+
+from .signatures import DIALECT, LOCAL_REFS, QuietSchema, resolve_hint, signature_of, unservable
+from .validation_faults import LARGEST_NUMBER, Path, message_of, pointer_of
+
+logger = logging.getLogger(__name__)
+
+#: As many digits as only a larger number has, and how to find them in any text.
+LONG_NUMBER = b"0" * len(str(LARGEST_NUMBER))
+DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
+
+#: What pydantic raises when a value can't be written as JSON.
+UNWRITABLE = (PydanticSerializationError, ValueError, TypeError, RecursionError)
+
+
+class ResultType:
+    """What a function returns, as JSON Schema and as a check of the returned value.
+
+    Raises:
+        UnservableFunction: if the return hint can't be written as JSON.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        annotation = signature_of(function).return_annotation
+        hint = Any if annotation is inspect.Signature.empty else resolve_hint(function, "return", annotation)
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(hint)
+            self.schema = {"$schema": DIALECT, **self.schema_with(LOCAL_REFS)}
+        except PydanticUserError as error:
+            raise unservable(function, "the return value", hint, error) from error
+
+    def schema_with(self, ref_template: str) -> dict[str, Any]:
+        """Make the schema with references of another form, as in `#/components/schemas/{model}`."""
+        return self._adapter.json_schema(ref_template=ref_template, mode="serialization", schema_generator=QuietSchema)
+
+    def dump(self, value: object) -> str:
+        """Write a returned value as compact JSON.
+
+        Raises:
+            ResultInvalid: saying where the value doesn't fit, and what was expected there.
+        """
+        try:
+            result = self._adapter.validate_python(value)
+            text = self._adapter.dump_json(result, by_alias=True, warnings="error")
+        except ValidationError as error:
+            raise ResultInvalid(f"The result does not fit its return type: {_explain(error)}.") from None
+        except UNWRITABLE as error:
+            raise ResultInvalid(f"The result can't be written as JSON: {self._unwritable(value, error)}.") from error
+        if _needs_a_look(text):
+            self._refuse_odd_numbers(result)
+        return text.decode()
+
+    def _refuse_odd_numbers(self, result: object) -> None:
+        for path, leaf in _leaves(self._adapter.dump_python(result, by_alias=True)):
+            if isinstance(leaf, (int, float)) and not -LARGEST_NUMBER <= leaf <= LARGEST_NUMBER:
+                got = f"{leaf}" if isinstance(leaf, float) else "one with too many digits"
+                raise ResultInvalid(
+                    f"The result can't be written as JSON: {_place(path)}: expected a finite number, got {got}."
+                )
+
+    def _unwritable(self, value: object, error: Exception) -> str:
+        """Say which part of `value` can't be written, and why."""
+        try:
+            parts = self._adapter.dump_python(self._adapter.validate_python(value), by_alias=True, warnings=False)
+            # Objects that changed after they were made are not checked again, but their parts are.
+            self._adapter.validate_python(parts)
+            for path, leaf in _leaves(parts):
+                if reason := _why_unwritable(leaf):
+                    return f"{_place(path)}: expected a JSON value, got {type(leaf).__name__} ({reason})"
+        except ValidationError as misfit:
+            return _explain(misfit)
+        except UNWRITABLE:
+            logger.debug("A result could not be taken apart", exc_info=True)
+        return str(error)
+
+
+def _explain(error: ValidationError) -> str:
+    details = error.errors(include_url=False, include_context=False)
+    lines = [f"{_place(d['loc'])}: {message_of(d)}, got {type(d['input']).__name__}" for d in details[:3]]
+    return "; ".join(lines) + (f"; and {len(details) - 3} more" if len(details) > 3 else "")
+
+
+def _place(path: Path) -> str:
+    return pointer_of(path) or "the result"
+
+
+def _needs_a_look(text: bytes) -> bool:
+    """Tell whether `text` may hold a number that other readers of JSON refuse.
+
+    pydantic writes NaN and the infinities as null, unless a model's configuration says otherwise.
+    """
+    return any(word in text for word in (b"null", b"NaN", b"Infinity")) or LONG_NUMBER in text.translate(DIGITS_TO_0)
+
+
+def _why_unwritable(leaf: object) -> str | None:
+    try:
+        to_json(leaf)
+    except UNWRITABLE as reason:
+        return str(reason)
+    return None
+
+
+def _leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Every part of a dumped value that has no parts of its own."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(part, (*path, str(key)))
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for index, part in enumerate(value):
+            yield from _leaves(part, (*path, index))
+    else:
+        yield path, value

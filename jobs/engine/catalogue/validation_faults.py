@@ -1,0 +1,120 @@
+"""From what is wrong with a body to the faults that its sender is told."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from jobs.engine.errors import Fault
+
+#: JSON that is nested deeper is refused: pydantic's own reader stops at 200.
+MAX_DEPTH = 100
+
+#: JSON's other readers keep numbers as doubles, where a larger one becomes infinite.
+LARGEST_NUMBER = int(sys.float_info.max)
+
+#: A pointer is sought among this many readings of an error's location.
+MAX_READINGS = 64
+
+MISSING = frozenset(
+    {"missing", "missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument"}
+)
+
+Path = tuple[str | int, ...]
+
+
+def oddity(body: dict[Any, Any]) -> Fault | None:
+    """The first thing in `body` that is no interoperable JSON: RFC 8259 leaves it to each reader."""
+    pending: list[tuple[Any, Path]] = [(body, ())]
+    while pending:
+        parent, path = pending.pop()
+        if len(path) >= MAX_DEPTH:
+            message = f"Input should be nested at most {MAX_DEPTH} levels deep"
+            return Fault(message, "too_deep", pointer=pointer_of(path))
+        if type(parent) is dict:
+            for key in parent:
+                if odd := _odd_value(key) if isinstance(key, str) else ("Names should be strings", "invalid_key"):
+                    return Fault(odd[0], odd[1], pointer=pointer_of(path))
+        for name, value in parent.items() if type(parent) is dict else enumerate(parent):
+            kind = type(value)
+            if kind is dict or kind is list:
+                pending.append((value, (*path, name)))
+            elif odd := _odd_value(value):
+                return Fault(odd[0], odd[1], pointer=pointer_of((*path, name)))
+    return None
+
+
+def _odd_value(value: object) -> tuple[str, str] | None:
+    """What is wrong with a value that has no parts, as a message and a code."""
+    if type(value) is str:
+        if "\0" in value:
+            return "Text should not contain the character U+0000", "string_null"
+        if not value.isascii() and not _is_unicode(value):
+            return "Text should be valid Unicode, without lone surrogates", "string_unicode"
+    elif type(value) is int:
+        if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+            return "Number is too large", "number_too_large"
+    elif type(value) is float:
+        if not math.isfinite(value):
+            return "Input should be a finite number", "finite_number"
+    elif value is not None and type(value) is not bool:
+        return f"Input should be a JSON value, not a Python {type(value).__name__}", "json_type"
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def path_of(detail: ErrorDetails, body: dict[str, Any]) -> Path:
+    """Where an error is in the body.
+
+    pydantic's location also names branches of unions (`int`, a model, a tag), which are not in
+    the body: of its readings, the one that leads to the value that pydantic refused is taken.
+    """
+    missing = detail["type"] in MISSING
+    location = detail["loc"][:-1] if missing else detail["loc"]
+    readings = list(islice(_readings(body, location), MAX_READINGS))
+    path = next((path for path, value in readings if value == detail["input"]), readings[0][0])
+    return (*path, detail["loc"][-1]) if missing else path
+
+
+def _readings(value: Any, location: Path) -> Iterator[tuple[Path, Any]]:
+    """The paths that `location` may stand for, and where they lead; the longest come first."""
+    if not location:
+        yield (), value
+        return
+    part, rest = location[0], location[1:]
+    if _has(value, part):
+        yield from (((part, *path), found) for path, found in _readings(value[part], rest))
+    yield from _readings(value, rest)
+
+
+def _has(value: object, part: str | int) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
+
+
+def message_of(detail: ErrorDetails) -> str:
+    return detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def did_you_mean(name: str, names: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name[:100], names, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def pointer_of(path: Path) -> str:
+    """A JSON Pointer, escaped as RFC 6901 says."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

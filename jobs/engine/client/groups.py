@@ -1,0 +1,142 @@
+"""Jobs that were submitted together, as one thing: batches and pipelines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.errors import GroupEnded, GroupNotFound
+from jobs.engine.states import TERMINAL, Status
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+@dataclass(frozen=True)
+class Member:
+    """A job of a group, as far as the group is concerned."""
+
+    job_id: str
+    #: Empty once the job's record has expired.
+    job_type: str
+    status: Status
+    #: 0–100 of the running attempt; 100 once the job has ended, whichever way.
+    progress: float
+    error: str | None
+    error_type: str | None
+
+    @classmethod
+    def read(cls, row: list[bytes]) -> Member:
+        job_id, status, job_type, meta, error, error_type = (part.decode() for part in row)
+        return cls(job_id, job_type, Status(status), _progress(Status(status), meta), error or None, error_type or None)
+
+
+@dataclass(frozen=True)
+class Group:
+    group_id: str
+    #: `batch` or `pipeline`.
+    kind: str
+    user_id: str
+    webhook_url: str | None
+    members: tuple[Member, ...]
+
+    @property
+    def job_ids(self) -> list[str]:
+        return [member.job_id for member in self.members]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        statuses = [member.status for member in self.members]
+        return {str(status): statuses.count(status) for status in Status}
+
+    @property
+    def status(self) -> Status:
+        """Pending until the first job starts, running until the last one ends; then the worst of its jobs' ends."""
+        statuses = {member.status for member in self.members}
+        if statuses <= TERMINAL:
+            return next(end for end in (Status.FAILED, Status.CANCELLED, Status.COMPLETED) if end in statuses)
+        return Status.PENDING if statuses == {Status.PENDING} else Status.RUNNING
+
+    @property
+    def progress(self) -> float:
+        """0–100: the mean of its jobs'."""
+        if all(member.status in TERMINAL for member in self.members):
+            return 100.0
+        return min(99.9, round(sum(member.progress for member in self.members) / len(self.members), 1))
+
+
+class Groups:
+    """Every method raises BrokerUnavailable if the broker can't be reached."""
+
+    def __init__(self, client: Client) -> None:
+        self._store = client.store
+
+    def find(self, kind: str, group_id: str) -> Group:
+        """Read a group.
+
+        Raises:
+            GroupNotFound: there is none, it is of another kind, or its results' time is over.
+        """
+        group = self.read(group_id)
+        if group.kind != kind:
+            raise GroupNotFound(f"There is no {kind} {group_id[:64]!r}; it may have expired.")
+        return group
+
+    def read(self, group_id: str) -> Group:
+        """Read a group of any kind. Raises GroupNotFound."""
+        with broker_errors():
+            found = self._store.group(group_id)
+        if found is None:
+            raise GroupNotFound(f"There is no group {group_id[:64]!r}; it may have expired.")
+        record, rows = found
+        webhook_url = record.get("webhook_url", b"").decode() or None
+        members = tuple(Member.read(row) for row in rows)
+        return Group(group_id, record["kind"].decode(), record["user"].decode(), webhook_url, members)
+
+    def of_job(self, job_id: str) -> tuple[str, str] | None:
+        """The kind and the id of the group that a job came with, if it came with one that is still there."""
+        with broker_errors():
+            return self._store.group_of(job_id)
+
+    def cancel(self, kind: str, group_id: str) -> Group:
+        """Cancel what has not ended, in one atomic step. What runs is stopped by its worker within 5 s.
+
+        Raises:
+            GroupNotFound
+            GroupEnded: all of it has ended.
+        """
+        self.find(kind, group_id)
+        with broker_errors():
+            cancelled = self._store.cancel_group(group_id)
+        group = self.find(kind, group_id)
+        if not cancelled and group.status.terminal:
+            raise GroupEnded(f"The {kind} is {group.status}: all of its jobs have ended.")
+        return group
+
+
+def steps_of(group: Group) -> Iterator[dict[str, Any]]:
+    """What a pipeline shows of each of its steps."""
+    for position, member in enumerate(group.members):
+        yield {
+            "step": position,
+            "job_type": member.job_type or None,
+            "job_id": member.job_id,
+            "status": str(member.status),
+            "progress": member.progress,
+            "error": member.error,
+            "error_type": member.error_type,
+        }
+
+
+def _progress(status: Status, meta: str) -> float:
+    if status.terminal:
+        return 100.0
+    if status is Status.PENDING or not meta:
+        return 0.0
+    try:
+        return float(json.loads(meta).get("progress") or 0.0)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,93 @@
+"""Pipelines: jobs that run one after the other, each on the results of those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from jobs.engine.broker.references import Reference, excuses, find_references
+from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest
+
+from .client import NewGroup, Part, Submission
+
+if TYPE_CHECKING:
+    from jobs.engine.catalogue.catalogue import JobType
+
+    from .client import Client
+
+KIND = "pipeline"
+MAX_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Step:
+    job_type: JobType
+    #: With references in the place of what is not known yet.
+    params: dict[str, Any]
+
+
+def submit_pipeline(
+    client: Client,
+    steps: Sequence[Step],
+    user_id: str,
+    *,
+    admin: bool = False,
+    idempotency_key: str | None = None,
+    digest: str | None = None,
+) -> tuple[str, bool]:
+    """Store a pipeline: all of its steps, or none.
+
+    Returns:
+        Its id, and whether an earlier request with this idempotency key has stored it.
+
+    Raises:
+        InvalidRequest: with pointers such as `/steps/1/params/texts`. What a reference stands for is checked when its
+            step starts.
+        TooManyActiveJobs, IdempotencyKeyReused, Forbidden, Unauthenticated: as `Client.submit` does.
+    """
+    references = checked(steps)
+    ids = [uuid4().hex for _ in steps]
+    parts = [
+        Part(
+            Submission(
+                step.job_type,
+                step.params,
+                user_id,
+                depends_on=tuple(ids[place - 1 : place]),
+                admin=admin,
+                job_id=ids[place],
+            ),
+            at=f"/steps/{place}",
+            references=tuple((number, ids[number]) for number in sorted({each.step for each in references[place]})),
+        )
+        for place, step in enumerate(steps)
+    ]
+    return client.submit_group(NewGroup(KIND, user_id, admin, idempotency_key, digest), parts)
+
+
+def checked(steps: Sequence[Step]) -> list[list[Reference]]:
+    """What each step refers to. All of the parameters that are known already are valid.
+
+    Raises:
+        InvalidRequest: with a fault for each error of each step.
+    """
+    references, faults = [], []
+    for place, step in enumerate(steps):
+        found, wrong = find_references(step.params, place)
+        references.append(found)
+        for fault in [*wrong, *(_misfits(step, found) if not wrong else ())]:
+            where = f"/steps/{place}/params{fault.pointer or ''}"
+            faults.append(Fault(fault.message, fault.code, pointer=where))
+    if faults:
+        raise InvalidRequest(faults)
+    return references
+
+
+def _misfits(step: Step, references: list[Reference]) -> list[Fault]:
+    try:
+        step.job_type.parameters.validate(step.params)
+    except InvalidParameters as error:
+        return [fault for fault in error.faults if not excuses(references, fault)]
+    return []

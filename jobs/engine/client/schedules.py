@@ -1,0 +1,183 @@
+"""Schedules: a job type that is run on a cron line, once a tick, however many hosts look after it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.errors import (
+    BrokerUnavailable,
+    ScheduleNotFound,
+    TooManySchedules,
+    Unauthenticated,
+    WorkhorseError,
+)
+
+from . import cron
+from .client import Submission
+
+if TYPE_CHECKING:
+    from .client import Client
+
+logger = logging.getLogger("workhorse")
+
+MAX_PER_USER = 100
+#: Schedules that one look finds due; the next look finds the others.
+AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run when: a valid cron line, on the clocks of an IANA time zone."""
+
+    job_type: str
+    params: dict[str, Any]
+    cron: str
+    timezone: str = "UTC"
+
+    def next_tick(self, after: datetime) -> datetime:
+        return cron.next_tick(self.cron, self.timezone, after)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    schedule_id: str
+    user_id: str
+    plan: Plan
+    created_at: datetime
+    next_run_at: datetime | None
+    last_run_at: datetime | None
+    last_job_id: str | None
+    #: Why the last tick was passed over; None if it was not.
+    problem: str | None
+
+
+class Schedules:
+    """Every method raises BrokerUnavailable if the broker can't be reached."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._store = client.store
+
+    def create(self, user_id: str, plan: Plan, *, admin: bool = False) -> Schedule:
+        """Run a job type on a cron line from now on.
+
+        Raises:
+            InvalidRequest: the cron line, the time zone or the parameters can't be used.
+            JobTypeNotFound: there is no such job type.
+            TooManySchedules: the user has as many as they may have.
+            Unauthenticated: the user has been deleted meanwhile.
+        """
+        cron.check(plan.cron, plan.timezone)
+        self._client.check(self._submission(plan, user_id, admin=admin))
+        schedule_id, now = uuid4().hex, datetime.now(UTC)
+        record = json.dumps(asdict(plan) | {"created_at": now.isoformat(), "admin": admin})
+        first = int(plan.next_tick(now).timestamp())
+        with broker_errors():
+            verdict = self._store.schedule(schedule_id, user_id, record, first, MAX_PER_USER)
+        if verdict == "no_user":
+            raise Unauthenticated("This user no longer exists.")
+        if verdict == "too_many":
+            raise TooManySchedules(f"You have {MAX_PER_USER} schedules, as many as you may have; delete some.")
+        return self.find(schedule_id)
+
+    def find(self, schedule_id: str) -> Schedule:
+        """Raises ScheduleNotFound if there is none."""
+        with broker_errors():
+            fields, tick = self._store.find_schedule(schedule_id)
+        if not fields:
+            raise ScheduleNotFound(f"There is no schedule {schedule_id[:64]!r}.")
+        return _read(schedule_id, fields, tick)
+
+    def of_user(self, user_id: str) -> list[Schedule]:
+        """A user's schedules, oldest first."""
+        with broker_errors():
+            found = [(each, *self._store.find_schedule(each)) for each in self._store.schedules_of(user_id)]
+        schedules = [_read(schedule_id, fields, tick) for schedule_id, fields, tick in found if fields]
+        return sorted(schedules, key=lambda schedule: (schedule.created_at, schedule.schedule_id))
+
+    def delete(self, schedule_id: str) -> None:
+        """Jobs that it has started go on. Raises ScheduleNotFound if there is none."""
+        with broker_errors():
+            if not self._store.unschedule(schedule_id):
+                raise ScheduleNotFound(f"There is no schedule {schedule_id[:64]!r}.")
+
+    def delete_all(self, user_id: str) -> None:
+        """Remove the schedules of a user, who must be gone already: none can be added meanwhile."""
+        with broker_errors():
+            for schedule_id in self._store.schedules_of(user_id):
+                self._store.unschedule(schedule_id)
+
+    # --- at their time -----------------------------------------------------------------
+
+    def run_due(self) -> int:
+        """Submit a job for each schedule whose tick has come. Answers how many were submitted.
+
+        A tick belongs to whoever stores its job first: the job and the next tick are written in one atomic step. Ticks
+        that were missed while nobody looked make one job together.
+        """
+        with broker_errors():
+            now, due = self._store.due_schedules(AT_ONCE)
+        moment = datetime.fromtimestamp(now, UTC)
+        return sum(self._run(*each, moment) for each in due)
+
+    def _run(self, schedule_id: str, tick: int, user_id: str, record: str, now: datetime) -> bool:
+        """One bad schedule is reported, and keeps no other from its time."""
+        try:
+            plan, admin = _plan(json.loads(record))
+            following = int(plan.next_tick(now).timestamp())
+        except Exception:
+            logger.exception("schedule %s can't be read; it is put off by an hour", schedule_id)
+            self._skip(schedule_id, tick, tick + 3600, "It can't be read; delete it and make a new one.")
+            return False
+        try:
+            submission = self._submission(plan, user_id, admin=admin, job_id=_job_id(schedule_id, tick))
+            return self._client.submit_tick(submission, schedule_id, tick, following)
+        except BrokerUnavailable:
+            raise
+        except Unauthenticated:
+            logger.info("schedule %s goes: user %s has been deleted", schedule_id, user_id)
+            with broker_errors():
+                self._store.unschedule(schedule_id)
+        except WorkhorseError as error:
+            logger.warning("schedule %s of %s: a tick of %s is passed over: %s", schedule_id, user_id, plan.cron, error)
+            self._skip(schedule_id, tick, following, error.message)
+        return False
+
+    def _skip(self, schedule_id: str, tick: int, following: int, reason: str) -> None:
+        with broker_errors():
+            self._store.skip_tick(schedule_id, tick, following, reason)
+
+    def _submission(self, plan: Plan, user_id: str, *, admin: bool, job_id: str | None = None) -> Submission:
+        job_type = self._client.catalogue.find(plan.job_type)
+        job_type.parameters.validate(plan.params)
+        return Submission(job_type, plan.params, user_id, admin=admin, job_id=job_id)
+
+
+def _job_id(schedule_id: str, tick: int) -> str:
+    return sha256(f"{schedule_id} {tick}".encode()).hexdigest()[:32]
+
+
+def _plan(record: dict[str, Any]) -> tuple[Plan, bool]:
+    plan = Plan(record["job_type"], record["params"], record["cron"], record["timezone"])
+    return plan, bool(record.get("admin"))
+
+
+def _read(schedule_id: str, fields: dict[str, str], tick: float | None) -> Schedule:
+    record = json.loads(fields["record"])
+    return Schedule(
+        schedule_id,
+        fields["user"],
+        _plan(record)[0],
+        datetime.fromisoformat(record["created_at"]),
+        datetime.fromtimestamp(tick, UTC) if tick is not None else None,
+        datetime.fromisoformat(fields["last_run_at"]) if "last_run_at" in fields else None,
+        fields.get("last_job_id"),
+        fields.get("problem"),
+    )

@@ -1,0 +1,1 @@
+"""Stored files: their records, and their bytes in a folder or in S3."""

@@ -1,0 +1,17 @@
+"""The file system behind STORAGE_URL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def open_filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of `url`, and the path in it that `url` names."""
+    from fsspec import register_implementation  # here, because a process starts faster without it
+    from fsspec.core import url_to_fs
+
+    for protocol in ("s3", "s3a"):
+        register_implementation(protocol, "jobs.engine.files.s3.S3FileSystem", clobber=True)
+    # Another process may have written since a listing was cached.
+    filesystem, root = url_to_fs(url, use_listings_cache=False)
+    return filesystem, root.rstrip("/")

@@ -1,0 +1,1 @@
+"""Follow jobs live: the event log, and those who wait for what comes into it."""

@@ -1,0 +1,102 @@
+"""One user's feed and all who follow it in this process: what happened to any of the user's jobs, in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from jobs.engine.broker.store import FeedBounds, FeedEntry, Store
+from jobs.engine.client.job import Job
+
+from .history import versions
+from .inbox import Subscription
+from .message import News
+
+#: As in store/prelude.lua.
+KEEP_FEED = 10_000
+FEED_MICROS = 86_400 * 1_000_000
+
+#: Entries that are read at once.
+READ_ENTRIES = 200
+
+
+def is_kept(after: int, bounds: FeedBounds) -> bool:
+    """Whether a feed still holds all that came after a position.
+
+    Positions are dense, but begin anew with the time when a feed had idled away, which takes a day.
+    """
+    if bounds.first is None or bounds.last is None or after > bounds.last:
+        return False
+    if after >= bounds.first - 1:
+        return True
+    return bounds.length < KEEP_FEED and bounds.first - after < FEED_MICROS
+
+
+class UserWatch:
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.subscriptions: set[Subscription] = set()
+        self.read_at = 0.0
+
+    @property
+    def channel(self) -> str:
+        return f"wh:feed:{self.user_id}"
+
+    def tell(self, store: Store) -> None:
+        """Read what is new in the feed, and tell it."""
+        self.read_at = time.monotonic()
+        bounds = store.feed_bounds(self.user_id)
+        if bounds.first is None or bounds.last is None:
+            return
+        self._reset_who_is_too_late(bounds)
+        while followers := self._followers_before(bounds.last):
+            start = min(each.after or 0 for each in followers)
+            entries = store.feed(self.user_id, max(0, start + 1 - bounds.first), READ_ENTRIES)
+            entries = [entry for entry in entries if entry.position > start]
+            if not entries:
+                return  # trimmed meanwhile: the next look finds out
+            self._tell_entries(store, entries, followers)
+
+    def _followers_before(self, position: int) -> list[Subscription]:
+        following = [each for each in list(self.subscriptions) if each.after is not None and not each.ended]
+        return [each for each in following if (each.after or 0) < position]
+
+    def _reset_who_is_too_late(self, bounds: FeedBounds) -> None:
+        """They read the current state again, by themselves, and then set the position from which they go on."""
+        for follower in self._followers_before(bounds.last or 0):
+            if not is_kept(follower.after or 0, bounds):
+                follower.after = None
+                follower.put(News("reset"))
+
+    def _tell_entries(self, store: Store, entries: list[FeedEntry], followers: list[Subscription]) -> None:
+        for news in _news_of(store, entries):
+            assert news.id is not None
+            for follower in followers:
+                if follower.after is not None and news.id > follower.after:
+                    follower.put(news)
+        for follower in followers:
+            if follower.after is not None:
+                follower.after = max(follower.after, entries[-1].position)
+
+
+def _news_of(store: Store, entries: list[FeedEntry]) -> Iterable[News]:
+    """A message for each entry whose version was not superseded."""
+    wanted: dict[str, set[int]] = {}
+    for entry in entries:
+        wanted.setdefault(entry.job_id, set()).add(entry.version)
+    jobs = {record.job_id: Job.from_record(record) for record in store.find(list(wanted))}
+    states = {job_id: _states(store, jobs[job_id], wanted[job_id]) for job_id in jobs}
+    told_gone: set[str] = set()
+    for entry in entries:
+        if entry.job_id not in jobs and entry.job_id not in told_gone:
+            told_gone.add(entry.job_id)
+            yield News.gone(entry.job_id, id=entry.position)
+        elif (state := states.get(entry.job_id, {}).get(entry.version)) is not None:
+            job, progress = state
+            yield News.of(job, id=entry.position, progress=progress)
+
+
+def _states(store: Store, job: Job, wanted: set[int]) -> dict[int, tuple[Job, bool]]:
+    if wanted == {job.version}:
+        return {job.version: (job, False)}
+    return {state.version: (state, progress) for state, progress in versions(job, store.events(job.job_id))}

@@ -1,0 +1,1 @@
+"""An instance on one machine: web and workers around an embedded broker."""

@@ -1,0 +1,1 @@
+"""What operators use: the doctor, the deployment check, metrics, trends, workers, clean-up."""

@@ -1,0 +1,86 @@
+"""What expiry leaves behind in the storage: bytes of files that are gone, half-written blobs, removed users' blobs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+from jobs.engine.author.documents import DRAFT_PREFIX, LOCAL_USER, delete_user_blobs
+from jobs.engine.broker.connection import broker_errors, connect
+from jobs.engine.files.files import own_store
+from jobs.engine.files.filesystem import open_filesystem
+from jobs.engine.settings import settings
+
+#: No write takes that long: a draft that is older has no writer any more.
+DRAFT_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """How many were removed of each kind."""
+
+    files: int
+    drafts: int
+    users: int
+
+
+def remove_leftovers() -> Leftovers:
+    """Remove what nobody can reach any more. Harmless to repeat, and to run twice at once."""
+    return Leftovers(_files(), _drafts(), _removed_users())
+
+
+def _files() -> int:
+    removed = 0
+    while swept := own_store().sweep():
+        removed += swept
+    return removed
+
+
+def _drafts() -> int:
+    filesystem, root = open_filesystem(settings().storage)
+    removed = 0
+    for place, about in _found(filesystem, root).items():
+        if place.rpartition("/")[2].startswith(DRAFT_PREFIX) and _age_seconds(about) > DRAFT_SECONDS:
+            filesystem.rm_file(place)
+            removed += 1
+    return removed
+
+
+def _removed_users() -> int:
+    """Users whose removal was cut short. One who is being removed right now still has a record."""
+    filesystem, root = open_filesystem(settings().storage)
+    removed = 0
+    connection = connect(settings())
+    try:
+        for place in _listed(filesystem, f"{root}/users"):
+            user_id = unquote(place.rpartition("/")[2])
+            with broker_errors():
+                known = connection.exists(f"wh:user:{user_id}", f"wh:closed:{user_id}")
+            if not known and user_id != LOCAL_USER:
+                delete_user_blobs(user_id, settings())
+                removed += 1
+    finally:
+        connection.close()
+    return removed
+
+
+def _found(filesystem: Any, root: str) -> dict[str, Any]:
+    try:
+        return dict(filesystem.find(root, detail=True))
+    except FileNotFoundError:
+        return {}
+
+
+def _listed(filesystem: Any, folder: str) -> list[str]:
+    try:
+        return [str(each).rstrip("/") for each in filesystem.ls(folder, detail=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _age_seconds(about: dict[str, Any]) -> float:
+    changed = about.get("mtime") or about.get("LastModified") or 0.0
+    return time.time() - (changed.timestamp() if isinstance(changed, datetime) else float(changed))

@@ -1,0 +1,196 @@
+"""Whether what waits in the broker fits the code of this process: asked before that code is deployed.
+
+Every job that has not ended is held against the signature of its function as this process knows it, and so is every
+schedule. Jobs that run count, too: a deployment puts back what it can't wait for, and the new code goes on with it.
+
+It reads everything that waits, in chunks, so it is for a release step and never on a request's path. It does NOT see
+what is submitted to the old code while it reads, nor whether files that a job was given are still there.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, cast
+
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.references import excuses, find_references
+from jobs.engine.broker.store import Store
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.errors import Fault, InvalidParameters
+from jobs.engine.settings import Settings
+from jobs.engine.states import FROM_RQ, Priority
+
+#: Records that are read in one round trip.
+CHUNK = 500
+
+#: References may lead to any step here: that they lead to an earlier one was checked when they came in.
+_LAST_STEP = 10**6
+
+_FIELDS = ("status", "type", "data", "version", "references", "reason")
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A job or a schedule that the code can't run, and why."""
+
+    #: `job` or `schedule`.
+    what: str
+    id: str
+    job_type: str
+    #: queued, scheduled, waiting, limited, retrying, running; empty for a schedule.
+    state: str
+    faults: tuple[Fault, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "id": self.id,
+            "job_type": self.job_type,
+            "state": self.state or None,
+            "faults": [fault.as_dict() for fault in self.faults],
+        }
+
+    def __str__(self) -> str:
+        state = f", {self.state}" if self.state else ""
+        why = "; ".join(
+            f"{fault.pointer}: {fault.message}" if fault.pointer else fault.message for fault in self.faults
+        )
+        return f"{self.what} {self.id} ({self.job_type}{state}): {why}"
+
+
+class Replay:
+    """One pass over everything that waits."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, settings: Settings) -> None:
+        self._connection: Any = store.connection
+        self._catalogue = catalogue
+        self._allowed = settings.allowed_functions
+        self.jobs = 0
+        self.schedules = 0
+
+    def misfits(self) -> Iterator[Misfit]:
+        """What does not fit, as it is found, each once.
+
+        Raises:
+            BrokerUnavailable
+        """
+        told: set[str] = set()
+        with broker_errors():
+            for misfit in chain(self._of_jobs(), self._of_schedules()):
+                if misfit.id not in told:
+                    told.add(misfit.id)
+                    yield misfit
+
+    # --- jobs ---------------------------------------------------------------------------
+
+    def _of_jobs(self) -> Iterator[Misfit]:
+        waiting = self._waiting()
+        while ids := list(islice(waiting, CHUNK)):
+            pipeline = self._connection.pipeline(transaction=False)
+            for job_id in ids:
+                pipeline.hmget(f"rq:job:{job_id}", _FIELDS)
+            for job_id, fields in zip(ids, pipeline.execute(), strict=True):
+                yield from self._judge(job_id, dict(zip(_FIELDS, fields, strict=True)))
+
+    def _waiting(self) -> Iterator[str]:
+        """The ids of all jobs that have not ended, in the order in which a job moves from one list to the next."""
+        known = cast(set[bytes], self._connection.smembers("rq:queues"))
+        queues = sorted({*(str(each) for each in Priority), *(key.decode().removeprefix("rq:queue:") for key in known)})
+        for registry in ("scheduled", "deferred"):
+            for queue in queues:
+                yield from self._members(f"rq:{registry}:{queue}")
+        for queue in queues:
+            yield from self._listed(f"rq:queue:{queue}")
+        for member in self._members("wh:leases"):
+            yield member.rpartition(":")[0]
+
+    def _members(self, key: str) -> Iterator[str]:
+        # RQ keeps a lock of its scheduler under a name like that of a registry: only sorted sets have members.
+        if self._connection.type(key) == b"zset":
+            for member, _score in self._connection.zscan_iter(key, count=CHUNK):
+                yield member.decode()
+
+    def _listed(self, key: str) -> Iterator[str]:
+        """From the tail on: workers take from the head meanwhile, and what they take moves nothing here."""
+        seen = 0
+        while ids := cast(list[bytes], self._connection.lrange(key, -seen - CHUNK, -seen - 1)):
+            seen += len(ids)
+            yield from (each.decode() for each in ids)
+
+    def _judge(self, job_id: str, fields: dict[str, bytes | None]) -> Iterator[Misfit]:
+        status = (fields["status"] or b"").decode()
+        # A cancelled job stays in its queue until a worker drops it.
+        if status not in FROM_RQ or FROM_RQ[status].terminal:
+            return
+        self.jobs += 1
+        call = _call(fields["data"] or b"")
+        if call is None:
+            return  # RQ's own, pickled: no code of ours ever runs it
+        func_name, params = call
+        name = (fields["type"] or b"").decode() or func_name
+        faults = self._faults(name, func_name, params, ours=fields["version"] is not None, step=fields["references"])
+        if faults:
+            state = "running" if status == "started" else (fields["reason"] or status.encode()).decode()
+            yield Misfit("job", job_id, name, state, tuple(faults))
+
+    def _faults(self, name: str, func_name: str, params: Any, *, ours: bool, step: bytes | None) -> Sequence[Fault]:
+        kind = self._catalogue.by_function(func_name)
+        if kind is None:
+            return [] if not ours and func_name in self._allowed else [self._unknown(name, func_name)]
+        if not ours:
+            return []  # called by plain RQ, with arguments that nobody promised to check
+        try:
+            kind.parameters.validate(params)
+        except InvalidParameters as error:
+            references = find_references(params, _LAST_STEP)[0] if step is not None else []
+            return [fault for fault in error.faults if not excuses(references, fault)]
+        return []
+
+    def _unknown(self, name: str, func_name: str) -> Fault:
+        if name in self._catalogue:
+            now = self._catalogue[name].func_name
+            return Fault(f"it calls {func_name}, and {name} is {now} now; keep the old name", "unknown_function")
+        return Fault(f"there is no function {func_name} in the catalogue any more", "unknown_function")
+
+    # --- schedules ------------------------------------------------------------------------
+
+    def _of_schedules(self) -> Iterator[Misfit]:
+        ids = self._members("wh:schedules")
+        while chunk := list(islice(ids, CHUNK)):
+            pipeline = self._connection.pipeline(transaction=False)
+            for schedule_id in chunk:
+                pipeline.hget(f"wh:schedule:{schedule_id}", "record")
+            for schedule_id, record in zip(chunk, pipeline.execute(), strict=True):
+                if record is not None:
+                    yield from self._judge_schedule(schedule_id, json.loads(record))
+
+    def _judge_schedule(self, schedule_id: str, record: dict[str, Any]) -> Iterator[Misfit]:
+        self.schedules += 1
+        name = record["job_type"]
+        faults: Sequence[Fault] = ()
+        if name not in self._catalogue:
+            faults = [Fault(f"there is no job type {name!r} any more", "job_type_not_found")]
+        else:
+            try:
+                self._catalogue[name].parameters.validate(record["params"])
+            except InvalidParameters as error:
+                faults = error.faults
+        if faults:
+            yield Misfit("schedule", schedule_id, name, "", tuple(faults))
+
+
+def _call(data: bytes) -> tuple[str, Any] | None:
+    """The function's name and its keyword arguments; None if it is no JSON."""
+    try:
+        data = zlib.decompress(data)
+    except zlib.error:
+        pass  # ours is stored as it is; RQ compresses
+    try:
+        func_name, _instance, _args, kwargs = json.loads(data)
+    except (ValueError, TypeError):
+        return None
+    return str(func_name), kwargs

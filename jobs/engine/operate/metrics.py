@@ -1,0 +1,168 @@
+"""The figures behind `/metrics`: read from the broker in one round trip, whose cost does not grow with the backlog.
+
+Jobs are counted by the scripts that move them (`measure` in prelude.lua). HTTP requests are counted here: each web
+process hands them over behind the request, and adds what has come together to the same counts in the broker, so that
+a scrape of any web process tells of all. A process that is killed takes the requests of its last quarter of a second
+with it; while the broker is away the newest 10,000 are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.engine.broker.background_writer import SideWriter
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.store import Store
+from jobs.engine.states import Priority
+
+#: Of HTTP durations, in seconds.
+HTTP_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+INFINITY = "inf"
+SUM = "sum"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request that was answered."""
+
+    method: str
+    #: The rule that it matched, never the path itself: there are few of them.
+    route: str
+    status: int
+    #: To the first byte of the answer.
+    seconds: float
+
+
+@dataclass(frozen=True)
+class QueueFigures:
+    name: str
+    #: Entries of its list; cancelled jobs count until a worker drops them.
+    depth: int
+    #: Of the jobs near its head.
+    oldest_wait_seconds: float
+    scheduled: int
+    #: How late the first of the scheduled is.
+    overdue_seconds: float
+    deferred: int
+    running: int
+
+
+@dataclass(frozen=True)
+class Histogram:
+    #: For each bound how many were not above it, the bound before excepted; infinity last.
+    counts: tuple[tuple[str, int], ...]
+    sum: float
+
+    @property
+    def cumulative(self) -> list[tuple[str, int]]:
+        total, rows = 0, []
+        for bound, count in self.counts:
+            total += count
+            rows.append(("+Inf" if bound == INFINITY else bound, total))
+        return rows
+
+
+Counts = dict[tuple[str, ...], int]
+Histograms = dict[tuple[str, ...], Histogram]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one scrape reads. Counts are of all time, by labels."""
+
+    queues: list[QueueFigures]
+    workers: dict[str, int]
+    #: (job type, status): how many jobs came to it. Pending: submitted, or retried by hand.
+    jobs: Counts
+    #: (job type,)
+    retried: Counts
+    #: (job type, reason)
+    resumed: Counts
+    #: (job type, reason)
+    failed: Counts
+    #: (what,): horses and workers that died with a job.
+    lost: Counts
+    run: Histograms
+    wait: Histograms
+    #: (method, route, status)
+    http: Counts
+    #: (method, route)
+    http_seconds: Histograms
+    expired_leases: int
+    outbox: int
+    #: INFO of the broker; empty if it may not be asked, as some providers have it.
+    broker: dict[str, Any] = field(default_factory=dict)
+
+
+class Metrics:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._writer: SideWriter[Request] = SideWriter("metrics", self._add)
+
+    def note(self, request: Request) -> None:
+        """Count a request, within a quarter of a second. The caller waits for nothing, and never fails."""
+        self._writer.add(request)
+
+    def flush(self) -> None:
+        """Write what was noted, now."""
+        self._writer.flush()
+
+    def read(self) -> Figures:
+        """Raises BrokerUnavailable if the broker can't be reached."""
+        self.flush()
+        with broker_errors():
+            (queues, workers, counts, bounds, expired, outbox), info = self._store.metrics([*Priority])
+        found = {name.decode(): _mapping(flat) for name, flat in counts}
+        of_jobs = [bound.decode() for bound in bounds]
+        of_http = [f"{bound:g}" for bound in HTTP_BOUNDS]
+        return Figures(
+            queues=sorted((_queue(row) for row in queues), key=lambda queue: queue.name),
+            workers={state.decode(): int(count) for state, count in workers},
+            run=_histograms(found.pop("run"), of_jobs),
+            wait=_histograms(found.pop("wait"), of_jobs),
+            http_seconds=_histograms(found.pop("http_seconds"), of_http),
+            expired_leases=int(expired),
+            outbox=int(outbox),
+            broker=info,
+            **{name: _counts(fields) for name, fields in found.items()},
+        )
+
+    def _add(self, requests: Sequence[Request]) -> None:
+        counts: Counter[str] = Counter()
+        buckets: Counter[str] = Counter()
+        sums: defaultdict[str, float] = defaultdict(float)
+        for each in requests:
+            route = f"{each.method}|{each.route}"
+            bound = next((f"{bound:g}" for bound in HTTP_BOUNDS if each.seconds <= bound), INFINITY)
+            counts[f"{route}|{each.status}"] += 1
+            buckets[f"{route}|{bound}"] += 1
+            sums[f"{route}|{SUM}"] += each.seconds
+        self._store.add_to_metrics({"http": counts, "http_seconds": buckets}, {"http_seconds": sums})
+
+
+def _mapping(flat: Sequence[bytes]) -> dict[str, str]:
+    return {flat[place].decode(): flat[place + 1].decode() for place in range(0, len(flat), 2)}
+
+
+def _counts(fields: dict[str, str]) -> Counts:
+    return {tuple(label.split("|")): int(count) for label, count in sorted(fields.items())}
+
+
+def _histograms(fields: dict[str, str], bounds: Sequence[str]) -> Histograms:
+    labels = sorted({tuple(name.split("|")[:-1]) for name in fields})
+    found = {}
+    for label in labels:
+        name = "|".join(label)
+        rows = tuple((bound, int(fields.get(f"{name}|{bound}", 0))) for bound in (*bounds, INFINITY))
+        found[label] = Histogram(rows, float(fields.get(f"{name}|{SUM}", 0)))
+    return found
+
+
+def _queue(row: Sequence[Any]) -> QueueFigures:
+    name, depth, oldest, scheduled, overdue, deferred, running = row
+    return QueueFigures(
+        name.decode(), int(depth), float(oldest), int(scheduled), float(overdue), int(deferred), int(running)
+    )

@@ -1,0 +1,150 @@
+"""Throughput, failures and waiting time over the last day: the counts of `/metrics`, noted once a minute.
+
+A scheduler of each host notes them; the first one in a minute is the one that is kept. So what is read costs the same
+however many jobs there were, and a day takes 1,440 short entries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.store import Store
+from jobs.engine.states import Status
+
+from .metrics import Figures, Metrics
+
+KEY = "wh:trend"
+STEP_SECONDS = 60
+KEEP_SECONDS = 86_400
+_HOUR = 3_600
+
+# ARGV: the step, what is kept, the sample. One entry for each step, by the broker's clock.
+_NOTE = """
+local now = tonumber(redis.call('TIME')[1])
+local at = now - now % tonumber(ARGV[1])
+if redis.call('ZCOUNT', KEYS[1], at, at) > 0 then return 0 end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - tonumber(ARGV[2]))
+return redis.call('ZADD', KEYS[1], at, at .. ' ' .. ARGV[3])
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Counts since ever, and what waits at the moment."""
+
+    completed: int
+    failed: int
+    cancelled: int
+    #: Starts of jobs, and how long they had waited before, all together.
+    started: int
+    waited_seconds: float
+    depth: int
+
+    @classmethod
+    def of(cls, figures: Figures) -> Sample:
+        def ended(status: Status) -> int:
+            return sum(count for (_type, name), count in figures.jobs.items() if name == status)
+
+        return cls(
+            completed=ended(Status.COMPLETED),
+            failed=ended(Status.FAILED),
+            cancelled=ended(Status.CANCELLED),
+            started=sum(each.cumulative[-1][1] for each in figures.wait.values()),
+            waited_seconds=sum(each.sum for each in figures.wait.values()),
+            depth=sum(queue.depth for queue in figures.queues),
+        )
+
+
+@dataclass(frozen=True)
+class Minute:
+    """What happened between two samples, which are a minute apart unless no scheduler ran."""
+
+    #: Its end, in seconds since 1970.
+    at: int
+    completed: int
+    failed: int
+    cancelled: int
+    #: Mean of those that started; None if none did.
+    wait_seconds: float | None
+    #: At its end.
+    depth: int
+
+
+@dataclass(frozen=True)
+class Hour:
+    """The minutes of one hour, of which there is at least one."""
+
+    start: datetime
+    completed: int
+    failed: int
+    cancelled: int
+    #: The longest of the minutes' means.
+    wait_seconds: float
+
+    @classmethod
+    def of(cls, minutes: Sequence[Minute]) -> Hour:
+        return cls(
+            start=datetime.fromtimestamp((minutes[0].at - 1) // _HOUR * _HOUR, UTC),
+            completed=sum(each.completed for each in minutes),
+            failed=sum(each.failed for each in minutes),
+            cancelled=sum(each.cancelled for each in minutes),
+            wait_seconds=max(each.wait_seconds or 0.0 for each in minutes),
+        )
+
+
+@dataclass(frozen=True)
+class Trend:
+    minutes: tuple[Minute, ...]
+
+    def as_columns(self) -> dict[str, list[Any]]:
+        return {each.name: [getattr(minute, each.name) for minute in self.minutes] for each in fields(Minute)}
+
+    @property
+    def hours(self) -> list[Hour]:
+        """Sums by hour, the latest first."""
+        by_hour: defaultdict[int, list[Minute]] = defaultdict(list)
+        for minute in self.minutes:
+            by_hour[(minute.at - 1) // _HOUR].append(minute)
+        return [Hour.of(by_hour[number]) for number in sorted(by_hour, reverse=True)]
+
+
+class Trends:
+    """Every method raises BrokerUnavailable if the broker can't be reached."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connection: Any = store.connection
+        self._note: Any = store.connection.register_script(_NOTE)
+
+    def note(self) -> None:
+        """Note this minute, unless it has been."""
+        sample = Sample.of(Metrics(self._store).read())
+        with broker_errors():
+            self._note(keys=[KEY], args=[STEP_SECONDS, KEEP_SECONDS, json.dumps(asdict(sample))])
+
+    def read(self) -> Trend:
+        with broker_errors():
+            rows = self._connection.zrange(KEY, 0, -1)
+        samples = [(int(at), Sample(**json.loads(text))) for at, text in (row.split(b" ", 1) for row in rows)]
+        pairs = pairwise(samples)
+        return Trend(tuple(_minute(before, at, after) for (_, before), (at, after) in pairs))
+
+
+def _minute(before: Sample, at: int, after: Sample) -> Minute:
+    started = max(0, after.started - before.started)
+    waited = max(0.0, after.waited_seconds - before.waited_seconds)
+    return Minute(
+        at=at,
+        completed=max(0, after.completed - before.completed),
+        failed=max(0, after.failed - before.failed),
+        cancelled=max(0, after.cancelled - before.cancelled),
+        wait_seconds=round(waited / started, 3) if started else None,
+        depth=after.depth,
+    )

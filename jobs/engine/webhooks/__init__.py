@@ -1,0 +1,1 @@
+"""Send events to other servers: subscriptions, signing secrets, the outbox."""

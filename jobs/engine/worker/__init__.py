@@ -1,0 +1,1 @@
+"""The worker host: supervisor, scheduler, workers, and the horses that run attempts."""

@@ -1,0 +1,143 @@
+"""The work horse: a process of its own for one attempt, as it sees itself.
+
+It needs no connection to the broker. It reads its job from a socket, and writes there what it has to say and how it
+ended; its worker does the rest. So the horse holds no credentials, a fork costs no handshake, and what an attempt
+reports can't overtake how it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+from jobs.engine.processes import die_with_parent
+
+from .at_fork import put_back_hooks
+
+#: What a worker sends to ask the function to stop by itself.
+CANCEL_SIGNAL = signal.SIGUSR2
+CHUNK_BYTES = 65_536
+#: Characters of one line of a log that are kept.
+LOG_LINE_CHARACTERS = 8_000
+
+
+class SocketChannel:
+    """The horse's end of the channel: one JSON document a line, in both directions."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._inbox = b""
+        self._writing = threading.Lock()
+        self._asking = threading.Lock()
+
+    def read(self) -> dict[str, Any]:
+        # Not a buffered file: making one touches pages that every fork would copy.
+        while b"\n" not in self._inbox:
+            data = self._connection.recv(CHUNK_BYTES)
+            if not data:
+                # The worker is gone, and with it everybody who could use what we do.
+                os._exit(1)
+            self._inbox += data
+        line, self._inbox = self._inbox.split(b"\n", 1)
+        return dict(json.loads(line))
+
+    def send(self, message: dict[str, Any]) -> None:
+        # A line of its own at both ends: a signal may have cut the line before.
+        data = b"\n" + json.dumps(message).encode() + b"\n"
+        with self._writing:
+            self._connection.sendall(data)
+
+    def ask(self, message: dict[str, Any]) -> None:
+        with self._asking:
+            self.send(message)
+            self.read()
+
+
+_channel: SocketChannel | None = None
+
+
+def become_horse(
+    main: Callable[[SocketChannel], None], parent: int, channel: socket.socket, stdout: int, stderr: int
+) -> NoReturn:
+    """Turn this freshly forked process into a horse that calls `main` with its channel, and ends.
+
+    As little as can be: every page that is written here is copied for each job.
+    """
+    global _channel
+    code = 1
+    try:
+        die_with_parent(parent)
+        put_back_hooks()
+        os.setpgid(0, 0)
+        for source, target in ((stdout, 1), (stderr, 2)):
+            os.dup2(source, target)
+            os.close(source)
+        _channel = SocketChannel(channel)
+        main(_channel)
+        code = 0
+    finally:
+        # Whatever happens: never back into the stack of the process that was forked.
+        os._exit(code)
+
+
+def flush_output() -> None:
+    """Write out what the function has printed, so that nothing of it comes after its outcome."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # the function has closed it
+
+
+def outlive_the_stop_of_others() -> None:
+    """A platform that stops a worker signals every process at once, and only the worker decides when its horse ends.
+
+    A handler that does nothing, unlike SIG_IGN, is not inherited by the programs that a job starts.
+    """
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _carry_on)
+
+
+def _carry_on(_signum: int, _frame: FrameType | None) -> None:
+    return None
+
+
+def prepare_output() -> None:
+    """Make what a horse prints and logs its job's, in the process that it will be a copy of.
+
+    stdout and stderr are written line by line to whatever descriptors 1 and 2 then are. Everything logged goes to the
+    job: the worker's own handlers go.
+    """
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.stdout, sys.stderr = _line_by_line(1), _line_by_line(2)
+    root = logging.getLogger()
+    root.handlers = [_LogHandler()]
+    root.setLevel(logging.INFO)
+    for name in ("rq.worker", "rq.job", "workhorse"):
+        logging.getLogger(name).handlers = []
+
+
+def _line_by_line(descriptor: int) -> Any:
+    return os.fdopen(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+class _LogHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if _channel is None:
+            sys.stderr.write(self.format(record) + "\n")
+            return
+        try:
+            text = self.format(record)[:LOG_LINE_CHARACTERS]
+            _channel.send({"lines": [[record.created, record.levelname.lower(), text]]})
+        except Exception:  # noqa: BLE001 - logging must not break the function that logs
+            self.handleError(record)

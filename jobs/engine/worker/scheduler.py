@@ -1,0 +1,128 @@
+"""What has to happen at its time: due jobs, leases that ran out, records that expired.
+
+Every step is one atomic script and harmless to repeat, so any number of hosts may run this at once without a lock,
+and whoever is left goes on at once when one of them dies.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import FrameType
+
+import redis
+
+from jobs.engine.broker.connection import NOT_NOW
+from jobs.engine.broker.store import Store
+from jobs.engine.errors import BrokerUnavailable
+
+from .outcome import died
+from .rq_worker import QUEUES, Worker
+
+logger = logging.getLogger("workhorse")
+
+PROMOTE_SECONDS = 0.25
+RECOVER_SECONDS = 1.0
+SWEEP_SECONDS = 5.0
+MAKE_ROOM_SECONDS = 1.0
+
+
+@dataclass
+class Chore:
+    every_seconds: float
+    do: Callable[[], object]
+    due_at: float = 0.0
+
+
+class Scheduler:
+    def __init__(self, store: Store, more: Iterable[Chore] = (), obituaries: int | None = None) -> None:
+        """Args:
+        more: chores of others.
+        obituaries: the read end of the supervisor's pipe, a line with the process id of each worker that has ended.
+        """
+        self._store = store
+        self._obituaries = obituaries
+        self._dead: list[int] = []
+        self._stop = False
+        self._chores = [
+            Chore(PROMOTE_SECONDS, self.promote),
+            Chore(RECOVER_SECONDS, self.recover),
+            Chore(SWEEP_SECONDS, self.sweep),
+            Chore(MAKE_ROOM_SECONDS, self.make_room),
+            *more,
+        ]
+
+    def run(self) -> None:
+        """Do the chores until SIGTERM."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._request_stop)
+        while not self._stop:
+            now = time.monotonic()
+            for chore in self._chores:
+                if now >= chore.due_at:
+                    chore.due_at = now + chore.every_seconds
+                    self._attend(chore)
+            self._wait()
+
+    def _wait(self) -> None:
+        """Until it is time for the next chore, or a worker has died."""
+        if self._obituaries is None:
+            time.sleep(PROMOTE_SECONDS)
+        elif select.select([self._obituaries], [], [], PROMOTE_SECONDS)[0]:
+            self._dead += [int(pid) for pid in os.read(self._obituaries, 4096).split() if pid.isdigit()]
+        if self._dead:
+            self._attend(Chore(0.0, self.free_the_claims_of_the_dead))
+
+    def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        self._stop = True
+
+    def _attend(self, chore: Chore) -> None:
+        try:
+            chore.do()
+        except (*NOT_NOW, BrokerUnavailable) as error:
+            logger.warning("scheduler: the broker is away, trying again: %s", error)
+            time.sleep(RECOVER_SECONDS)
+        except redis.ResponseError:
+            # A record that nobody here has written must not keep the other chores from being done.
+            logger.exception("scheduler: a chore failed, and comes up again at its time")
+
+    def promote(self) -> None:
+        """Move due jobs into their queues, all of them."""
+        while self._store.promote(QUEUES)[0]:
+            continue
+
+    def free_the_claims_of_the_dead(self) -> None:
+        """Put back what this host's dead workers held."""
+        for pid in list(self._dead):
+            for job_id, execution in self._store.held_by(Worker.host_prefix(pid)):
+                self._free(job_id, execution, "its worker ended")
+            self._dead.remove(pid)
+
+    def recover(self) -> None:
+        """Put back the jobs of workers that have not been heard of."""
+        for job_id, execution in self._store.suspects():
+            self._free(job_id, execution, "its worker was not heard of any more")
+
+    def _free(self, job_id: str, execution: str, why: str) -> None:
+        try:
+            ended = self._store.finish(job_id, execution, "", died(why))
+        except NOT_NOW:
+            raise
+        except redis.ResponseError:  # the next one is to be freed none the less
+            logger.exception("scheduler: job %s can't be freed, %s; see `flask --app webapp jobs doctor`", job_id, why)
+        else:
+            logger.warning("scheduler: job %s: %s: %s", job_id, why, ended)
+
+    def make_room(self) -> None:
+        """Put back jobs that wait for a limit that has room without a finish that told of it."""
+        self._store.make_room()
+
+    def sweep(self) -> None:
+        """Take expired jobs out of the indexes."""
+        while self._store.sweep(QUEUES):
+            continue

@@ -1,0 +1,173 @@
+"""The parent of a host's workers: starts them, starts them again, and frees what a dead one held.
+
+It does not speak to the broker, so no outage disturbs it, and it stays as small as every horse is to be. Of a worker
+that has ended it tells the scheduler, which frees the worker's claim at once: its horse died with it, and what outlived
+both has become this process's child and is ended first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
+
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.processes import adopt_orphans, die_with_parent, end_children_but
+from jobs.engine.settings import Settings
+
+from .attempt import perform
+from .zygote import Zygote
+
+logger = logging.getLogger("workhorse")
+
+TICK_SECONDS = 0.1
+SCHEDULER = "scheduler"
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: A process that ends sooner than this is started again more slowly each time.
+STEADY_SECONDS = 5.0
+MAX_BACKOFF_SECONDS = 10.0
+
+
+@dataclass
+class Child:
+    """A process that is to run for as long as the supervisor does."""
+
+    name: str
+    main: Callable[[], None]
+    pid: int = 0
+    started_at: float = 0.0
+    start_at: float = 0.0
+    quick_ends: int = 0
+
+
+@dataclass
+class Supervisor:
+    settings: Settings
+    catalogue: Catalogue
+    children: list[Child] = field(default_factory=list)
+    _stopping_since: float | None = None
+    #: A pipe to the scheduler, which frees what a dead worker held. It keeps what is written while there is none.
+    _obituaries: tuple[int, int] = field(default_factory=os.pipe)
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT. Answers the exit code."""
+        adopt_orphans()
+        for each in STOP_SIGNALS:
+            signal.signal(each, self._request_stop)
+        self.children = [Child(f"worker {number + 1}", self._work) for number in range(self.settings.workers)]
+        self.children.append(Child(SCHEDULER, self._schedule))
+        while True:
+            self._reap()
+            if self._stopping_since is None:
+                self._start_missing()
+            elif self._stopped(time.monotonic() - self._stopping_since):
+                return 0
+            time.sleep(TICK_SECONDS)
+
+    def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        if self._stopping_since is None:
+            self._stopping_since = time.monotonic()
+            self._signal(signal.SIGTERM)
+
+    def _signal(self, signum: signal.Signals) -> None:
+        for child in self.children:
+            if child.pid:
+                try:
+                    os.kill(child.pid, signum)
+                except ProcessLookupError:
+                    continue
+
+    def _stopped(self, seconds: float) -> bool:
+        if seconds >= self.settings.shutdown_grace - 2 * TICK_SECONDS:
+            self._signal(signal.SIGKILL)
+        return not any(child.pid for child in self.children)
+
+    # --- starting ------------------------------------------------------------------
+
+    def _start_missing(self) -> None:
+        now = time.monotonic()
+        for child in self.children:
+            if not child.pid and now >= child.start_at:
+                self._start(child, now)
+
+    def _start(self, child: Child, now: float) -> None:
+        parent = os.getpid()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A stop that comes during the fork waits until the child has forgotten our handler, and we have its id.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            self._become(child, parent)
+        child.pid, child.started_at = pid, now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    def _become(self, child: Child, parent: int) -> None:
+        code = 1
+        try:
+            for each in STOP_SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            die_with_parent(parent)
+            if child.name != SCHEDULER:
+                # No job shall be able to write obituaries.
+                for end in self._obituaries:
+                    os.close(end)
+            child.main()
+            code = 0
+        except BaseException:
+            logger.exception("%s ended", child.name)
+        finally:
+            os._exit(code)
+
+    def _work(self) -> None:
+        preload = [module for job_type in self.catalogue.values() for module in job_type.preload]
+        zygote = Zygote.start(partial(perform, catalogue=self.catalogue, settings=self.settings), preload)
+        # Only now: every horse is a copy of the zygote, and none needs rq or the broker's client.
+        from jobs.engine.broker.connection import connect, wait_for_broker
+        from jobs.engine.broker.store import Store
+
+        from .rq_worker import Engine, Worker
+
+        connection = connect(self.settings)
+        wait_for_broker(connection)
+        store = Store(connection, self.settings.max_running_jobs_per_user)
+        Worker(engine=Engine(self.settings, self.catalogue, store, zygote)).work()
+
+    def _schedule(self) -> None:
+        from .chores import run_scheduler
+
+        run_scheduler(self.settings, self.catalogue, self._obituaries[0])
+
+    # --- the dead --------------------------------------------------------------------
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            for child in self.children:
+                if child.pid == pid:
+                    self._bury(child, status)
+
+    def _bury(self, child: Child, status: int) -> None:
+        now = time.monotonic()
+        pid, child.pid = child.pid, 0
+        # Being their subreaper, what a dead worker left behind is ours now; once it is gone, that is proof of death.
+        end_children_but({each.pid for each in self.children})
+        if child.name != SCHEDULER:
+            os.write(self._obituaries[1], b"%d\n" % pid)
+        if self._stopping_since is not None:
+            return
+        child.quick_ends = child.quick_ends + 1 if now - child.started_at < STEADY_SECONDS else 0
+        child.start_at = now + min(MAX_BACKOFF_SECONDS, 0.1 * 2**child.quick_ends - 0.1)
+        logger.warning("%s (pid %d) ended with status %s; starting it again", child.name, pid, status)

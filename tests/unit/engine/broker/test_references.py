@@ -1,0 +1,105 @@
+"""References of a pipeline's step to the results of earlier steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.engine.broker.references import excuses, find_references, resolved
+from jobs.engine.errors import Fault, ReferenceUnresolved
+
+
+def ref(text: object) -> dict[str, object]:
+    return {"$ref": text}
+
+
+def test_references_are_found_anywhere_in_the_parameters() -> None:
+    params = {"a": ref("#/steps/0/result"), "b": [1, {"c/d": ref("#/steps/1/result/x/0/y~1z")}], "plain": "#/steps/0"}
+
+    found, faults = find_references(params, step=2)
+
+    assert faults == []
+    assert [(each.path, each.step, each.way) for each in found] == [
+        (("a",), 0, ()),
+        (("b", 1, "c/d"), 1, ("x", "0", "y/z")),
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_a_step_may_refer_only_to_those_before_it(number: int) -> None:
+    found, (fault,) = find_references({"a": [ref(f"#/steps/{number}/result")]}, step=1)
+
+    assert (found, fault.pointer, fault.code) == ([], "/a/0/$ref", "bad_reference")
+    assert fault.message == f"refers to step {number}, and may refer to an earlier step: 0 to 0"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ref("#/steps/00/result"),
+        ref("#/steps/-1/result"),
+        ref("#/steps/0/results"),
+        ref("#/steps/0/result?"),
+        ref("steps/0/result"),
+        ref("http://example.com/#/steps/0/result"),
+        ref(None),
+        ref(["#/steps/0/result"]),
+        {"$ref": "#/steps/0/result", "and": "more"},
+    ],
+)
+def test_what_is_no_reference_but_looks_like_one_is_refused(value: object) -> None:
+    found, (fault,) = find_references({"a": value}, step=3)
+
+    assert (found, fault.pointer, fault.code) == ([], "/a", "bad_reference")
+
+
+def test_values_take_the_place_of_references_and_nothing_else_changes() -> None:
+    results = {0: {"file_id": "f", "rows": [{"n": 1.5}], "": "empty", "a/b": None}, 1: "text"}
+    params = {
+        "all": ref("#/steps/1/result"),
+        "file": ref("#/steps/0/result/file_id"),
+        "row": [ref("#/steps/0/result/rows/0/n"), 3, []],
+        "odd": {"empty": ref("#/steps/0/result/"), "slash": ref("#/steps/0/result/a~1b")},
+    }
+
+    assert resolved(params, results) == {
+        "all": "text",
+        "file": "f",
+        "row": [1.5, 3, []],
+        "odd": {"empty": "empty", "slash": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("reference", "sentence"),
+    [
+        ("#/steps/0/result/fil_id", "#/steps/0/result has no 'fil_id'; it has 'file_id', 'rows'."),
+        ("#/steps/0/result/rows/2", "#/steps/0/result/rows has no '2'; it is a list of 1."),
+        ("#/steps/0/result/rows/-1", "#/steps/0/result/rows has no '-1'; it is a list of 1."),
+        ("#/steps/0/result/file_id/0", "#/steps/0/result/file_id has no '0'; it has no parts."),
+        ("#/steps/1/result", "step 1's has expired."),
+    ],
+)
+def test_a_reference_that_leads_nowhere_says_how_far_it_leads(reference: str, sentence: str) -> None:
+    with pytest.raises(ReferenceUnresolved) as caught:
+        resolved({"a": ref(reference)}, {0: {"file_id": "f", "rows": [1]}})
+
+    assert caught.value.message.startswith(f"{reference} ")
+    assert caught.value.message.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "code", "excused"),
+    [
+        ("/a/0", "list_type", True),
+        ("/a/0/$ref", "extra_forbidden", True),
+        ("/a/01", "list_type", False),
+        ("/a", "union_tag_invalid", True),
+        ("/a", "value_error", True),
+        ("/a", "too_long", False),
+        ("/b", "missing", False),
+    ],
+)
+def test_faults_about_what_is_not_known_yet_are_excused(pointer: str, code: str, excused: bool) -> None:
+    references, _ = find_references({"a": [ref("#/steps/0/result")]}, step=1)
+
+    assert excuses(references, Fault("no", code, pointer=pointer)) is excused

