@@ -13,8 +13,8 @@ from flask import g, request
 
 from jobs.engine.accounts.accounts import User
 from jobs.engine.errors import BrokerUnavailable, MalformedRequest, Unauthenticated
-from jobs.engine.follow.inbox import Subscription
-from jobs.engine.follow.message import News
+from jobs.engine.follow.inbox import Inbox
+from jobs.engine.follow.message import Message
 
 from .auth import credential_check
 from .services import services
@@ -89,19 +89,19 @@ class Live:
     def __init__(self, allowed: Callable[[User], bool]) -> None:
         """Made in the request: later it is over. `allowed` tells whether a user may still see this."""
         self.connection = Connection.of_request()
-        self.subscription = Subscription(on_cut=self.connection.cut)
+        self.inbox = Inbox(on_cut=self.connection.cut)
         self._allowed = allowed
         self._check = credential_check()
         self._ticket: str | None = g.get("ticket")
         self._tickets = services().accounts.tickets
 
-    def follow(self, news: Iterator[News | None]) -> Iterator[News | None]:
+    def follow(self, news: Iterator[Message | None]) -> Iterator[Message | None]:
         try:
             yield from self._passed_on(news)
         except BrokerUnavailable:
             pass  # while it read the current state: the client comes back with what it has
 
-    def _passed_on(self, news: Iterator[News | None]) -> Iterator[News | None]:
+    def _passed_on(self, news: Iterator[Message | None]) -> Iterator[Message | None]:
         checked = sent = time.monotonic()
         for each in news:
             now = time.monotonic()
@@ -115,7 +115,7 @@ class Live:
                 except BrokerUnavailable:
                     pass  # asked again with the next message
                 except Unauthenticated:
-                    yield News("error", error={"job_id": None, "code": Unauthenticated.code, "detail": _REVOKED})
+                    yield Message("error", error={"job_id": None, "code": Unauthenticated.code, "detail": _REVOKED})
                     return
             if each is not None or now - sent > HEARTBEAT_SECONDS - IDLE_SECONDS / 2:
                 sent = now

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from flask import Blueprint, Response, request
 from pydantic import BaseModel
 
-from jobs.engine.follow.message import News
+from jobs.engine.follow.message import Message
 
 from .auth import caller
 from .live import IDLE_SECONDS, Live, last_event_id
@@ -24,7 +24,7 @@ blueprint = Blueprint("streams", __name__, url_prefix="/api/v1")
 HEARTBEAT = b": still here\n\n"
 
 #: Each message is written out once for all who are sent it.
-_written: WeakKeyDictionary[News, bytes] = WeakKeyDictionary()
+_written: WeakKeyDictionary[Message, bytes] = WeakKeyDictionary()
 
 
 class JobOptions(BaseModel):
@@ -48,7 +48,7 @@ def follow_job(job_id: str) -> Response:
         after = after if after == job.version else None
     live = Live(lambda user: user.is_admin or user.user_id == job.user_id)
     news = services().follower.follow_job(
-        job_id, after, live.subscription, logs=options.logs == "true", idle_seconds=IDLE_SECONDS
+        job_id, after, live.inbox, logs=options.logs == "true", idle_seconds=IDLE_SECONDS
     )
     return _stream(live.follow(news))
 
@@ -58,11 +58,11 @@ def follow_all() -> Response:
     query(UserOptions)
     user_id = caller().user_id
     live = Live(lambda user: user.user_id == user_id)
-    news = services().follower.follow_user(user_id, last_event_id(), live.subscription, idle_seconds=IDLE_SECONDS)
+    news = services().follower.follow_user(user_id, last_event_id(), live.inbox, idle_seconds=IDLE_SECONDS)
     return _stream(live.follow(news))
 
 
-def _stream(news: Iterator[News | None]) -> Response:
+def _stream(news: Iterator[Message | None]) -> Response:
     give_back = take_slot()
     answer = Response(_lines(news), content_type="text/event-stream; charset=utf-8")
     answer.call_on_close(give_back)
@@ -73,20 +73,20 @@ def _stream(news: Iterator[News | None]) -> Response:
     return answer
 
 
-def _lines(news: Iterator[News | None]) -> Iterator[bytes]:
+def _lines(news: Iterator[Message | None]) -> Iterator[bytes]:
     yield HEARTBEAT  # at once, so that a client which has missed nothing sees that it is connected
     for each in news:
         yield HEARTBEAT if each is None else _text(each)
 
 
-def _text(news: News) -> bytes:
+def _text(news: Message) -> bytes:
     text = _written.get(news)
     if text is None:
         text = _written[news] = "".join(_events(news)).encode()
     return text
 
 
-def _events(news: News) -> Iterator[str]:
+def _events(news: Message) -> Iterator[str]:
     head = "" if news.id is None else f"id: {news.id}\n"
     if news.event == "position":
         yield f"{head}\n"  # no event: it only sets where to resume

@@ -15,7 +15,7 @@ from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import RemoteProtocolError
 
 from jobs.engine.errors import JobEnded, MalformedRequest, WorkhorseError
-from jobs.engine.follow.message import News
+from jobs.engine.follow.message import Message
 
 from .auth import refuse_foreign_origin
 from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, last_event_id
@@ -99,7 +99,7 @@ def _after(_error: BaseException | None) -> None:
 def follow(connection: Server, job_id: str) -> None:
     live: Live = g.live
     Thread(target=_listen, args=(connection, live, services().client, job_id), daemon=True).start()
-    news = services().follower.follow_job(job_id, g.after, live.subscription, idle_seconds=IDLE_SECONDS)
+    news = services().follower.follow_job(job_id, g.after, live.inbox, idle_seconds=IDLE_SECONDS)
     reason = GOING_AWAY
     try:
         for each in live.follow(news):
@@ -112,10 +112,10 @@ def follow(connection: Server, job_id: str) -> None:
     except (ConnectionClosed, OSError):
         pass  # the client has gone
     finally:
-        live.subscription.end()
+        live.inbox.end()
 
 
-def _messages(news: News | None) -> Iterator[str]:
+def _messages(news: Message | None) -> Iterator[str]:
     if news is None:
         return
     if news.job is not None:
@@ -130,7 +130,7 @@ def _listen(connection: Server, live: Live, client: Any, job_id: str) -> None:
         while True:
             _obey(connection, client, job_id, connection.receive())
     except (ConnectionClosed, OSError):
-        live.subscription.end()
+        live.inbox.end()
 
 
 def _obey(connection: Server, client: Any, job_id: str, message: str | bytes | None) -> None:

@@ -12,7 +12,7 @@ import click
 
 from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable, JobNotFound
-from jobs.engine.follow.inbox import Subscription
+from jobs.engine.follow.inbox import Inbox
 from webapp.services import services
 
 from .bar import Bar
@@ -54,7 +54,7 @@ def follow(job_id: str, shown: Display, *, logs: bool = False) -> Job:
         BrokerUnavailable: the broker was away for too long. The job goes on.
     """
     job = services().client.find(job_id)
-    news = services().follower.follow_job(job_id, None, Subscription(), logs=logs, idle_seconds=TICK_SECONDS)
+    news = services().follower.follow_job(job_id, None, Inbox(), logs=logs, idle_seconds=TICK_SECONDS)
     outage = _Outage()
     try:
         for each in news:

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, render_template, request, stream_with_context
 
 from jobs.engine.client.job import Job
-from jobs.engine.follow.message import News
+from jobs.engine.follow.message import Message
 from webapp.live import IDLE_SECONDS, Live, last_event_id
 from webapp.ownership import visible_job
 from webapp.services import services
@@ -28,7 +28,7 @@ def job_live(job_id: str) -> Response:
     """Server-Sent Events for htmx: `state`, `progress`, `logs` (all so far), `log` (more of it), `say` and `done`."""
     job = visible_job(job_id)
     live = Live(lambda user: user.is_admin or user.user_id == job.user_id)
-    news = services().follower.follow_job(job_id, _after(job), live.subscription, logs=True, idle_seconds=IDLE_SECONDS)
+    news = services().follower.follow_job(job_id, _after(job), live.inbox, logs=True, idle_seconds=IDLE_SECONDS)
     give_back = take_slot()
     answer = Response(stream_with_context(_parts(live.follow(news))), content_type="text/event-stream; charset=utf-8")
     answer.call_on_close(give_back)
@@ -46,7 +46,7 @@ def _after(job: Job) -> int | None:
     return after if after is not None and after <= job.version and not job.status.terminal else None
 
 
-def _parts(news: Iterator[News | None]) -> Iterator[str]:
+def _parts(news: Iterator[Message | None]) -> Iterator[str]:
     yield HEARTBEAT
     state: tuple[Any, ...] | None = None
     said: tuple[Any, ...] | None = None

@@ -20,10 +20,10 @@ from jobs.engine.client.job import Job
 from jobs.engine.errors import JobNotFound
 from jobs.engine.states import Status
 
-from .inbox import Subscription
+from .inbox import Inbox
 from .job_watch import JobWatch
 from .listener import Listener
-from .message import News
+from .message import Message
 from .user_watch import UserWatch, is_kept
 
 logger = logging.getLogger("workhorse")
@@ -76,76 +76,76 @@ class Follower:
         job = self._client.find(job_id)
         if arrived(job) or timeout <= 0:
             return job
-        subscription = Subscription()
-        subscription.every = False
-        subscription.after = job.version
-        with self._joined(self._jobs, JobWatch, job_id, subscription):
-            while (left := deadline - time.monotonic()) > 0 and not subscription.ended:
-                news = subscription.take(left)
-                if news is not None and news.event == "error":
+        inbox = Inbox()
+        inbox.every = False
+        inbox.after = job.version
+        with self._joined(self._jobs, JobWatch, job_id, inbox):
+            while (left := deadline - time.monotonic()) > 0 and not inbox.ended:
+                message = inbox.take(left)
+                if message is not None and message.event == "error":
                     raise JobNotFound(f"There is no job {job_id[:64]!r}; it may have expired.")
-                if news is not None and news.job is not None and arrived(news.job):
-                    return news.job
+                if message is not None and message.job is not None and arrived(message.job):
+                    return message.job
         return self._client.find(job_id)
 
     def follow_job(
-        self, job_id: str, after: int | None, subscription: Subscription, *, logs: bool = False, idle_seconds: float
-    ) -> Iterator[News | None]:
-        """Every version of a job after the one that is known, until it ends, is gone, or the subscription ends.
+        self, job_id: str, after: int | None, inbox: Inbox, *, logs: bool = False, idle_seconds: float
+    ) -> Iterator[Message | None]:
+        """Every version of a job after the one that is known, until it ends, is gone, or the inbox ends.
 
         Args:
             after: the version that is known. None: begins with the current state.
             logs: also what it logs and prints, from the oldest line that is kept.
             idle_seconds: of silence after which None is given out.
         """
-        subscription.after = after
-        subscription.logged = 0 if logs else None
-        with self._joined(self._jobs, JobWatch, job_id, subscription):
-            for news in _taken(subscription, idle_seconds):
-                yield news
-                if news is not None and news.event in ("complete", "error"):
+        inbox.after = after
+        inbox.logged = 0 if logs else None
+        with self._joined(self._jobs, JobWatch, job_id, inbox):
+            for message in _taken(inbox, idle_seconds):
+                yield message
+                if message is not None and message.event in ("complete", "error"):
                     return
 
     def follow_user(
-        self, user_id: str, after: int | None, subscription: Subscription, *, idle_seconds: float
-    ) -> Iterator[News | None]:
-        """What happens to any job of a user after a position of their feed, until the subscription ends.
+        self, user_id: str, after: int | None, inbox: Inbox, *, idle_seconds: float
+    ) -> Iterator[Message | None]:
+        """What happens to any job of a user after a position of their feed, until the inbox ends.
 
         Without a position, and after one that is too old, it begins with the jobs that have not ended.
 
         Raises:
-            BrokerUnavailable: before the first news.
+            BrokerUnavailable: before the first message.
         """
-        with self._joined(self._users, UserWatch, user_id, subscription):
+        with self._joined(self._users, UserWatch, user_id, inbox):
             known: dict[str, int] = {}
             with broker_errors():
                 bounds = self._store.feed_bounds(user_id)
             if after is not None and is_kept(after, bounds):
-                self._go_on(user_id, subscription, after)
+                self._go_on(user_id, inbox, after)
             else:
                 if after is not None:
-                    yield News("reset")
-                yield from self._current(user_id, subscription, known)
-            for news in _taken(subscription, idle_seconds):
-                if news is not None and news.event == "reset":
-                    yield news
-                    yield from self._current(user_id, subscription, known)
-                elif news is None or not _is_known(news, known):
-                    yield news
+                    yield Message("reset")
+                yield from self._current(user_id, inbox, known)
+            for message in _taken(inbox, idle_seconds):
+                if message is not None and message.event == "reset":
+                    yield message
+                    yield from self._current(user_id, inbox, known)
+                elif message is None or not _is_known(message, known):
+                    yield message
 
-    def _current(self, user_id: str, subscription: Subscription, known: dict[str, int]) -> Iterator[News]:
+    def _current(self, user_id: str, inbox: Inbox, known: dict[str, int]) -> Iterator[Message]:
         """The jobs that have not ended. The last of them carries the position that the feed had before."""
         with broker_errors():
             bounds = self._store.feed_bounds(user_id)
         position = bounds.last if bounds.last is not None else bounds.now
-        self._go_on(user_id, subscription, position)
+        self._go_on(user_id, inbox, position)
         held: Job | None = None
         for job in self._unfinished(user_id):
             known[job.job_id] = job.version
             if held is not None:
-                yield News.of(held, id=None)
+                yield Message.of(held, id=None)
             held = job
-        yield News("position", position) if held is None else News.of(held, id=position)
+        yield Message("position", position) if held is None else Message.of(held, id=position)
 
     def _unfinished(self, user_id: str) -> Iterator[Job]:
         for status in (Status.RUNNING, Status.PENDING):
@@ -157,26 +157,26 @@ class Follower:
                 if cursor is None:
                     break
 
-    def _go_on(self, user_id: str, subscription: Subscription, position: int) -> None:
-        subscription.after = position
+    def _go_on(self, user_id: str, inbox: Inbox, position: int) -> None:
+        inbox.after = position
         self._listener.join(f"wh:feed:{user_id}")
 
     # --- who follows what ---------------------------------------------------------------
 
     @contextmanager
     def _joined(
-        self, watches: dict[str, Watch], kind: Callable[[str], Watch], name: str, subscription: Subscription
+        self, watches: dict[str, Watch], kind: Callable[[str], Watch], name: str, inbox: Inbox
     ) -> Iterator[None]:
         with self._lock:
             watch = watches.setdefault(name, kind(name))
-            watch.subscriptions.add(subscription)
+            watch.inboxes.add(inbox)
             self._listener.join(watch.channel)
         try:
             yield
         finally:
             with self._lock:
-                watch.subscriptions.discard(subscription)
-                if not watch.subscriptions:
+                watch.inboxes.discard(inbox)
+                if not watch.inboxes:
                     del watches[name]
                     self._listener.leave(watch.channel)
 
@@ -215,13 +215,13 @@ class Follower:
         with self._lock:
             watches: list[JobWatch | UserWatch] = [*self._jobs.values(), *self._users.values()]
         over = self.stopping()
-        for subscription in [each for watch in watches for each in list(watch.subscriptions)]:
+        for inbox in [each for watch in watches for each in list(watch.inboxes)]:
             if over:
-                subscription.end()
-            elif subscription.slow:
-                subscription.cut()
+                inbox.end()
+            elif inbox.slow:
+                inbox.cut()
             else:
-                subscription.remind_if_idle()
+                inbox.remind_if_idle()
 
     def _look_again(self) -> None:
         """Look at what nobody nudged about for a while."""
@@ -237,19 +237,19 @@ def _patience(watch: JobWatch) -> float:
     return UNPUBLISHED_LOOK_SECONDS if unpublished else LOOK_SECONDS
 
 
-def _taken(subscription: Subscription, idle_seconds: float) -> Iterator[News | None]:
-    subscription.idle_seconds = idle_seconds
-    while not subscription.ended:
-        news = subscription.take(None)
-        if news is not None or not subscription.ended:
-            yield news
+def _taken(inbox: Inbox, idle_seconds: float) -> Iterator[Message | None]:
+    inbox.idle_seconds = idle_seconds
+    while not inbox.ended:
+        message = inbox.take(None)
+        if message is not None or not inbox.ended:
+            yield message
 
 
-def _is_known(news: News, known: dict[str, int]) -> bool:
+def _is_known(message: Message, known: dict[str, int]) -> bool:
     """Whether the current state, which was read after the position that it carries, told this already."""
-    if news.job is None:
+    if message.job is None:
         return False
-    if news.job.version <= known.get(news.job.job_id, 0):
+    if message.job.version <= known.get(message.job.job_id, 0):
         return True
-    known.pop(news.job.job_id, None)
+    known.pop(message.job.job_id, None)
     return False

@@ -7,14 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .message import News
+from .message import Message
 
 #: A follower that has this many messages before it, or takes none for so many seconds while there are some, is cut.
 MAX_QUEUED = 1_000
 SLOW_SECONDS = 20.0
 
 
-class Subscription:
+class Inbox:
     """What one follower has yet to take. The listener puts and never waits; the follower takes.
 
     A follower that can't keep up loses superseded progress first. If that is not enough it is cut: it comes back
@@ -22,7 +22,7 @@ class Subscription:
     """
 
     def __init__(self, *, on_cut: Callable[[], None] | None = None) -> None:
-        self._queue: deque[News] = deque()
+        self._queue: deque[Message] = deque()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._waiting_since = 0.0
@@ -38,22 +38,22 @@ class Subscription:
         #: Seconds after which it is reminded that nothing has happened; None: it has a clock of its own.
         self.idle_seconds: float | None = None
 
-    def put(self, news: News) -> None:
+    def put(self, message: Message) -> None:
         with self._lock:
             if self.ended:
                 return
-            if news.progress and self._queue and self._supersedes(news, self._queue[-1]):
-                self._queue[-1] = news
+            if message.progress and self._queue and self._supersedes(message, self._queue[-1]):
+                self._queue[-1] = message
                 return
             if not self._queue:
                 self._waiting_since = time.monotonic()
-            self._queue.append(news)
+            self._queue.append(message)
             overflown = len(self._queue) > MAX_QUEUED
         self._wake.set()
         if overflown:
             self.cut()
 
-    def take(self, timeout: float | None) -> News | None:
+    def take(self, timeout: float | None) -> Message | None:
         """The next message, or None: if none comes within `timeout` seconds, at a reminder, or if all has ended."""
         self._asked_at = time.monotonic()
         if not self._queue and not self.ended:
@@ -89,5 +89,5 @@ class Subscription:
             return bool(self._queue) and time.monotonic() - self._waiting_since > SLOW_SECONDS
 
     @staticmethod
-    def _supersedes(news: News, queued: News) -> bool:
-        return queued.progress and queued.job_id == news.job_id
+    def _supersedes(message: Message, queued: Message) -> bool:
+        return queued.progress and queued.job_id == message.job_id

@@ -11,8 +11,8 @@ from jobs.engine.broker.store import Store
 from jobs.engine.client.job import Job
 
 from .history import is_progress, versions
-from .inbox import Subscription
-from .message import News
+from .inbox import Inbox
+from .message import Message
 
 #: Log lines that are read at once.
 LOG_LINES = 1_000
@@ -21,7 +21,7 @@ LOG_LINES = 1_000
 class JobWatch:
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
-        self.subscriptions: set[Subscription] = set()
+        self.inboxes: set[Inbox] = set()
         self.read_at = 0.0
         self._job: Job | None = None
 
@@ -35,8 +35,8 @@ class JobWatch:
         return self._job is not None and self._job.user_id is None
 
     @property
-    def followers_of_log(self) -> list[Subscription]:
-        return [each for each in list(self.subscriptions) if each.logged is not None and not each.ended]
+    def followers_of_log(self) -> list[Inbox]:
+        return [each for each in list(self.inboxes) if each.logged is not None and not each.ended]
 
     def tell(self, job: Job | None, events: Callable[[], list[dict[str, Any]]]) -> None:
         """Tell all followers what they don't have yet. `events` reads the event log; it is seldom needed."""
@@ -45,19 +45,20 @@ class JobWatch:
             self._tell_gone()
             return
         progress = before is not None and job.version == before.version + 1 and is_progress(before, job)
-        latest = News.of(job, id=job.version, progress=progress)
-        history: list[News] | None = None
-        for subscription in list(self.subscriptions):
-            if subscription.after is None or not subscription.every or subscription.after == job.version - 1:
-                missed: Sequence[News] = (latest,)
-            elif subscription.after >= job.version:
+        latest = Message.of(job, id=job.version, progress=progress)
+        history: list[Message] | None = None
+        for inbox in list(self.inboxes):
+            if inbox.after is None or not inbox.every or inbox.after == job.version - 1:
+                missed: Sequence[Message] = (latest,)
+            elif inbox.after >= job.version:
                 continue
             else:
                 history = history or [
-                    News.of(each, id=each.version, progress=superseded) for each, superseded in versions(job, events())
+                    Message.of(each, id=each.version, progress=superseded)
+                    for each, superseded in versions(job, events())
                 ]
                 missed = history
-            _put_newer(subscription, missed)
+            _put_newer(inbox, missed)
 
     def tell_log(self, store: Store) -> None:
         """Tell those who follow its log the lines that they don't have yet."""
@@ -70,27 +71,27 @@ class JobWatch:
                 return
 
     def _tell_gone(self) -> None:
-        for subscription in list(self.subscriptions):
-            subscription.put(News.gone(self.job_id))
+        for inbox in list(self.inboxes):
+            inbox.put(Message.gone(self.job_id))
 
 
-def _put_newer(subscription: Subscription, missed: Sequence[News]) -> None:
-    for news in missed:
-        assert news.id is not None
-        if subscription.after is None or news.id > subscription.after:
-            subscription.after = news.id
-            subscription.put(news)
-            if news.event == "complete" and subscription.every:
+def _put_newer(inbox: Inbox, missed: Sequence[Message]) -> None:
+    for message in missed:
+        assert message.id is not None
+        if inbox.after is None or message.id > inbox.after:
+            inbox.after = message.id
+            inbox.put(message)
+            if message.event == "complete" and inbox.every:
                 return
 
 
-def _put_lines(followers: Sequence[Subscription], lines: Sequence[bytes], first: int) -> None:
+def _put_lines(followers: Sequence[Inbox], lines: Sequence[bytes], first: int) -> None:
     numbered = [{"number": first + place, **json.loads(line)} for place, line in enumerate(lines)]
-    whole = News("log", lines=numbered)
+    whole = Message("log", lines=numbered)
     for follower in followers:
         had = follower.logged or 0
         if had <= first:
             follower.put(whole)
         elif had < first + len(numbered):
-            follower.put(News("log", lines=numbered[had - first :]))
+            follower.put(Message("log", lines=numbered[had - first :]))
         follower.logged = max(had, first + len(numbered))

@@ -15,7 +15,7 @@ Event = Literal["update", "complete", "log", "error", "reset", "position"]
 
 
 @dataclass(frozen=True, eq=False)
-class News:
+class Message:
     """One message, made once for all who are told it."""
 
     event: Event
@@ -30,11 +30,11 @@ class News:
     progress: bool = False
 
     @classmethod
-    def of(cls, job: Job, *, id: int | None, progress: bool = False) -> News:  # noqa: A002 (SSE's own word)
+    def of(cls, job: Job, *, id: int | None, progress: bool = False) -> Message:  # noqa: A002 (SSE's own word)
         return cls("complete" if job.status.terminal else "update", id, job, progress=progress)
 
     @classmethod
-    def gone(cls, job_id: str, *, id: int | None = None) -> News:  # noqa: A002 (SSE's own word)
+    def gone(cls, job_id: str, *, id: int | None = None) -> Message:  # noqa: A002 (SSE's own word)
         sentence = f"There is no job {job_id!r} any more; it has expired."
         return cls("error", id, error={"job_id": job_id, "code": "job_not_found", "detail": sentence})
 

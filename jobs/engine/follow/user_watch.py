@@ -9,8 +9,8 @@ from jobs.engine.broker.store import FeedBounds, FeedEntry, Store
 from jobs.engine.client.job import Job
 
 from .history import versions
-from .inbox import Subscription
-from .message import News
+from .inbox import Inbox
+from .message import Message
 
 #: As in store/prelude.lua.
 KEEP_FEED = 10_000
@@ -35,7 +35,7 @@ def is_kept(after: int, bounds: FeedBounds) -> bool:
 class UserWatch:
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
-        self.subscriptions: set[Subscription] = set()
+        self.inboxes: set[Inbox] = set()
         self.read_at = 0.0
 
     @property
@@ -57,8 +57,8 @@ class UserWatch:
                 return  # trimmed meanwhile: the next look finds out
             self._tell_entries(store, entries, followers)
 
-    def _followers_before(self, position: int) -> list[Subscription]:
-        following = [each for each in list(self.subscriptions) if each.after is not None and not each.ended]
+    def _followers_before(self, position: int) -> list[Inbox]:
+        following = [each for each in list(self.inboxes) if each.after is not None and not each.ended]
         return [each for each in following if (each.after or 0) < position]
 
     def _reset_who_is_too_late(self, bounds: FeedBounds) -> None:
@@ -66,20 +66,20 @@ class UserWatch:
         for follower in self._followers_before(bounds.last or 0):
             if not is_kept(follower.after or 0, bounds):
                 follower.after = None
-                follower.put(News("reset"))
+                follower.put(Message("reset"))
 
-    def _tell_entries(self, store: Store, entries: list[FeedEntry], followers: list[Subscription]) -> None:
-        for news in _news_of(store, entries):
-            assert news.id is not None
+    def _tell_entries(self, store: Store, entries: list[FeedEntry], followers: list[Inbox]) -> None:
+        for message in _messages_of(store, entries):
+            assert message.id is not None
             for follower in followers:
-                if follower.after is not None and news.id > follower.after:
-                    follower.put(news)
+                if follower.after is not None and message.id > follower.after:
+                    follower.put(message)
         for follower in followers:
             if follower.after is not None:
                 follower.after = max(follower.after, entries[-1].position)
 
 
-def _news_of(store: Store, entries: list[FeedEntry]) -> Iterable[News]:
+def _messages_of(store: Store, entries: list[FeedEntry]) -> Iterable[Message]:
     """A message for each entry whose version was not superseded."""
     wanted: dict[str, set[int]] = {}
     for entry in entries:
@@ -90,10 +90,10 @@ def _news_of(store: Store, entries: list[FeedEntry]) -> Iterable[News]:
     for entry in entries:
         if entry.job_id not in jobs and entry.job_id not in told_gone:
             told_gone.add(entry.job_id)
-            yield News.gone(entry.job_id, id=entry.position)
+            yield Message.gone(entry.job_id, id=entry.position)
         elif (state := states.get(entry.job_id, {}).get(entry.version)) is not None:
             job, progress = state
-            yield News.of(job, id=entry.position, progress=progress)
+            yield Message.of(job, id=entry.position, progress=progress)
 
 
 def _states(store: Store, job: Job, wanted: set[int]) -> dict[int, tuple[Job, bool]]:

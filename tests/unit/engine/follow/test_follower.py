@@ -18,11 +18,10 @@ from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.client.client import Client, Submission
 from jobs.engine.client.job import Job
 from jobs.engine.errors import JobNotFound
-from jobs.engine.follow import inbox as subscriptions
 from jobs.engine.follow.follower import Follower
 from jobs.engine.follow.history import versions
-from jobs.engine.follow.inbox import MAX_QUEUED, Subscription
-from jobs.engine.follow.message import News
+from jobs.engine.follow.inbox import MAX_QUEUED, Inbox
+from jobs.engine.follow.message import Message
 from jobs.engine.follow.user_watch import FEED_MICROS, KEEP_FEED, is_kept
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
@@ -63,37 +62,35 @@ class Bench:
         whole = {"kind": kind, "meta": "{}", **outcome}
         self.store.finish(job_id, execution, "w1", whole, result="Mw==")
 
-    def news_of(self, job_id: str, after: int | None = None, *, logs: bool = False) -> Following:
-        subscription = Subscription()
-        return Following(
-            subscription, self.follower.follow_job(job_id, after, subscription, logs=logs, idle_seconds=0.05)
-        )
+    def messages_of(self, job_id: str, after: int | None = None, *, logs: bool = False) -> Following:
+        inbox = Inbox()
+        return Following(inbox, self.follower.follow_job(job_id, after, inbox, logs=logs, idle_seconds=0.05))
 
-    def news_of_alice(self, after: int | None = None) -> Following:
-        subscription = Subscription()
-        return Following(subscription, self.follower.follow_user("alice", after, subscription, idle_seconds=0.05))
+    def messages_of_alice(self, after: int | None = None) -> Following:
+        inbox = Inbox()
+        return Following(inbox, self.follower.follow_user("alice", after, inbox, idle_seconds=0.05))
 
 
 class Following:
     """One follower, in the test's own thread."""
 
-    def __init__(self, subscription: Subscription, news: Iterator[News | None]) -> None:
-        self.subscription = subscription
-        self._news = news
+    def __init__(self, inbox: Inbox, messages: Iterator[Message | None]) -> None:
+        self.inbox = inbox
+        self._messages = messages
 
-    def next(self) -> News:
+    def next(self) -> Message:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        for news in self._news:
-            if news is not None:
-                return news
+        for message in self._messages:
+            if message is not None:
+                return message
             assert time.monotonic() < deadline, "nothing was told"
         raise AssertionError("it has ended")
 
-    def rest(self) -> list[News]:
-        return [news for news in self._news if news is not None]
+    def rest(self) -> list[Message]:
+        return [message for message in self._messages if message is not None]
 
     def close(self) -> None:
-        self._news.close()  # type: ignore[attr-defined]  # it is a generator
+        self._messages.close()  # type: ignore[attr-defined]  # it is a generator
 
 
 @pytest.fixture
@@ -106,14 +103,14 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_a_follower_is_told_the_current_state_then_each_version_and_then_the_end(bench: Bench) -> None:
     job_id = bench.submit().job_id
-    following = bench.news_of(job_id)
+    following = bench.messages_of(job_id)
     assert following.next().event == "update"
     bench.start()
     assert following.next().id == 2
     bench.report(job_id, 50)
     assert json.loads(following.next().resource)["progress"] == 50
     bench.finish(job_id)
-    assert [(news.event, news.id) for news in following.rest()] == [("complete", 4)]
+    assert [(message.event, message.id) for message in following.rest()] == [("complete", 4)]
 
 
 def test_one_who_comes_back_is_told_what_was_missed_as_it_then_was(bench: Bench) -> None:
@@ -125,7 +122,7 @@ def test_one_who_comes_back_is_told_what_was_missed_as_it_then_was(bench: Bench)
     bench.store.promote(["default"])
     bench.start("e2")
     bench.finish(job_id, execution="e2")
-    told = bench.news_of(job_id, after=1).rest()
+    told = bench.messages_of(job_id, after=1).rest()
     states = [(each.id, str(each.job.status), each.job.attempt, each.job.progress) for each in told if each.job]
     assert states == [
         (2, "running", 1, 0),
@@ -144,16 +141,16 @@ def test_a_job_that_was_retried_meanwhile_is_complete_for_those_who_saw_it_run(b
     job_id = bench.start()
     bench.finish(job_id, "failed", error="no", error_type="ValueError")
     bench.client.retry(job_id)
-    (last,) = bench.news_of(job_id, after=2).rest()
+    (last,) = bench.messages_of(job_id, after=2).rest()
     assert last.job is not None
     assert (last.event, last.id, str(last.job.status), last.job.error) == ("complete", 3, "failed", "no")
-    following = bench.news_of(job_id, after=3)
-    assert (following.next().id, following.subscription.after) == (4, 4)
+    following = bench.messages_of(job_id, after=3)
+    assert (following.next().id, following.inbox.after) == (4, 4)
     following.close()
 
 
 def test_a_job_that_is_gone_is_an_error_and_the_end(bench: Bench) -> None:
-    following = bench.news_of(bench.submit().job_id)
+    following = bench.messages_of(bench.submit().job_id)
     job_id = following.next().job_id
     bench.connection.delete(f"rq:job:{job_id}")
     bench.connection.publish(f"wh:job:{job_id}", "gone")
@@ -165,12 +162,12 @@ def test_log_lines_come_before_the_end_and_each_once(bench: Bench) -> None:
     bench.submit()
     job_id = bench.start()
     bench.store.report(job_id, "e1", lines=[json.dumps({"message": "one"})])
-    following = bench.news_of(job_id, logs=True)
+    following = bench.messages_of(job_id, logs=True)
     assert {following.next().event, following.next().event} == {"log", "update"}
     bench.store.report(job_id, "e1", lines=[json.dumps({"message": "two"}), json.dumps({"message": "three"})])
     bench.finish(job_id)
     told = following.rest()
-    assert [line for news in told for line in news.lines] == [
+    assert [line for message in told for line in message.lines] == [
         {"number": 1, "message": "two"},
         {"number": 2, "message": "three"},
     ]
@@ -179,12 +176,12 @@ def test_log_lines_come_before_the_end_and_each_once(bench: Bench) -> None:
 
 def test_a_change_is_read_once_however_many_follow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = bench.submit().job_id
-    followers = [bench.news_of(job_id) for _ in range(50)]
-    ends: list[list[News]] = []
+    followers = [bench.messages_of(job_id) for _ in range(50)]
+    ends: list[list[Message]] = []
     threads = [threading.Thread(target=lambda each=each: ends.append(each.rest())) for each in followers]
     for thread in threads:
         thread.start()
-    eventually(lambda: all(each.subscription.after == 1 for each in followers), "all are there")
+    eventually(lambda: all(each.inbox.after == 1 for each in followers), "all are there")
     reads: list[Any] = []
     find = bench.store.find
 
@@ -205,7 +202,7 @@ def test_a_change_is_read_once_however_many_follow(bench: Bench, monkeypatch: py
 
 
 def test_the_listener_rests_when_nobody_follows(bench: Bench) -> None:
-    following = bench.news_of(bench.submit().job_id)
+    following = bench.messages_of(bench.submit().job_id)
     following.next()
     following.close()
     eventually(lambda: bench.connection.pubsub_numsub("wh:job:x")[0][1] == 0, "it unsubscribes")
@@ -231,7 +228,7 @@ def test_a_wait_that_runs_out_answers_the_job_as_it_is(bench: Bench) -> None:
 
 
 def test_all_that_is_followed_ends_when_the_process_stops(bench: Bench) -> None:
-    following = bench.news_of(bench.submit().job_id)
+    following = bench.messages_of(bench.submit().job_id)
     following.next()
     bench.stopping = True
     assert following.rest() == []
@@ -242,7 +239,7 @@ def test_all_that_is_followed_ends_when_the_process_stops(bench: Bench) -> None:
 
 def test_a_user_s_feed_goes_on_from_any_position_without_loss_or_repeat(bench: Bench) -> None:
     bench.submit()
-    following = bench.news_of_alice()
+    following = bench.messages_of_alice()
     first = following.next()
     job_id = bench.start()
     bench.finish(job_id)
@@ -252,25 +249,25 @@ def test_a_user_s_feed_goes_on_from_any_position_without_loss_or_repeat(bench: B
     ids = [each.id or 0 for each in told]
     assert ids == sorted(set(ids))
     for place in range(3):
-        again = bench.news_of_alice(after=ids[place])
+        again = bench.messages_of_alice(after=ids[place])
         assert [again.next().id for _ in ids[place + 1 :]] == ids[place + 1 :]
         again.close()
 
 
 def test_a_user_without_jobs_is_told_where_to_resume(bench: Bench) -> None:
-    following = bench.news_of_alice()
+    following = bench.messages_of_alice()
     nothing = following.next()
     assert nothing.event == "position" and nothing.id
     following.close()
     bench.submit()
-    again = bench.news_of_alice(after=nothing.id)
+    again = bench.messages_of_alice(after=nothing.id)
     assert again.next().event == "update"
     again.close()
 
 
 def test_a_position_of_nowhere_is_reset(bench: Bench) -> None:
     bench.submit()
-    following = bench.news_of_alice(after=5)
+    following = bench.messages_of_alice(after=5)
     assert [following.next().event, following.next().event] == ["reset", "update"]
     following.close()
 
@@ -294,35 +291,35 @@ def test_a_position_is_kept_while_nothing_after_it_is_lost(after: int, bounds: F
 # --- slow followers --------------------------------------------------------------------------
 
 
-def progress(job: Job, version: int) -> News:
-    return News.of(job, id=version, progress=True)
+def progress(job: Job, version: int) -> Message:
+    return Message.of(job, id=version, progress=True)
 
 
 def test_superseded_progress_makes_no_queue(bench: Bench) -> None:
     job = bench.submit()
-    subscription = Subscription()
+    inbox = Inbox()
     for version in range(10 * MAX_QUEUED):
-        subscription.put(progress(job, version))
-    news = subscription.take(0)
-    assert news is not None and news.id == 10 * MAX_QUEUED - 1
-    assert subscription.take(0) is None and not subscription.ended
+        inbox.put(progress(job, version))
+    message = inbox.take(0)
+    assert message is not None and message.id == 10 * MAX_QUEUED - 1
+    assert inbox.take(0) is None and not inbox.ended
 
 
 def test_a_follower_with_too_much_before_it_is_cut(bench: Bench) -> None:
     job = bench.submit()
     cuts: list[bool] = []
-    subscription = Subscription(on_cut=lambda: cuts.append(True))
+    inbox = Inbox(on_cut=lambda: cuts.append(True))
     for version in range(MAX_QUEUED + 1):
-        subscription.put(News.of(job, id=version))
-    assert cuts == [True] and subscription.ended and subscription.take(0) is None
+        inbox.put(Message.of(job, id=version))
+    assert cuts == [True] and inbox.ended and inbox.take(0) is None
 
 
 def test_a_follower_that_takes_nothing_for_long_is_cut(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriptions, "SLOW_SECONDS", 0.1)
-    following = bench.news_of(bench.submit().job_id)
+    monkeypatch.setattr("jobs.engine.follow.inbox.SLOW_SECONDS", 0.1)
+    following = bench.messages_of(bench.submit().job_id)
     following.next()
     bench.start()
-    eventually(lambda: following.subscription.ended, "it is cut")
+    eventually(lambda: following.inbox.ended, "it is cut")
 
 
 # --- history ------------------------------------------------------------------------------------
