@@ -14,7 +14,7 @@ from pydantic import Field
 from standardwebhooks import Webhook
 
 from jobs.engine import Fatal, PublicUrl, Retry, RetryLater, checkpoint, current_job, http_client, job
-from jobs.engine.webhooks.subscriptions import Sender, sender
+from jobs.engine.webhooks.sender import Sender, sender
 
 #: One try, from the look-up of the name to the status line; the body of the answer is not read at all.
 TRY_SECONDS = 15.0

@@ -10,7 +10,7 @@ from flask import current_app
 
 from jobs.engine.accounts.audit import Audit
 from jobs.engine.operate.metrics import Metrics
-from jobs.engine.webhooks.subscriptions import Webhooks
+from jobs.engine.webhooks.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from jobs.engine.accounts.accounts import Accounts
@@ -40,8 +40,8 @@ class Services:
         return Metrics(self.client.store)
 
     @cached_property
-    def webhooks(self) -> Webhooks:
-        return Webhooks(self.client.store.connection)
+    def webhooks(self) -> Subscriptions:
+        return Subscriptions(self.client.store.connection)
 
 
 def services() -> Services:

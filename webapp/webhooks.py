@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from jobs.engine.author.http import PublicUrl
 from jobs.engine.times import rfc3339
-from jobs.engine.webhooks.subscriptions import TOLD_EVENTS, Webhook
+from jobs.engine.webhooks.subscriptions import WEBHOOK_EVENTS, Subscription
 
 from . import body
 from .auth import caller
@@ -21,13 +21,13 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
 class NewWebhook(BaseModel):
     url: PublicUrl
-    events: Annotated[list[str], Field(min_length=1, max_length=len(TOLD_EVENTS))]
+    events: Annotated[list[str], Field(min_length=1, max_length=len(WEBHOOK_EVENTS))]
 
     @field_validator("events")
     @classmethod
     def _known(cls, events: list[str]) -> list[str]:
-        if unknown := [event for event in events if event not in TOLD_EVENTS]:
-            raise ValueError(f"{unknown[0][:64]!a} is none that can be told; there are {', '.join(TOLD_EVENTS)}")
+        if unknown := [event for event in events if event not in WEBHOOK_EVENTS]:
+            raise ValueError(f"{unknown[0][:64]!a} is none that can be told; there are {', '.join(WEBHOOK_EVENTS)}")
         return events
 
 
@@ -65,7 +65,7 @@ def rotate() -> Response:
     return jsonify(secret=rotated.secret, previous_secret_ends_at=rfc3339(ends_at) if ends_at else None)
 
 
-def _resource(webhook: Webhook) -> dict[str, Any]:
+def _resource(webhook: Subscription) -> dict[str, Any]:
     return {
         "id": webhook.id,
         "url": webhook.url,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.engine.webhooks.subscriptions import TOLD_EVENTS
+from jobs.engine.webhooks.subscriptions import WEBHOOK_EVENTS
 
 from .operation import answer, in_path, json_body, operation, ref
 from .schemas import TEXT, TIME, answered, listed, nullable, taken
 
 URL = {"type": "string", "format": "uri", "maxLength": 2048}
-EVENTS = {"type": "array", "items": {"type": "string", "enum": list(TOLD_EVENTS)}, "minItems": 1}
+EVENTS = {"type": "array", "items": {"type": "string", "enum": list(WEBHOOK_EVENTS)}, "minItems": 1}
 SECRET = TEXT | {"description": "What messages to you are signed with: keep it, it is not shown again."}
 
 WEBHOOK = {

@@ -1,7 +1,8 @@
-"""What a user's webhooks are signed with: one secret, and for a day after a rotation the one before it as well.
+"""The secrets that sign a user's webhooks: the current one and, for a day after a rotation, the one before it.
 
-A receiver proves with it who sent a message (Standard Webhooks), so it is kept as it is, not as a hash. The scores of
-`wh:webhook-secrets:<user>` say until when each one signs; the current one has no end.
+The receiver needs the same secret to check a signature (Standard Webhooks), so the secret is stored as it is, not as
+a hash. The score of an entry in `wh:webhook-secrets:<user>` is the time until which it signs; infinity for the
+current one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from jobs.engine.errors import UserNotFound
 ROTATION_SECONDS = 86_400
 #: Standard Webhooks asks for 24 to 64 bytes.
 SECRET_BYTES = 32
-#: Rotating again and again makes no list without end: the oldest stop signing.
+#: With more rotations than this in a day, the oldest secrets stop signing.
 MAX_SECRETS = 5
 
 _READ = """
@@ -49,7 +50,7 @@ return tostring(ends)
 @dataclass(frozen=True)
 class Rotated:
     secret: str
-    #: Until when the secret before it signs as well; None if there was none.
+    #: When the previous secret stops signing; None if there was none.
     previous_ends_at: datetime | None
 
 
@@ -62,7 +63,7 @@ class WebhookSecrets:
 
     @broker_errors()
     def signing(self, user_id: str) -> list[str]:
-        """Every secret that signs now, the current one first. The first one is made when it is first asked for."""
+        """Return all secrets that sign now, the current one first. The first call creates the first secret."""
         found = self._read(keys=_keys(user_id), args=[_new()])
         if found == b"no_user":
             raise UserNotFound
@@ -70,7 +71,7 @@ class WebhookSecrets:
 
     @broker_errors()
     def rotate(self, user_id: str) -> Rotated:
-        """Make a new secret. The one before it signs as well for a day, so that receivers can change over."""
+        """Make a new secret. The previous one also signs for a day, so that receivers can switch over."""
         secret = _new()
         ends = self._rotate(keys=_keys(user_id), args=[secret, ROTATION_SECONDS, MAX_SECRETS])
         if ends == b"no_user":
