@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.operate.deploy_check import Misfit, Replay
+from jobs.engine.operate.deploy_check import DeployCheck, Mismatch
 from jobs.engine.operate.doctor import Doctor, Finding
 from webapp.recording import REPAIR
 from webapp.services import services
@@ -61,17 +61,17 @@ def check(as_json: bool) -> None:
         for name, shown in settings.shown().items():
             click.echo(f"  {name.upper()}={shown}")
         click.echo(f"Catalogue: {len(catalogue)} job types: {', '.join(catalogue) or 'none'}")
-    replay = Replay(services().client.store, catalogue, settings)
-    misfits = []
-    for misfit in replay.misfits():
-        misfits.append(misfit)
+    checked = DeployCheck(services().client.store, catalogue, settings)
+    mismatches = []
+    for mismatch in checked.mismatches():
+        mismatches.append(mismatch)
         if not as_json:
-            click.echo(printable(f"Does not fit: {misfit}"))
+            click.echo(printable(f"Does not fit: {mismatch}"))
     if as_json:
-        print_json(_checked(replay, misfits) | {"settings": settings.shown(), "job_types": list(catalogue)})
+        print_json(_checked(checked, mismatches) | {"settings": settings.shown(), "job_types": list(catalogue)})
     else:
-        click.echo(_verdict(replay, misfits))
-    sys.exit(NOT_FINE if misfits else FINE)
+        click.echo(_verdict(checked, mismatches))
+    sys.exit(NOT_FINE if mismatches else FINE)
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
@@ -86,17 +86,17 @@ def _summary(findings: Sequence[Finding], left: Sequence[Finding], *, repair: bo
     return f"{len(findings)} findings, all mended." if not left else f"{len(left)} findings are left after the repair."
 
 
-def _checked(replay: Replay, misfits: Sequence[Misfit]) -> dict[str, Any]:
+def _checked(checked: DeployCheck, mismatches: Sequence[Mismatch]) -> dict[str, Any]:
     return {
-        "fits": not misfits,
-        "jobs": replay.jobs,
-        "schedules": replay.schedules,
-        "misfits": [each.as_dict() for each in misfits],
+        "fits": not mismatches,
+        "jobs": checked.jobs,
+        "schedules": checked.schedules,
+        "misfits": [each.as_dict() for each in mismatches],
     }
 
 
-def _verdict(replay: Replay, misfits: Sequence[Misfit]) -> str:
-    looked_at = f"{replay.jobs} unfinished jobs and {replay.schedules} schedules"
-    if misfits:
-        return f"{len(misfits)} of {looked_at} do not fit this code; drain or cancel them, or keep it compatible."
+def _verdict(checked: DeployCheck, mismatches: Sequence[Mismatch]) -> str:
+    looked_at = f"{checked.jobs} unfinished jobs and {checked.schedules} schedules"
+    if mismatches:
+        return f"{len(mismatches)} of {looked_at} do not fit this code; drain or cancel them, or keep it compatible."
     return f"{looked_at} fit this code."

@@ -19,7 +19,7 @@ DRAFT_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
-class Leftovers:
+class Removed:
     """How many were removed of each kind."""
 
     files: int
@@ -27,9 +27,9 @@ class Leftovers:
     users: int
 
 
-def remove_leftovers() -> Leftovers:
+def remove_leftovers() -> Removed:
     """Remove what nobody can reach any more. Harmless to repeat, and to run twice at once."""
-    return Leftovers(_files(), _drafts(), _removed_users())
+    return Removed(_files(), _drafts(), _removed_users())
 
 
 def _files() -> int:

@@ -34,7 +34,7 @@ _FIELDS = ("status", "type", "data", "version", "references", "reason")
 
 
 @dataclass(frozen=True)
-class Misfit:
+class Mismatch:
     """A job or a schedule that the code can't run, and why."""
 
     #: `job` or `schedule`.
@@ -62,7 +62,7 @@ class Misfit:
         return f"{self.what} {self.id} ({self.job_type}{state}): {why}"
 
 
-class Replay:
+class DeployCheck:
     """One pass over everything that waits."""
 
     def __init__(self, store: Store, catalogue: Catalogue, settings: Settings) -> None:
@@ -72,7 +72,7 @@ class Replay:
         self.jobs = 0
         self.schedules = 0
 
-    def misfits(self) -> Iterator[Misfit]:
+    def mismatches(self) -> Iterator[Mismatch]:
         """What does not fit, as it is found, each once.
 
         Raises:
@@ -80,14 +80,14 @@ class Replay:
         """
         told: set[str] = set()
         with broker_errors():
-            for misfit in chain(self._of_jobs(), self._of_schedules()):
-                if misfit.id not in told:
-                    told.add(misfit.id)
-                    yield misfit
+            for mismatch in chain(self._of_jobs(), self._of_schedules()):
+                if mismatch.id not in told:
+                    told.add(mismatch.id)
+                    yield mismatch
 
     # --- jobs ---------------------------------------------------------------------------
 
-    def _of_jobs(self) -> Iterator[Misfit]:
+    def _of_jobs(self) -> Iterator[Mismatch]:
         waiting = self._waiting()
         while ids := list(islice(waiting, CHUNK)):
             pipeline = self._connection.pipeline(transaction=False)
@@ -121,7 +121,7 @@ class Replay:
             seen += len(ids)
             yield from (each.decode() for each in ids)
 
-    def _judge(self, job_id: str, fields: dict[str, bytes | None]) -> Iterator[Misfit]:
+    def _judge(self, job_id: str, fields: dict[str, bytes | None]) -> Iterator[Mismatch]:
         status = (fields["status"] or b"").decode()
         # A cancelled job stays in its queue until a worker drops it.
         if status not in FROM_RQ or FROM_RQ[status].terminal:
@@ -135,7 +135,7 @@ class Replay:
         faults = self._faults(name, func_name, params, ours=fields["version"] is not None, step=fields["references"])
         if faults:
             state = "running" if status == "started" else (fields["reason"] or status.encode()).decode()
-            yield Misfit("job", job_id, name, state, tuple(faults))
+            yield Mismatch("job", job_id, name, state, tuple(faults))
 
     def _faults(self, name: str, func_name: str, params: Any, *, ours: bool, step: bytes | None) -> Sequence[Fault]:
         kind = self._catalogue.by_function(func_name)
@@ -158,7 +158,7 @@ class Replay:
 
     # --- schedules ------------------------------------------------------------------------
 
-    def _of_schedules(self) -> Iterator[Misfit]:
+    def _of_schedules(self) -> Iterator[Mismatch]:
         ids = self._members("wh:schedules")
         while chunk := list(islice(ids, CHUNK)):
             pipeline = self._connection.pipeline(transaction=False)
@@ -168,7 +168,7 @@ class Replay:
                 if record is not None:
                     yield from self._judge_schedule(schedule_id, json.loads(record))
 
-    def _judge_schedule(self, schedule_id: str, record: dict[str, Any]) -> Iterator[Misfit]:
+    def _judge_schedule(self, schedule_id: str, record: dict[str, Any]) -> Iterator[Mismatch]:
         self.schedules += 1
         name = record["job_type"]
         faults: Sequence[Fault] = ()
@@ -180,7 +180,7 @@ class Replay:
             except InvalidParameters as error:
                 faults = error.faults
         if faults:
-            yield Misfit("schedule", schedule_id, name, "", tuple(faults))
+            yield Mismatch("schedule", schedule_id, name, "", tuple(faults))
 
 
 def _call(data: bytes) -> tuple[str, Any] | None:

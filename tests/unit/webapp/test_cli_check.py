@@ -15,7 +15,7 @@ from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.catalogue.parameters import Parameters
 from jobs.engine.client.pipelines import Step, submit_pipeline
 from jobs.engine.client.schedules import Plan, Schedules
-from jobs.engine.operate import deploy_check as fit
+from jobs.engine.operate import deploy_check
 from jobs.engine.settings import Settings
 from webapp.application import make_app
 from webapp.services import Services
@@ -113,7 +113,7 @@ def test_a_function_that_has_moved_is_named_with_its_new_place(run, services):
 
 
 def test_a_long_queue_is_read_in_chunks_and_whole(run, deploy, monkeypatch):
-    monkeypatch.setattr(fit, "CHUNK", 3)
+    monkeypatch.setattr(deploy_check, "CHUNK", 3)
     ids = {run.submits("echo", "--text", str(number)) for number in range(10)}
     assert set(misfits(deploy("--json"))) == ids
 
@@ -156,13 +156,13 @@ def test_a_broker_that_is_away_fails_the_release(run, broker):
 
 def test_a_broker_that_goes_away_meanwhile_fails_the_release(run, services, broker, monkeypatch):
     run.submits("noop")
-    original = fit.Replay._members
+    original = deploy_check.DeployCheck._members
 
-    def cut(self: fit.Replay, key: str) -> Any:
+    def cut(self: deploy_check.DeployCheck, key: str) -> Any:
         broker.connected = False
         return original(self, key)
 
-    monkeypatch.setattr(fit.Replay, "_members", cut)
+    monkeypatch.setattr(deploy_check.DeployCheck, "_members", cut)
     assert run("jobs", "check", "--json").code == 3
 
 
