@@ -174,4 +174,4 @@ def _by_column(columns: list[str], row: list[str]) -> dict[str, Any] | str:
 
 
 def _plainly(message: str) -> str:
-    return message.removeprefix("Value error, ")[:1].lower() + message.removeprefix("Value error, ")[1:]
+    return message[:1].lower() + message[1:]

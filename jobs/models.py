@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from jobs.classifier import Classifier, majority_share, split, train
 from jobs.engine import Fatal, File, blob_exists, current_job, job, progress, read_blob, user_path, write_blob
@@ -41,13 +42,17 @@ class TrainingData(BaseModel):
     @model_validator(mode="after")
     def _learnable(self) -> Self:
         if len(self.texts) != len(self.labels):
-            raise ValueError(f"{len(self.texts)} texts need as many labels, not {len(self.labels)}")
+            raise _unlearnable(f"{len(self.texts)} texts need as many labels, not {len(self.labels)}")
         kinds = {str(label) for label in self.labels}
         if not 2 <= len(kinds) <= 50:
-            raise ValueError(f"there must be from 2 to 50 different labels, not {len(kinds)}")
+            raise _unlearnable(f"there must be from 2 to 50 different labels, not {len(kinds)}")
         if any(not 1 <= len(kind) <= 100 for kind in kinds):
-            raise ValueError("a label must have from 1 to 100 characters")
+            raise _unlearnable("a label must have from 1 to 100 characters")
         return self
+
+
+def _unlearnable(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("value_error", "{reason}", {"reason": reason})
 
 
 def _kind(value: Any) -> str:
@@ -123,9 +128,7 @@ def _read(file: File) -> TrainingData:
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             what = " ".join(str(part) for part in first["loc"])
-            raise Fatal(
-                f"The file can't be learned from: {what} {first['msg'].removeprefix('Value error, ')}."
-            ) from None
+            raise Fatal(f"The file can't be learned from: {what} {first['msg']}.") from None
 
 
 def find_model(model_id: str) -> Classifier:

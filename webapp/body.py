@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from jobs.engine.pydantic_errors import plain_errors
 
 from .services import services
 
@@ -67,7 +68,7 @@ def model_of(kind: type[Model], value: dict[str, Any]) -> Model:
     try:
         return kind.model_validate(value, extra="forbid")
     except ValidationError as error:
-        faults = [_fault(each) for each in error.errors(include_url=False, include_context=False)]
+        faults = [_fault(each) for each in plain_errors(error)]
         raise InvalidRequest(faults) from None
 
 
@@ -208,7 +209,7 @@ def _fault(error: Any) -> Fault:
     pointer = ""
     for step in error["loc"]:
         pointer = _pointer(pointer, step)
-    return Fault(error["msg"].removeprefix("Value error, "), error["type"], pointer=pointer)
+    return Fault(error["msg"], error["type"], pointer=pointer)
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

@@ -12,6 +12,7 @@ from flask import request
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from jobs.engine.errors import Fault, InvalidRequest
+from jobs.engine.pydantic_errors import plain_errors
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -56,7 +57,7 @@ def _read(kind: type[Model], values: dict[str, Any]) -> Model:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(each) for each in error.errors(include_url=False, include_context=False)]
+        faults = [_fault(each) for each in plain_errors(error)]
         raise InvalidRequest(faults) from None
 
 
@@ -74,7 +75,7 @@ def _repeatable(kind: type[BaseModel], name: str) -> bool:
 
 
 def _fault(error: Any) -> Fault:
-    return Fault(error["msg"].removeprefix("Value error, "), error["type"], parameter=str(error["loc"][0]))
+    return Fault(error["msg"], error["type"], parameter=str(error["loc"][0]))
 
 
 def _integer(text: Any) -> Any:

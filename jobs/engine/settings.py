@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
+from .pydantic_errors import plain_errors
 
 #: sockaddr_un.sun_path on Linux holds 108 bytes with its closing NUL.
 MAX_SOCKET_PATH_BYTES = 107
@@ -183,10 +184,7 @@ class Settings(BaseSettings):
 
 
 def _explain(error: ValidationError) -> str:
-    lines = [
-        f"{str(fault['loc'][0]).upper()}={_shown(fault)}: {fault['msg'].removeprefix('Value error, ')}"
-        for fault in error.errors()
-    ]
+    lines = [f"{str(fault['loc'][0]).upper()}={_shown(fault)}: {fault['msg']}" for fault in plain_errors(error)]
     return "These settings can't be used:\n  " + "\n  ".join(lines)
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.client.client import Submission
 from jobs.engine.errors import InvalidParameters, JobTypeNotFound, PayloadTooLarge
+from jobs.engine.pydantic_errors import plain_errors
 from jobs.engine.states import Priority
 from webapp.services import services
 from webapp.submissions import Options
@@ -141,9 +142,8 @@ def _how(given: dict[str, Any]) -> Options:
     try:
         return Options.model_validate(values)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
-        lines = [f"--{str(each['loc'][0]).replace('_', '-')}: {each['msg']}" for each in faults]
-        usage("\n".join(line.replace("Value error, ", "") for line in lines))
+        lines = [f"--{str(each['loc'][0]).replace('_', '-')}: {each['msg']}" for each in plain_errors(error)]
+        usage("\n".join(lines))
 
 
 def _check(file: LocalFile) -> None:

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.errors import Fault, Forbidden, InvalidRequest, JobNotFound, TooManyActiveJobs, WorkhorseError
+from jobs.engine.pydantic_errors import plain_errors
 from webapp.auth import caller
 from webapp.ownership import visible_job
 from webapp.problems import status_of
@@ -95,10 +96,7 @@ def _options() -> Options:
     try:
         return Options.model_validate(given)
     except ValidationError as error:
-        faults = [
-            Fault(each["msg"].removeprefix("Value error, "), each["type"], parameter=str(each["loc"][0]))
-            for each in error.errors(include_url=False, include_context=False)
-        ]
+        faults = [Fault(each["msg"], each["type"], parameter=str(each["loc"][0])) for each in plain_errors(error)]
         raise InvalidRequest(faults) from None
 
 

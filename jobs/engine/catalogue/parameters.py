@@ -13,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from jobs.engine.errors import Fault, InvalidParameters
+from jobs.engine.json_pointer import pointer
+from jobs.engine.pydantic_errors import plain_errors
 
 from .signatures import DIALECT, LOCAL_REFS, QuietSchema, field_of, model_of, signature_of
-from .validation_faults import did_you_mean, message_of, oddity, path_of, pointer_of
+from .validation_faults import did_you_mean, oddity, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +85,14 @@ class Parameters:
         return model
 
     def _faults(self, error: ValidationError, body: dict[str, Any]) -> list[Fault]:
-        details = error.errors(include_url=False, include_context=False)
+        details = plain_errors(error)
         faults = [self._fault(detail, body) for detail in details[:MAX_FAULTS]]
         if len(details) > MAX_FAULTS:
             faults.append(Fault(f"and {len(details) - MAX_FAULTS} more errors", "too_many_errors", pointer=""))
         return faults
 
     def _fault(self, detail: ErrorDetails, body: dict[str, Any]) -> Fault:
-        message = message_of(detail)
+        message = detail["msg"]
         if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
             message = f"There is no such parameter{did_you_mean(str(detail['loc'][0]), self.names)}"
-        return Fault(message, detail["type"], pointer=pointer_of(path_of(detail, body)))
+        return Fault(message, detail["type"], pointer=pointer(path_of(detail, body)))

@@ -12,9 +12,11 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError, to_json
 
 from jobs.engine.errors import ResultInvalid
+from jobs.engine.json_pointer import Path, pointer
+from jobs.engine.pydantic_errors import plain_errors
 
 from .signatures import DIALECT, LOCAL_REFS, QuietSchema, resolve_hint, signature_of, unservable
-from .validation_faults import LARGEST_NUMBER, Path, message_of, pointer_of
+from .validation_faults import LARGEST_NUMBER
 
 logger = logging.getLogger(__name__)
 
@@ -88,13 +90,13 @@ class ResultType:
 
 
 def _explain(error: ValidationError) -> str:
-    details = error.errors(include_url=False, include_context=False)
-    lines = [f"{_place(d['loc'])}: {message_of(d)}, got {type(d['input']).__name__}" for d in details[:3]]
+    details = plain_errors(error)
+    lines = [f"{_place(d['loc'])}: {d['msg']}, got {type(d['input']).__name__}" for d in details[:3]]
     return "; ".join(lines) + (f"; and {len(details) - 3} more" if len(details) > 3 else "")
 
 
 def _place(path: Path) -> str:
-    return pointer_of(path) or "the result"
+    return pointer(path) or "the result"
 
 
 def _needs_a_look(text: bytes) -> bool:

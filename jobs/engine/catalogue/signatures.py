@@ -14,8 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from jobs.engine.errors import UnservableFunction
-
-from .validation_faults import message_of
+from jobs.engine.pydantic_errors import plain_errors
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ def _check_parameter(function: Callable[..., Any], name: str, field: tuple[Any, 
     except ValidationError as error:
         raise UnservableFunction(
             f"{full_name(function)}: the default of parameter '{name}', {field[1].default!r}, does not fit its hint: "
-            f"{message_of(error.errors()[0])}; change the default or the hint, as in '{name}: int | None = None'."
+            f"{plain_errors(error)[0]['msg']}; change the default or the hint, as in '{name}: int | None = None'."
         ) from error
     except (PydanticUserError, NameError) as error:
         raise unservable(function, f"parameter '{name}'", field[0], error) from error

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from jobs.engine.errors import Fault
+from jobs.engine.json_pointer import Path, pointer
 
 #: JSON that is nested deeper is refused: pydantic's own reader stops at 200.
 MAX_DEPTH = 100
@@ -26,8 +27,6 @@ MISSING = frozenset(
     {"missing", "missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument"}
 )
 
-Path = tuple[str | int, ...]
-
 
 def oddity(body: dict[Any, Any]) -> Fault | None:
     """The first thing in `body` that is no interoperable JSON: RFC 8259 leaves it to each reader."""
@@ -36,17 +35,17 @@ def oddity(body: dict[Any, Any]) -> Fault | None:
         parent, path = pending.pop()
         if len(path) >= MAX_DEPTH:
             message = f"Input should be nested at most {MAX_DEPTH} levels deep"
-            return Fault(message, "too_deep", pointer=pointer_of(path))
+            return Fault(message, "too_deep", pointer=pointer(path))
         if type(parent) is dict:
             for key in parent:
                 if odd := _odd_value(key) if isinstance(key, str) else ("Names should be strings", "invalid_key"):
-                    return Fault(odd[0], odd[1], pointer=pointer_of(path))
+                    return Fault(odd[0], odd[1], pointer=pointer(path))
         for name, value in parent.items() if type(parent) is dict else enumerate(parent):
             kind = type(value)
             if kind is dict or kind is list:
                 pending.append((value, (*path, name)))
             elif odd := _odd_value(value):
-                return Fault(odd[0], odd[1], pointer=pointer_of((*path, name)))
+                return Fault(odd[0], odd[1], pointer=pointer((*path, name)))
     return None
 
 
@@ -106,15 +105,6 @@ def _has(value: object, part: str | int) -> bool:
     return isinstance(value, list) and isinstance(part, int) and part < len(value)
 
 
-def message_of(detail: ErrorDetails) -> str:
-    return detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-
-
 def did_you_mean(name: str, names: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name[:100], names, n=1)
     return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def pointer_of(path: Path) -> str:
-    """A JSON Pointer, escaped as RFC 6901 says."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
