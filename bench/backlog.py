@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import redis
 
-from jobs.engine.broker.store import Claim
+from jobs.engine.broker.store.claims import Claim
 from jobs.engine.client.client import Client, Submission
 
 from .http_load import load, request

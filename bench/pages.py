@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
-from jobs.engine.broker.store import Claim
+from jobs.engine.broker.store.claims import Claim
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client, NewGroup, Submission
 from jobs.engine.client.pipelines import Step, submit_pipeline

@@ -28,7 +28,7 @@ import psutil
 
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
-from jobs.engine.broker.store import Claim
+from jobs.engine.broker.store.claims import Claim
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client, Submission
 from jobs.engine.local.embedded_broker import EmbeddedBroker

@@ -140,7 +140,7 @@ def _examine(world: World) -> list[str]:
         from jobs.engine.operate.doctor import Doctor
     except ImportError:
         return []
-    from jobs.engine.broker.store import Store
+    from jobs.engine.broker.store.store import Store
 
     with world.connect() as connection:
         return [str(finding) for finding in Doctor(Store(connection)).examine()]

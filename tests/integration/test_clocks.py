@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from bench.chaos.processes import clock_off
-from jobs.engine.broker.store import LEASE_SECONDS
+from jobs.engine.broker.store.leases import LEASE_SECONDS
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 

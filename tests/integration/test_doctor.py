@@ -9,7 +9,8 @@ import redis
 from rq import Queue
 
 from jobs.engine.broker.connection import connect
-from jobs.engine.broker.store import Claim, Store
+from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.store import Store
 from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.operate.doctor import Damage, Doctor, Finding
 from jobs.engine.settings import Settings

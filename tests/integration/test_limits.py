@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.broker.store import Claim, Store
+from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import Priority
@@ -275,7 +276,7 @@ def test_a_burst_is_set_aside_in_bounded_steps(harness: Harness, host: Host) -> 
     submitted(harness, 350)
     host.claims()
     host.claims()
-    step = host.store._run("claim", "w", "e", 8, 2, *QUEUES)
+    step = host.store.scripts.run("claim", "w", "e", 8, 2, *QUEUES)
     assert step == [b"again"]
     assert harness.connection.llen("rq:queue:default") == 248
 

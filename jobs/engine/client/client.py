@@ -17,7 +17,8 @@ from pydantic_core import to_json
 from jobs.engine.accounts.admission import Admission, refuse
 from jobs.engine.author.documents import delete_user_blobs
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store import Record, Store
+from jobs.engine.broker.store.records import Record
+from jobs.engine.broker.store.store import Store
 from jobs.engine.errors import (
     Conflict,
     Fault,
@@ -421,7 +422,7 @@ class Client:
                 while ids := self.store.indexed(user_id, str(status), at_most=500):
                     for job_id in ids:
                         self.store.remove(job_id, user_id)
-            self.store.forget_feed(user_id)
+            self.store.feeds.forget(user_id)
         self.files.delete_all(user_id)
         delete_user_blobs(user_id, self._settings)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.engine.broker.store import Record
+from jobs.engine.broker.store.records import Record
 from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import rfc3339
 

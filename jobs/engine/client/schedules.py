@@ -63,7 +63,7 @@ class Schedules:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._store = client.store
+        self._records = client.store.schedules
 
     def create(self, user_id: str, plan: Plan, *, admin: bool = False) -> Schedule:
         """Run a job type on a cron line from now on.
@@ -80,7 +80,7 @@ class Schedules:
         record = json.dumps(asdict(plan) | {"created_at": now.isoformat(), "admin": admin})
         first = int(plan.next_tick(now).timestamp())
         with broker_errors():
-            verdict = self._store.schedule(schedule_id, user_id, record, first, MAX_PER_USER)
+            verdict = self._records.add(schedule_id, user_id, record, first, MAX_PER_USER)
         if verdict == "no_user":
             raise Unauthenticated("This user no longer exists.")
         if verdict == "too_many":
@@ -90,7 +90,7 @@ class Schedules:
     def find(self, schedule_id: str) -> Schedule:
         """Raises ScheduleNotFound if there is none."""
         with broker_errors():
-            fields, tick = self._store.find_schedule(schedule_id)
+            fields, tick = self._records.find(schedule_id)
         if not fields:
             raise ScheduleNotFound(f"There is no schedule {schedule_id[:64]!r}.")
         return _read(schedule_id, fields, tick)
@@ -98,21 +98,21 @@ class Schedules:
     def of_user(self, user_id: str) -> list[Schedule]:
         """A user's schedules, oldest first."""
         with broker_errors():
-            found = [(each, *self._store.find_schedule(each)) for each in self._store.schedules_of(user_id)]
+            found = [(each, *self._records.find(each)) for each in self._records.of_user(user_id)]
         schedules = [_read(schedule_id, fields, tick) for schedule_id, fields, tick in found if fields]
         return sorted(schedules, key=lambda schedule: (schedule.created_at, schedule.schedule_id))
 
     def delete(self, schedule_id: str) -> None:
         """Jobs that it has started go on. Raises ScheduleNotFound if there is none."""
         with broker_errors():
-            if not self._store.unschedule(schedule_id):
+            if not self._records.remove(schedule_id):
                 raise ScheduleNotFound(f"There is no schedule {schedule_id[:64]!r}.")
 
     def delete_all(self, user_id: str) -> None:
         """Remove the schedules of a user, who must be gone already: none can be added meanwhile."""
         with broker_errors():
-            for schedule_id in self._store.schedules_of(user_id):
-                self._store.unschedule(schedule_id)
+            for schedule_id in self._records.of_user(user_id):
+                self._records.remove(schedule_id)
 
     # --- at their time -----------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class Schedules:
         that were missed while nobody looked make one job together.
         """
         with broker_errors():
-            now, due = self._store.due_schedules(AT_ONCE)
+            now, due = self._records.due(AT_ONCE)
         moment = datetime.fromtimestamp(now, UTC)
         return sum(self._run(*each, moment) for each in due)
 
@@ -144,7 +144,7 @@ class Schedules:
         except Unauthenticated:
             logger.info("schedule %s goes: user %s has been deleted", schedule_id, user_id)
             with broker_errors():
-                self._store.unschedule(schedule_id)
+                self._records.remove(schedule_id)
         except WorkhorseError as error:
             logger.warning("schedule %s of %s: a tick of %s is passed over: %s", schedule_id, user_id, plan.cron, error)
             self._skip(schedule_id, tick, following, error.message)
@@ -152,7 +152,7 @@ class Schedules:
 
     def _skip(self, schedule_id: str, tick: int, following: int, reason: str) -> None:
         with broker_errors():
-            self._store.skip_tick(schedule_id, tick, following, reason)
+            self._records.skip_tick(schedule_id, tick, following, reason)
 
     def _submission(self, plan: Plan, user_id: str, *, admin: bool, job_id: str | None = None) -> Submission:
         job_type = self._client.catalogue.find(plan.job_type)

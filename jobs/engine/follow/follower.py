@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from jobs.engine.broker.connection import NOT_NOW, broker_errors
-from jobs.engine.broker.store import Record
+from jobs.engine.broker.store.records import Record
 from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
 from jobs.engine.errors import JobNotFound
@@ -119,7 +119,7 @@ class Follower:
         with self._joined(self._users, UserWatch, user_id, inbox):
             known: dict[str, int] = {}
             with broker_errors():
-                bounds = self._store.feed_bounds(user_id)
+                bounds = self._store.feeds.bounds(user_id)
             if after is not None and is_kept(after, bounds):
                 self._go_on(user_id, inbox, after)
             else:
@@ -136,7 +136,7 @@ class Follower:
     def _current(self, user_id: str, inbox: Inbox, known: dict[str, int]) -> Iterator[Message]:
         """The jobs that have not ended. The last of them carries the position that the feed had before."""
         with broker_errors():
-            bounds = self._store.feed_bounds(user_id)
+            bounds = self._store.feeds.bounds(user_id)
         position = bounds.last if bounds.last is not None else bounds.now
         self._go_on(user_id, inbox, position)
         held: Job | None = None

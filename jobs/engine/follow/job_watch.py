@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jobs.engine.broker.store import Store
+from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
 
 from .history import is_progress, versions

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from jobs.engine.broker.store import FeedBounds, FeedEntry, Store
+from jobs.engine.broker.store.feeds import FeedBounds, FeedEntry
+from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
 
 from .history import versions
@@ -45,13 +46,13 @@ class UserWatch:
     def tell(self, store: Store) -> None:
         """Read what is new in the feed, and tell it."""
         self.read_at = time.monotonic()
-        bounds = store.feed_bounds(self.user_id)
+        bounds = store.feeds.bounds(self.user_id)
         if bounds.first is None or bounds.last is None:
             return
         self._reset_who_is_too_late(bounds)
         while followers := self._followers_before(bounds.last):
             start = min(each.after or 0 for each in followers)
-            entries = store.feed(self.user_id, max(0, start + 1 - bounds.first), READ_ENTRIES)
+            entries = store.feeds.entries(self.user_id, max(0, start + 1 - bounds.first), READ_ENTRIES)
             entries = [entry for entry in entries if entry.position > start]
             if not entries:
                 return  # trimmed meanwhile: the next look finds out

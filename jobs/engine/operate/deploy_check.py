@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.references import excuses, find_references
-from jobs.engine.broker.store import Store
+from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import Fault, InvalidParameters
 from jobs.engine.settings import Settings

@@ -18,8 +18,9 @@ from itertools import islice
 from typing import Any, cast
 
 from jobs.engine.broker.connection import NOT_NOW
-from jobs.engine.broker.store import LEASE_SECONDS, Store
+from jobs.engine.broker.store.leases import LEASE_SECONDS
 from jobs.engine.broker.store.sources import source
+from jobs.engine.broker.store.store import Store
 
 #: Scripts sent in one round trip, and entries read in one.
 BATCH = 500

@@ -15,7 +15,7 @@ from typing import Any
 
 from jobs.engine.broker.background_writer import SideWriter
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store import Store
+from jobs.engine.broker.store.store import Store
 from jobs.engine.states import Priority
 
 #: Of HTTP durations, in seconds.
@@ -114,7 +114,7 @@ class Metrics:
         """Raises BrokerUnavailable if the broker can't be reached."""
         self.flush()
         with broker_errors():
-            (queues, workers, counts, bounds, expired, outbox), info = self._store.metrics([*Priority])
+            (queues, workers, counts, bounds, expired, outbox), info = self._store.counters.read([*Priority])
         found = {name.decode(): _mapping(flat) for name, flat in counts}
         of_jobs = [bound.decode() for bound in bounds]
         of_http = [f"{bound:g}" for bound in HTTP_BOUNDS]
@@ -140,7 +140,7 @@ class Metrics:
             counts[f"{route}|{each.status}"] += 1
             buckets[f"{route}|{bound}"] += 1
             sums[f"{route}|{SUM}"] += each.seconds
-        self._store.add_to_metrics({"http": counts, "http_seconds": buckets}, {"http_seconds": sums})
+        self._store.counters.add({"http": counts, "http_seconds": buckets}, {"http_seconds": sums})
 
 
 def _mapping(flat: Sequence[bytes]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store import Store
+from jobs.engine.broker.store.store import Store
 from jobs.engine.states import Status
 
 from .metrics import Figures, Metrics

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store import Store
+from jobs.engine.broker.store.store import Store
 
 _FIELDS = (
     *("state", "hostname", "pid", "queues", "birth", "last_heartbeat", "current_job"),

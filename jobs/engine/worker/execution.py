@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.engine.broker.connection import NOT_NOW
-from jobs.engine.broker.store import HEARTBEAT_SECONDS, Claim, ForeignClaim, Store
-from jobs.engine.broker.store.claims import Order
+from jobs.engine.broker.store.claims import Claim, ForeignClaim, Order
+from jobs.engine.broker.store.leases import HEARTBEAT_SECONDS
+from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.processes import memory_bytes
 from jobs.engine.settings import Settings

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.engine.author.positions import Reader
-from jobs.engine.broker.store import KEEP_LOG_LINES, Claim, Store
+from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.store import KEEP_LOG_LINES, Store
 from jobs.engine.times import rfc3339
 
 from .horse import LOG_LINE_CHARACTERS

@@ -27,7 +27,8 @@ from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
 from jobs.engine.broker.connection import NOT_NOW
-from jobs.engine.broker.store import Claim, ForeignClaim, Store
+from jobs.engine.broker.store.claims import Claim, ForeignClaim
+from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.processes import die_with_parent
 from jobs.engine.settings import Settings

@@ -18,7 +18,7 @@ from types import FrameType
 import redis
 
 from jobs.engine.broker.connection import NOT_NOW
-from jobs.engine.broker.store import Store
+from jobs.engine.broker.store.store import Store
 from jobs.engine.errors import BrokerUnavailable
 
 from .outcome import died

@@ -131,7 +131,7 @@ class Supervisor:
         zygote = Zygote.start(partial(perform, catalogue=self.catalogue, settings=self.settings), preload)
         # Only now: every horse is a copy of the zygote, and none needs rq or the broker's client.
         from jobs.engine.broker.connection import connect, wait_for_broker
-        from jobs.engine.broker.store import Store
+        from jobs.engine.broker.store.store import Store
 
         from .rq_worker import Engine, Worker
 

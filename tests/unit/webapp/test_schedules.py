@@ -80,12 +80,12 @@ def test_a_user_may_have_only_so_many(alice, services):
     assert (answer.status_code, answer.get_json()["code"]) == (409, "too_many_schedules")
 
 
-def test_a_tick_makes_one_job_however_often_and_wherever_it_is_looked_for(alice, services, schedules):
+def test_a_tick_makes_one_job_however_often_and_wherever_it_is_looked_for(alice, services, schedules, monkeypatch):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     overdue(services, schedule)
-    found = services.client.store.due_schedules(10)
+    found = services.client.store.schedules.due(10)
     # Another host has seen the same tick at the same time.
-    schedules._store.due_schedules = lambda _at_most: found
+    monkeypatch.setattr(services.client.store.schedules, "due", lambda _at_most: found)
 
     assert [schedules.run_due(), schedules.run_due(), Schedules(services.client).run_due()] == [1, 0, 0]
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from jobs.engine.broker.references import resolved
 
+from .records import mapping
+
 
 class UnreadableRecord(Exception):
     """The broker's record of a job is not one that this engine writes."""
@@ -97,7 +99,3 @@ def _results(entries: Sequence[Any]) -> dict[int, Any]:
         for step, found in entries
         if found
     }
-
-
-def mapping(flat: Sequence[bytes]) -> dict[str, bytes]:
-    return {flat[place].decode(): flat[place + 1] for place in range(0, len(flat), 2)}

@@ -13,7 +13,7 @@ import fakeredis
 import pytest
 
 from jobs.engine.author.decorator import job
-from jobs.engine.broker.store import FeedBounds
+from jobs.engine.broker.store.feeds import FeedBounds
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.client.client import Client, Submission
 from jobs.engine.client.job import Job

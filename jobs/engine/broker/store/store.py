@@ -1,0 +1,261 @@
+"""What happens to a job in the broker, one atomic step for each method, and how it is read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import redis
+from pydantic_core import to_json
+
+from jobs.engine.errors import ReferenceUnresolved
+
+from .claims import Claim, ForeignClaim, UnreadableRecord, read_claim
+from .counters import Counters
+from .feeds import Feeds
+from .leases import LEASE_SECONDS, SUSPICION_SECONDS
+from .records import Record, mapping, text
+from .schedule_records import ScheduleRecords
+from .scripts import Scripts
+
+logger = logging.getLogger("workhorse")
+
+#: What is said of a job whose record nobody can read.
+UNREADABLE = "What the broker has on record of this job can't be read, so it can't be run; submit it again."
+#: Newest lines of a job's log that are kept.
+KEEP_LOG_LINES = 2_000
+#: Records that one page of a filtered list looks at.
+PAGE_LOOK = 1_000
+
+
+class Store:
+    def __init__(self, connection: redis.Redis, max_running_per_user: int = 0) -> None:
+        self.connection = connection
+        #: What a claim goes by; 0: no limit.
+        self._max_running_per_user = max_running_per_user
+        self.scripts = Scripts(connection)
+        self.feeds = Feeds(connection)
+        self.schedules = ScheduleRecords(self.scripts)
+        self.counters = Counters(self.scripts)
+
+    def submit(self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]]) -> list[str]:
+        """The verdict, and what it is about: an id, a number."""
+        arguments: list[str | bytes] = ["", to_json(shared)]
+        for description, data in jobs:
+            arguments += [to_json(description), data]
+        return _verdict(self.scripts.run("submit", *arguments))
+
+    def submit_one(
+        self, shared: dict[str, Any], description: dict[str, Any], data: bytes, admission: bytes
+    ) -> tuple[list[str], Record | None]:
+        """The verdict on a request, with the job that was stored for it now or before, unless that is gone."""
+        answer = self.scripts.run("submit", admission, to_json(shared), to_json(description), data)
+        return _verdict(answer), Record.read(answer[2]) if len(answer) == 3 and isinstance(answer[2], list) else None
+
+    def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
+        return self._claimed([b"again"], worker, execution, queues)
+
+    def _claimed(
+        self, answer: Sequence[Any], worker: str, execution: str, queues: Sequence[str]
+    ) -> Claim | ForeignClaim | None:
+        """What was claimed, or None. A job that can't be run by what is on record of it ends here."""
+        while answer[0] != b"empty":
+            if answer[0] != b"again":
+                try:
+                    return read_claim(answer, execution)
+                except (ReferenceUnresolved, UnreadableRecord) as error:
+                    self._refuse(answer, worker, execution, error)
+            answer = self.scripts.run("claim", *self._claim_arguments(worker, execution, queues))
+        return None
+
+    def _refuse(self, answer: Sequence[Any], worker: str, execution: str, error: Exception) -> None:
+        kind, queue, job_id = answer[:3]
+        logger.warning("%s: job %r can't be run: %s", worker, job_id, error)
+        if kind == b"foreign":
+            self.connection.lrem(f"rq:queue:{queue.decode()}:intermediate", 1, job_id)
+            self.scripts.run("release", job_id, execution, worker)
+        else:
+            message = error.message if isinstance(error, ReferenceUnresolved) else UNREADABLE
+            outcome = {"kind": "failed", "error": message, "error_type": type(error).__name__}
+            self.scripts.run("finish", job_id, execution, worker, json.dumps(outcome), "", "")
+
+    def _claim_arguments(self, worker: str, execution: str, queues: Sequence[str]) -> list[Any]:
+        return [worker, execution, LEASE_SECONDS, self._max_running_per_user, *queues]
+
+    def release(self, job_id: str, execution: str, worker: str) -> None:
+        """End the lease on a job of plain RQ, which rq's own path has brought to its end."""
+        self.scripts.run("release", job_id, execution, worker)
+
+    def heartbeat(self, worker: str, job_id: str, execution: str, worker_ttl: int) -> str:
+        """Prolong the lease. Answers `held`, `cancel` (somebody wants it stopped) or `lost` (it is no longer ours)."""
+        return text(self.scripts.run("heartbeat", worker, job_id, execution, LEASE_SECONDS, worker_ttl))
+
+    def report(
+        self,
+        job_id: str,
+        execution: str,
+        *,
+        progress: dict[str, Any] | None = None,
+        checkpoint: str | None = None,
+        positions: str | None = None,
+        lines: Sequence[str] = (),
+    ) -> bool:
+        """Write what a running attempt has to say. False: the execution holds the job no more; nothing was written."""
+        news = json.dumps(progress) if progress else ""
+        return bool(
+            self.scripts.run(
+                "report", job_id, execution, news, checkpoint or "", positions or "", KEEP_LOG_LINES, *lines
+            )
+        )
+
+    def finish(
+        self,
+        job_id: str,
+        execution: str,
+        worker: str,
+        outcome: dict[str, Any],
+        *,
+        result: str = "",
+        trace: str = "",
+    ) -> str:
+        """End an execution. Answers what became of the job, or `lost`."""
+        return text(self.scripts.run("finish", job_id, execution, worker, json.dumps(outcome), result, trace))
+
+    def finish_and_claim(
+        self,
+        job_id: str,
+        execution: str,
+        worker: str,
+        outcome: dict[str, Any],
+        *,
+        result: str,
+        trace: str,
+        claim_next: str | None,
+        queues: Sequence[str],
+    ) -> tuple[str, Claim | ForeignClaim | None]:
+        """End an execution and, with `claim_next`, claim for that execution: two scripts in one round trip."""
+        calls: list[tuple[str, list[Any]]] = [
+            ("finish", [job_id, execution, worker, json.dumps(outcome), result, trace])
+        ]
+        if claim_next:
+            calls.append(("claim", self._claim_arguments(worker, claim_next, queues)))
+        ended, *claimed = self.scripts.run_all(calls)
+        following = self._claimed(claimed[0], worker, claim_next, queues) if claim_next else None
+        return text(ended), following
+
+    def cancel(self, job_id: str) -> str:
+        return text(self.scripts.run("cancel", job_id))
+
+    def retry(self, job_id: str) -> list[str]:
+        return [text(part) for part in self.scripts.run("retry", job_id)]
+
+    def remove(self, job_id: str, user_id: str) -> None:
+        self.scripts.run("remove", job_id, user_id)
+
+    def group(self, group_id: str) -> tuple[dict[str, bytes], list[list[bytes]]] | None:
+        """A group's record; and of each of its jobs id, status, type, meta, error and error's type."""
+        answer = self.scripts.run("group", group_id)
+        return (mapping(answer[0]), answer[1]) if answer else None
+
+    def group_of(self, job_id: str) -> tuple[str, str] | None:
+        """The kind and the id of the group that a job came with."""
+        group_id = cast("bytes | None", self.connection.hget(f"rq:job:{job_id}", "group")) or b""
+        kind = cast("bytes | None", self.connection.hget(f"wh:group:{text(group_id)}", "kind"))
+        return (text(kind), text(group_id)) if kind else None
+
+    def cancel_group(self, group_id: str) -> int:
+        """Cancel what has not ended of a group. Answers how many jobs that was."""
+        return int(self.scripts.run("cancel_group", group_id))
+
+    def promote(self, queues: Sequence[str], at_most: int = 200) -> tuple[int, float | None]:
+        """Move due jobs into their queues: how many, and the seconds until the next one is due."""
+        moved, nearest = self.scripts.run("promote", at_most, *queues)
+        return int(moved), float(nearest) if nearest else None
+
+    def suspects(self) -> list[tuple[str, str]]:
+        """The job and execution ids of leases that were seen expired twice."""
+        pairs = [text(member).split(":", 1) for member in self.scripts.run("suspects", SUSPICION_SECONDS)]
+        return [(job_id, execution) for job_id, execution in pairs]
+
+    def held_by(self, name_prefix: str) -> list[tuple[str, str]]:
+        """The job and execution ids held by workers whose names begin so. Reads as much as there are workers."""
+        held = []
+        for key in cast(set[bytes], self.connection.smembers("rq:workers")):
+            if text(key).startswith(f"rq:worker:{name_prefix}"):
+                job_id, execution = cast(list[bytes | None], self.connection.hmget(key, "current_job", "execution"))
+                if job_id and execution:
+                    held.append((text(job_id), text(execution)))
+        return held
+
+    def sweep(self, queues: Sequence[str], at_most: int = 500) -> int:
+        return int(self.scripts.run("sweep", at_most, *queues))
+
+    def make_room(self, at_most: int = 100) -> int:
+        """Put back who waits for a limit that has room, where no finish did: a record was lost, a limit raised."""
+        return int(self.scripts.run("make_room", at_most))
+
+    def find(self, job_ids: Sequence[str]) -> list[Record]:
+        """Read these jobs. What is gone is left out."""
+        return [Record.read(found) for found in self.scripts.run("find", *job_ids)]
+
+    def look(self, job_id: str, admission: bytes) -> tuple[int, Record | None]:
+        """Read one job for a request: the answer of `admit`, and the job if it is there."""
+        early, found = self.scripts.run("look", admission, job_id)
+        return early, Record.read(found) if found else None
+
+    def page(
+        self,
+        user_id: str,
+        statuses: Sequence[str],
+        *,
+        highest: str,
+        lowest: str,
+        after: str,
+        limit: int,
+        job_type: str,
+        tag: str,
+    ) -> tuple[list[str], tuple[str, str] | None]:
+        """The ids of one page, and where the next one begins."""
+        answer = self.scripts.run(
+            "page", user_id, highest, lowest, after, limit, job_type, tag, PAGE_LOOK, ",".join(statuses)
+        )
+        ids = [text(job_id) for job_id in answer[0]]
+        return ids, (text(answer[1]), text(answer[2])) if len(answer) > 1 else None
+
+    def indexed(self, user_id: str, status: str, at_most: int) -> list[str]:
+        return [
+            text(each)
+            for each in cast(list[bytes], self.connection.zrange(f"wh:jobs:{user_id}:{status}", 0, at_most - 1))
+        ]
+
+    def count(self, user_id: str, statuses: Sequence[str]) -> list[int]:
+        pipeline = self.connection.pipeline(transaction=False)
+        for status in statuses:
+            pipeline.zcard(f"wh:jobs:{user_id}:{status}")
+        return [int(count) for count in pipeline.execute()]
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        return [json.loads(entry) for entry in cast(list[bytes], self.connection.lrange(f"wh:events:{job_id}", 0, -1))]
+
+    def logs(self, job_id: str, start: int, limit: int) -> tuple[list[bytes], int]:
+        """Log lines from the `start`-th ever written on, and the number of the first of them that is still there."""
+        pipeline = self.connection.pipeline()
+        pipeline.hget(f"rq:job:{job_id}", "logged")
+        pipeline.llen(f"wh:logs:{job_id}")
+        logged, kept = pipeline.execute()
+        oldest = int(logged or 0) - int(kept)
+        first = max(start, oldest)
+        lines = cast(
+            list[bytes], self.connection.lrange(f"wh:logs:{job_id}", first - oldest, first - oldest + limit - 1)
+        )
+        return lines, first
+
+    def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
+        """Sleep until something is pushed to one of the queues, `seconds` at most."""
+        self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
+
+
+def _verdict(answer: Sequence[Any]) -> list[str]:
+    return [text(part) if isinstance(part, bytes) else str(part) for part in answer if isinstance(part, bytes | int)]
