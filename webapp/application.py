@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
-from jobs.engine.broker.fast_redis import QuickRedis
+from jobs.engine.broker.fast_redis import FastRedis
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
 from jobs.engine.follow.follower import Follower
@@ -79,7 +79,7 @@ def build_services(settings: Settings | None = None) -> Services:
     """What the views work with. Nothing is sent to the broker yet."""
     settings = settings or environment()
     catalogue = Catalogue.discover(settings.job_packages)
-    connection = connect(settings, kind=QuickRedis)
+    connection = connect(settings, kind=FastRedis)
     client = Client(connection, settings, catalogue)
     follower = Follower(client, stopping=lambda: shutdown.begun)
     return Services(settings, catalogue, client, Accounts(connection, settings), follower)

@@ -17,7 +17,7 @@ from flask import Flask, Request, Response, g, request
 from flask.globals import request_ctx
 
 from jobs.engine.accounts.audit import Act
-from jobs.engine.broker.background_writer import SideWriter
+from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.times import rfc3339
 
 from .auth import SAFE_METHODS, caller_if_any
@@ -67,7 +67,9 @@ _PASSED_OVER = frozenset({"calls.predict", "tickets.issue"})
 #: Asked again and again by machines.
 _UNLOGGED = frozenset({"operations.health", "operations.readiness", "static"})
 
-_access_log: SideWriter[str] = SideWriter("access-log", lambda lines: print("\n".join(lines), file=sys.stderr))
+_access_log: BackgroundWriter[str] = BackgroundWriter(
+    "access-log", lambda lines: print("\n".join(lines), file=sys.stderr)
+)
 
 
 def install(app: Flask) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import redis
 from pydantic_core import to_json
 
-from jobs.engine.broker.background_writer import SideWriter
+from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.errors import Fault, InvalidRequest
 from jobs.engine.times import rfc3339
@@ -75,7 +75,7 @@ class Audit:
     def __init__(self, connection: redis.Redis) -> None:
         self._connection: Any = connection
         self._add: Any = connection.register_script(_ADD)
-        self._writer: SideWriter[Act] = SideWriter("audit", self._write)
+        self._writer: BackgroundWriter[Act] = BackgroundWriter("audit", self._write)
 
     def note(self, act: Act) -> None:
         """Add to the log, within a quarter of a second. The caller waits for nothing, and never fails."""

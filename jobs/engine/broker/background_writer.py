@@ -20,7 +20,7 @@ GATHER_SECONDS = 0.25
 MAX_WAITING = 10_000
 
 
-class SideWriter(Generic[Item]):
+class BackgroundWriter(Generic[Item]):
     """`write` is called with a list, by one thread at a time. If it raises, the items are kept and tried again."""
 
     def __init__(self, name: str, write: Callable[[list[Item]], None]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.engine.broker.background_writer import SideWriter
+from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.store import Store
 from jobs.engine.states import Priority
@@ -100,7 +100,7 @@ class Figures:
 class Metrics:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._writer: SideWriter[Request] = SideWriter("metrics", self._add)
+        self._writer: BackgroundWriter[Request] = BackgroundWriter("metrics", self._add)
 
     def note(self, request: Request) -> None:
         """Count a request, within a quarter of a second. The caller waits for nothing, and never fails."""
