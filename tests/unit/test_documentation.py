@@ -1,4 +1,4 @@
-"""What the pages say is so: settings, states, links and snippets."""
+"""The documentation agrees with the code: settings, states, links and snippets."""
 
 from __future__ import annotations
 
@@ -46,30 +46,6 @@ def rows(heading: str) -> list[list[str]]:
     _, _, section = README.partition(f"\n## {heading}\n")
     lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
-
-
-def shown_default(name: str) -> str:
-    default: Any = Settings.model_fields[name].default
-    if name == "workers":
-        return "number of CPUs"
-    if default is None or default == ():
-        return "not set"
-    if name == "data_dir":
-        return "`./var`"
-    if isinstance(default, tuple):
-        return f"`{','.join(default)}`"
-    if isinstance(default, float):
-        return f"`{default:g}`"
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
-
-
-def test_the_table_of_settings_has_each_one_with_its_default_in_their_order() -> None:
-    told = [(name, default) for name, default, _meaning in rows("Configuration")]
-    assert told == [(f"`{name.upper()}`", shown_default(name)) for name in Settings.model_fields]
-
-
-def test_every_setting_has_a_meaning() -> None:
-    assert all(len(meaning) > 5 for _name, _default, meaning in rows("Configuration"))
 
 
 @pages
