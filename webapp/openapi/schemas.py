@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from jobs.engine.author.retry import BACKOFFS
-from jobs.engine.states import EventType, PendingReason, Priority, Status
+from jobs.engine.client.job import Job
+from jobs.engine.states import EventType, Priority, Status
+
+from .resources import components_of
 
 Schema = dict[str, Any]
 
@@ -42,77 +46,36 @@ def listed(plural: str, item: str) -> Schema:
     return answered({plural: items, "next_cursor": CURSOR})
 
 
-JOB_EXAMPLE = {
-    "job_id": "6f1c0a9e5b7d4c1f8e2a3b4c5d6e7f80",
-    "job_type": "batch-predict",
-    "user_id": "alice",
-    "status": "running",
-    "pending_reason": None,
-    "priority": "default",
-    "queue_position": None,
-    "tags": ["nightly"],
-    "progress": 40.0,
-    "progress_message": "Predicting",
-    "progress_current": 4,
-    "progress_total": 10,
-    "eta_seconds": 1.2,
-    "attempt": 1,
-    "max_attempts": 4,
-    "resumed": 0,
-    "created_at": "2030-01-31T12:00:00.000000Z",
-    "scheduled_at": None,
-    "started_at": "2030-01-31T12:00:01.000000Z",
-    "completed_at": None,
-    "expires_at": None,
-    "params": {"texts": ["It works."]},
-    "result": None,
-    "error": None,
-    "error_type": None,
-    "version": 7,
-    "poll_url": "/api/v1/jobs/6f1c0a9e5b7d4c1f8e2a3b4c5d6e7f80",
-    "stream_url": "/api/v1/jobs/6f1c0a9e5b7d4c1f8e2a3b4c5d6e7f80/stream",
-}
-
-JOB = answered(
-    {
-        "job_id": TEXT,
-        "job_type": TEXT,
-        "user_id": nullable(TEXT) | {"description": "null: enqueued by another RQ client; belongs to nobody."},
-        "status": STATUS,
-        "pending_reason": nullable({"type": "string", "enum": [str(reason) for reason in PendingReason]})
-        | {"description": "Why it waits; null unless pending."},
-        "priority": TEXT | {"description": "The queue: high, default or low."},
-        "queue_position": nullable(COUNT) | {"description": "An upper bound, while queued."},
-        "tags": {"type": "array", "items": TEXT},
-        "progress": {"type": "number", "minimum": 0, "maximum": 100},
-        "progress_message": nullable(TEXT),
-        "progress_current": nullable({"type": "number"}),
-        "progress_total": nullable({"type": "number"}),
-        "eta_seconds": nullable(SECONDS) | {"description": "An estimate, while it runs."},
-        "attempt": COUNT | {"description": "Tries charged to the retry policy; 0 before the first."},
-        "max_attempts": {"type": "integer", "minimum": 1},
-        "resumed": COUNT | {"description": "Uncharged restarts after a crash or a deploy."},
-        "created_at": nullable(TIME),
-        "scheduled_at": nullable(TIME) | {"description": "When it becomes due, while it waits for that."},
-        "started_at": nullable(TIME),
-        "completed_at": nullable(TIME) | {"description": "When it ended, whichever way."},
-        "expires_at": nullable(TIME) | {"description": "When it is forgotten."},
-        "params": {"description": "What was submitted."},
-        "result": {"description": "What the function returned; null unless completed."},
-        "error": nullable(TEXT) | {"description": "Why it failed, in a sentence."},
-        "error_type": nullable(TEXT)
-        | {
-            "description": "The exception's class, or timeout, stalled, worker_lost, memory_limit, result_too_large, "
-            "result_invalid or dependency_failed."
-        },
-        "version": COUNT | {"description": "Grows by one with every event of this job."},
-        "poll_url": TEXT,
-        "stream_url": TEXT,
-    },
-    description="One submission of a job type. A terminal status (completed, failed, cancelled) never changes, except "
-    "by an explicit retry.",
-    examples=[JOB_EXAMPLE],
+EXAMPLE_JOB = Job(
+    job_id="6f1c0a9e5b7d4c1f8e2a3b4c5d6e7f80",
+    job_type="batch-predict",
+    user_id="alice",
+    status=Status.RUNNING,
+    pending_reason=None,
+    priority="default",
+    queue_position=None,
+    tags=["nightly"],
+    progress=40.0,
+    progress_message="Predicting",
+    progress_current=4,
+    progress_total=10,
+    eta_seconds=1.2,
+    attempt=1,
+    max_attempts=4,
+    resumed=0,
+    created_at=datetime(2030, 1, 31, 12, 0, 0, tzinfo=UTC),
+    scheduled_at=None,
+    started_at=datetime(2030, 1, 31, 12, 0, 1, tzinfo=UTC),
+    completed_at=None,
+    expires_at=None,
+    params={"texts": ["It works."]},
+    result=None,
+    error=None,
+    error_type=None,
+    version=7,
+    trace=None,
 )
+JOB_EXAMPLE = EXAMPLE_JOB.as_dict()
 
 RETRY = answered(
     {
@@ -196,8 +159,11 @@ INVALID_PROBLEM: Schema = {
     ]
 }
 
+_RESOURCES = components_of(Job)
+_RESOURCES["Job"]["examples"] = [JOB_EXAMPLE]
+
 SCHEMAS: dict[str, Schema] = {
-    "Job": JOB,
+    **_RESOURCES,
     "JobPage": listed("jobs", "Job"),
     "JobType": JOB_TYPE,
     "JobTypePage": listed("job_types", "JobType"),

@@ -1,4 +1,7 @@
-"""One job as its owner sees it: the job resource, read from RQ's records."""
+"""The job resource: the one description of its fields, read from RQ's records.
+
+Its JSON, its OpenAPI schema, the fields on the command line and the table in the docs are all made from `Job`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ import zlib
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import Field, computed_field
 
 from jobs.engine.broker.store.records import Record
 from jobs.engine.states import FROM_RQ, PendingReason, Status
@@ -17,54 +22,92 @@ from jobs.engine.times import rfc3339
 #: Versions of a job that RQ's own tools made: it has no event log, but its status only goes forward.
 _FOREIGN_VERSION = {Status.PENDING: 1, Status.RUNNING: 2, Status.COMPLETED: 3, Status.FAILED: 3, Status.CANCELLED: 3}
 
-_TIMES = ("created_at", "scheduled_at", "started_at", "completed_at", "expires_at")
-
 
 @dataclass(frozen=True)
-class Job:
-    job_id: str
-    job_type: str
-    user_id: str | None
-    status: Status
-    pending_reason: PendingReason | None
-    priority: str
-    #: An upper bound, computed on reading.
-    queue_position: int | None
-    tags: list[str]
-    progress: float
-    progress_message: str | None
-    progress_current: float | None
-    progress_total: float | None
-    #: Seconds, an estimate computed on reading.
-    eta_seconds: float | None
-    attempt: int
-    max_attempts: int
-    resumed: int
-    created_at: datetime | None
-    scheduled_at: datetime | None
-    started_at: datetime | None
-    completed_at: datetime | None
-    expires_at: datetime | None
-    params: Any
-    result: Any
-    error: str | None
-    error_type: str | None
-    version: int
-    #: The trace of the last failure. For admins; never part of the resource.
-    trace: str | None
+class Label:
+    """The name of a field on the command line; empty if the line of another field includes it."""
 
+    text: str
+
+
+WITHIN_ANOTHER = Label("")
+
+Whole = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One submission of a job type. A terminal status (completed, failed, cancelled) changes only by a retry."""
+
+    job_id: Annotated[str, Label("job"), Field(description="Identifies the job.")]
+    job_type: Annotated[str, Label("type"), Field(description="The name of its job type.")]
+    user_id: Annotated[
+        str | None, Label("user"), Field(description="The owner; null if another RQ client enqueued the job.")
+    ]
+    status: Annotated[Status, Field(description="The current state.")]
+    pending_reason: Annotated[
+        PendingReason | None, WITHIN_ANOTHER, Field(description="Why the job is waiting; null unless pending.")
+    ]
+    priority: Annotated[str, Field(description="The queue: high, default or low.")]
+    queue_position: Annotated[
+        Whole | None,
+        WITHIN_ANOTHER,
+        Field(description="The position in the queue, an upper bound; null unless queued."),
+    ]
+    tags: Annotated[list[str], Field(description="The words that it was submitted with.")]
+    progress: Annotated[float, Field(ge=0, le=100, description="The progress in percent; 100 when completed.")]
+    progress_message: Annotated[str | None, WITHIN_ANOTHER, Field(description="The last progress message.")]
+    progress_current: Annotated[float | None, WITHIN_ANOTHER, Field(description="The number of items done.")]
+    progress_total: Annotated[float | None, WITHIN_ANOTHER, Field(description="The number of items in total.")]
+    eta_seconds: Annotated[
+        Seconds | None, WITHIN_ANOTHER, Field(description="An estimate of the seconds left; null unless running.")
+    ]
+    attempt: Annotated[Whole, Field(description="The attempts charged to the retry policy; 0 before the first.")]
+    max_attempts: Annotated[int, WITHIN_ANOTHER, Field(ge=1, description="The attempts that the retry policy allows.")]
+    resumed: Annotated[Whole, WITHIN_ANOTHER, Field(description="Uncharged restarts after a crash or a deploy.")]
+    created_at: Annotated[datetime | None, Label("created"), Field(description="When the job was submitted.")]
+    scheduled_at: Annotated[
+        datetime | None, Label("scheduled"), Field(description="When the job becomes due; null unless it is scheduled.")
+    ]
+    started_at: Annotated[datetime | None, Label("started"), Field(description="When the last execution started.")]
+    completed_at: Annotated[
+        datetime | None, Label("ended"), Field(description="When the job completed, failed or was cancelled.")
+    ]
+    expires_at: Annotated[datetime | None, Label("expires"), Field(description="When the job will be deleted.")]
+    params: Annotated[Any, Field(description="The submitted parameters.")]
+    result: Annotated[Any, Field(description="The value that the function returned; null unless completed.")]
+    error: Annotated[str | None, Field(description="Why the job failed, in a sentence.")]
+    error_type: Annotated[
+        str | None,
+        WITHIN_ANOTHER,
+        Field(
+            description="The class of the exception, or timeout, stalled, worker_lost, memory_limit, "
+            "result_too_large, result_invalid or dependency_failed."
+        ),
+    ]
+    version: Annotated[Whole, WITHIN_ANOTHER, Field(description="Increases by one with every event of the job.")]
+    #: For administrators: `as_dict` leaves it out.
+    trace: Annotated[str | None, Field(exclude=True, description="The traceback of the last failure.")]
+
+    @computed_field(description="Where to poll the job.")  # type: ignore[prop-decorator]  # as pydantic's docs write it
     @property
     def poll_url(self) -> str:
         return f"/api/v1/jobs/{self.job_id}"
 
+    @computed_field(description="Where to stream the job's events.")  # type: ignore[prop-decorator]
+    @property
+    def stream_url(self) -> str:
+        return f"/api/v1/jobs/{self.job_id}/stream"
+
     def as_dict(self) -> dict[str, Any]:
-        """The job resource of the HTTP API."""
+        """Return the job resource of the HTTP API. Every poll calls this: it copies, and validates nothing."""
         resource = self.__dict__.copy()  # in the order of the fields
         del resource["trace"]
         for name in _TIMES:
             if (moment := resource[name]) is not None:
                 resource[name] = rfc3339(moment)
-        resource["poll_url"] = poll_url = self.poll_url
+        resource["poll_url"] = poll_url = f"/api/v1/jobs/{self.job_id}"
         resource["stream_url"] = f"{poll_url}/stream"
         return resource
 
@@ -104,6 +147,9 @@ class Job:
             version=_whole(text.get("version"), _FOREIGN_VERSION[status]),
             trace=_trace(record.result),
         )
+
+
+_TIMES = tuple(name for name, hint in get_type_hints(Job).items() if hint == datetime | None)
 
 
 def _json(text: str | None, default: Any) -> Any:
