@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify
-from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic import BaseModel, Field
 
 from jobs.engine.author.http import PublicUrl
 from jobs.engine.catalogue.catalogue import JobType
@@ -17,10 +17,11 @@ from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobType
 from .auth import caller
 from .body import json_object, model_of, no_body
 from .headers import idempotency_key
+from .options import JsonOptions, json_properties, submission_of
 from .ownership import visible_group
 from .query import Nothing, query
 from .services import services
-from .submissions import POLL_AFTER_SECONDS, JobId, Options, Tag, request_digest, submission_of
+from .submissions import POLL_AFTER_SECONDS, request_digest
 
 blueprint = Blueprint("batches", __name__, url_prefix="/api/v1/batches")
 
@@ -31,31 +32,22 @@ MAX_FAULTS = 100
 JobTypeName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-class Entry(Options):
-    """One job of a batch: the names of the query options, as JSON has them."""
+class Entry(JsonOptions):
+    """One job of a batch, with the options of a submission."""
 
     job_type: JobTypeName
     params: dict[str, Any] = Field(default_factory=dict)
-    depends_on: Annotated[tuple[JobId, ...], BeforeValidator(_listed)] = Field((), max_length=100)
-    tag: Annotated[tuple[Tag, ...], BeforeValidator(_listed)] = Field((), max_length=10)
 
-    @field_validator("delay", "timeout", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError("expected a number of seconds")
-        return value
 
-    @field_validator("run_at", mode="before")
-    @classmethod
-    def _time(cls, value: Any) -> Any:
-        if value is not None and not isinstance(value, str):
-            raise ValueError("expected RFC 3339 time with a zone, as in 2030-01-31T12:00:00Z")
-        return value
+def entry_schema() -> dict[str, Any]:
+    """Describe one entry of a batch as JSON Schema."""
+    params = {"type": "object", "description": "The job type's parameters.", "default": {}}
+    return {
+        "type": "object",
+        "properties": {"job_type": {"type": "string"}, "params": params, **json_properties()},
+        "required": ["job_type"],
+        "additionalProperties": False,
+    }
 
 
 class NewBatch(BaseModel):
@@ -80,7 +72,7 @@ def submit() -> Response:
         digest=request_digest(sent) if key else None,
         webhook_url=new.webhook_url,
     )
-    submissions = [submission_of(kind, each.params, each) for kind, each in zip(kinds, new.jobs, strict=True)]
+    submissions = [submission_of(kind, each.params, each, user) for kind, each in zip(kinds, new.jobs, strict=True)]
     batch_id, replayed = services().client.submit_batch(group, submissions)
     return stored(_resource(Groups(services().client).find(KIND, batch_id)), f"/api/v1/batches/{batch_id}", replayed)
 

@@ -19,6 +19,8 @@ _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _LOST_PLUS = re.compile(r".*T.* \d\d:\d\d")
 
+A_TIME = "an RFC 3339 time with a zone, for example 2030-01-31T12:00:00Z"
+
 
 class Nothing(BaseModel):
     """For requests without query parameters."""
@@ -94,16 +96,20 @@ def _moment(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     if _LOST_PLUS.fullmatch(text):
-        raise ValueError("expected RFC 3339 time with a zone; write the + of its zone as %2B")
+        raise ValueError("expected an RFC 3339 time with a zone; write the + of the zone as %2B")
     if not _RFC3339.fullmatch(text):
-        raise ValueError("expected RFC 3339 time with a zone, as in 2030-01-31T12:00:00Z")
+        raise ValueError(f"expected {A_TIME}")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("there is no such time") from None
+        raise ValueError("the time does not exist or is out of range") from None
 
 
-#: pydantic alone would also take '1_000', ' 5' and '2.0' for whole numbers, and a number for a time.
-Whole = Annotated[int, BeforeValidator(_integer)]
-Decimal = Annotated[float, BeforeValidator(_decimal)]
+#: pydantic alone would also take '1_000', ' 5' and '2.0' for whole numbers. Bounds belong before these: behind them,
+#: pydantic leaves them out of its JSON Schema.
+WHOLE_NUMBER = BeforeValidator(_integer)
+NUMBER = BeforeValidator(_decimal)
+
+Whole = Annotated[int, WHOLE_NUMBER]
+#: pydantic alone would also take a number for a time.
 Moment = Annotated[datetime, BeforeValidator(_moment)]

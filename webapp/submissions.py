@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Blueprint, Response, request
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from jobs.engine.author.http import PublicUrl
-from jobs.engine.catalogue.catalogue import JobType
-from jobs.engine.client.client import Submission, Submitted
+from jobs.engine.client.client import Submitted
 from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable
-from jobs.engine.states import Priority
 
 from .auth import admission, caller
 from .body import json_object
 from .headers import idempotency_key, preferred_wait
 from .json_answer import json_answer
-from .query import Decimal, Moment, Whole, query
+from .options import Options, submission_of
+from .query import query
 from .services import services
 from .waiting import job_after
 
@@ -29,28 +26,6 @@ blueprint = Blueprint("submissions", __name__, url_prefix="/api/v1")
 POLL_AFTER_SECONDS = 1
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-
-Tag = Annotated[str, Field(pattern=r"\A[A-Za-z0-9._:-]{1,64}\z")]
-JobId = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class Options(BaseModel):
-    """How a job is to run: the query of a submission."""
-
-    priority: Priority | None = None
-    delay: Decimal | None = Field(None, ge=0, le=31_536_000)
-    run_at: Moment | None = None
-    timeout: Whole | None = Field(None, ge=1, le=86_400)
-    webhook_url: PublicUrl | None = None
-    depends_on: tuple[JobId, ...] = Field((), max_length=100)
-    tag: tuple[Tag, ...] = Field((), max_length=10)
-
-    @field_validator("run_at")
-    @classmethod
-    def _only_one_time(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and info.data.get("delay") is not None:
-            raise ValueError("delay and run_at exclude each other; send one of them")
-        return value
 
 
 @blueprint.post("/jobs/<job_type>")
@@ -63,30 +38,8 @@ def submit(job_type: str) -> Response:
     seconds = preferred_wait()
     kind.parameters.validate(params)
     digest = request_digest(params) if key else None
-    submission = submission_of(kind, params, options, key, digest)
+    submission = submission_of(kind, params, options, caller(), idempotency_key=key, digest=digest)
     return _answer(services().client.submit(submission, admission()), seconds)
-
-
-def submission_of(
-    kind: JobType, params: dict[str, Any], options: Options, key: str | None = None, digest: str | None = None
-) -> Submission:
-    """The caller's job."""
-    user = caller()
-    return Submission(
-        job_type=kind,
-        params=params,
-        user_id=user.user_id,
-        priority=options.priority,
-        delay_seconds=options.delay,
-        run_at=options.run_at,
-        timeout=options.timeout,
-        depends_on=tuple(dict.fromkeys(options.depends_on)),
-        tags=tuple(dict.fromkeys(options.tag)),
-        idempotency_key=key,
-        digest=digest,
-        admin=user.is_admin,
-        webhook_url=options.webhook_url,
-    )
 
 
 def accepted(job: Job) -> Response:

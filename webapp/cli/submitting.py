@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ import click
 from pydantic import ValidationError
 
 from jobs.engine.catalogue.catalogue import JobType
-from jobs.engine.client.client import Submission
 from jobs.engine.errors import InvalidParameters, JobTypeNotFound, PayloadTooLarge
 from jobs.engine.pydantic_errors import plain_errors
-from jobs.engine.states import Priority
+from webapp.options import OPTIONS, Option, Options, submission_of
 from webapp.services import services
-from webapp.submissions import Options
 
 from .endings import end_with
 from .exits import usage
@@ -79,19 +77,8 @@ class SubmitOne(click.Command):
         how = _how(given)
         self._validate(params)
         user = acting_user(given["user_id"])
-        submission = Submission(
-            job_type=self._kind,
-            params=with_files(params, lambda file: _uploaded(file, user.user_id)),
-            user_id=user.user_id,
-            priority=how.priority,
-            delay_seconds=how.delay,
-            run_at=how.run_at,
-            timeout=how.timeout,
-            depends_on=how.depends_on,
-            tags=how.tag,
-            webhook_url=how.webhook_url,
-            admin=user.is_admin,
-        )
+        stored = with_files(params, lambda file: _uploaded(file, user.user_id))
+        submission = submission_of(self._kind, stored, how, user)
         job = services().client.submit(submission).job
         note("submit-job", subject=job.job_id, user_id=user.user_id)
         if not (given["wait"] or given["follow"]):
@@ -142,7 +129,7 @@ def _how(given: dict[str, Any]) -> Options:
     try:
         return Options.model_validate(values)
     except ValidationError as error:
-        lines = [f"--{str(each['loc'][0]).replace('_', '-')}: {each['msg']}" for each in plain_errors(error)]
+        lines = [f"{_flag(str(each['loc'][0]))}: {each['msg']}" for each in plain_errors(error)]
         usage("\n".join(lines))
 
 
@@ -182,27 +169,43 @@ class Moment(click.ParamType[datetime]):
         return moment
 
 
+#: How click reads an option's text, by what the value is.
+_TYPES: dict[str, Any] = {"number": float, "integer": int, "date-time": Moment()}
+
+
 def run_options(command: Any) -> Any:
-    """How a job is to run."""
+    """Add the options that every job type has: how the job runs, and what the command prints."""
     for option in reversed(
         (
-            click.option("--params", metavar="JSON|@PATH", help="All parameters at once; options go over them."),
-            click.option("--priority", type=click.Choice([str(each) for each in Priority]), help="Its queue."),
-            click.option("--delay", type=float, metavar="SECONDS", help="Not before so many seconds from now."),
-            click.option("--run-at", type=Moment(), metavar="TIME", help="Not before 2030-01-31T12:00:00Z."),
-            click.option("--timeout", type=int, metavar="SECONDS", help="What an attempt may take."),
-            click.option("--tag", multiple=True, metavar="WORD", help="To find it by. Repeatable."),
-            click.option("--depends-on", multiple=True, metavar="JOB_ID", help="Wait for that job. Repeatable."),
-            click.option("--webhook-url", metavar="URL", help="Is sent a signed message once it has ended."),
-            as_option("Whose job it is."),
-            click.option("--wait", is_flag=True, help="Return once it has ended; print its result."),
-            click.option("--follow", is_flag=True, help="The same, and show its progress."),
-            click.option("--logs", is_flag=True, help="With --follow: also what it prints and logs."),
+            click.option(
+                "--params", metavar="JSON|@PATH", help="All parameters at once; single options override them."
+            ),
+            *map(_run_option, OPTIONS),
+            as_option("Owner of the job."),
+            click.option("--wait", is_flag=True, help="Wait until the job has ended, then print its result."),
+            click.option("--follow", is_flag=True, help="Like --wait, and show the progress."),
+            click.option("--logs", is_flag=True, help="With --follow: also show what the job prints and logs."),
             json_option,
         )
     ):
         command = option(command)
     return command
+
+
+def _run_option(option: Option) -> Callable[[Any], Any]:
+    kind: Any = click.Choice(option.choices) if option.choices else _TYPES.get(option.value_type)
+    example = f" For example {option.example}." if option.example else ""
+    return click.option(
+        _flag(option.name),
+        multiple=option.repeatable,
+        type=kind,
+        metavar=None if option.choices else option.shown.metavar,
+        help=option.explanation + example,
+    )
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _options_of(command: Any) -> list[click.Option]:
@@ -211,7 +214,7 @@ def _options_of(command: Any) -> list[click.Option]:
 
 @run_options
 def _carrier() -> None:
-    """Carries the options until they are taken from it."""
+    """Carry the options until they are taken from it."""
 
 
 _RUN_OPTIONS = _options_of(_carrier)

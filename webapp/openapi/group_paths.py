@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from webapp.batches import entry_schema
+
 from .operation import LOCATION, RETRY_AFTER, answer, in_path, json_body, operation, ref, sent_header
-from .schemas import COUNT, PRIORITY, SECONDS, STATUS, TEXT, TIME, Schema, answered, listed, nullable, taken
+from .schemas import COUNT, STATUS, TEXT, TIME, Schema, answered, listed, nullable, taken
 from .submit_paths import IDEMPOTENCY_KEY, REPLAYED
 
 SUBMITTED = {"Location": LOCATION, "Retry-After": RETRY_AFTER, "Idempotency-Replayed": REPLAYED}
@@ -13,27 +15,12 @@ LATER = {"Retry-After": sent_header("While it has not ended.", {"type": "integer
 REFUSED = (400, 403, 413, 415)
 
 PARAMS: Schema = {"type": "object", "description": "The job type's parameters.", "default": {}}
-WORDS: Schema = {"anyOf": [{"type": "array", "items": TEXT}, TEXT]}
 PROGRESS: Schema = {"type": "number", "minimum": 0, "maximum": 100}
 IDS: Schema = {"type": "array", "items": TEXT, "description": "In the order in which they were submitted."}
 
-ENTRY = taken(
-    {
-        "job_type": TEXT,
-        "params": PARAMS,
-        "priority": nullable(PRIORITY),
-        "delay": nullable(SECONDS),
-        "run_at": nullable(TIME),
-        "timeout": nullable({"type": "integer", "minimum": 1, "maximum": 86_400}),
-        "webhook_url": nullable(TEXT),
-        "depends_on": WORDS,
-        "tag": WORDS,
-    },
-    optional=("params", "priority", "delay", "run_at", "timeout", "webhook_url", "depends_on", "tag"),
-)
 NEW_BATCH = taken(
     {
-        "jobs": {"type": "array", "items": ENTRY, "minItems": 1, "maxItems": 1_000},
+        "jobs": {"type": "array", "items": entry_schema(), "minItems": 1, "maxItems": 1_000},
         "webhook_url": nullable(TEXT),
     },
     optional=("webhook_url",),

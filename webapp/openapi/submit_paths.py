@@ -6,10 +6,11 @@ from typing import Any
 
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.settings import Settings
+from webapp.options import openapi_parameters
 
 from .job_type_components import job_name, params_name
-from .operation import LOCATION, RETRY_AFTER, answer, header, json_body, operation, query, ref, sent_header
-from .schemas import PRIORITY, SECONDS, TEXT, TIME
+from .operation import LOCATION, RETRY_AFTER, answer, header, json_body, operation, ref, sent_header
+from .schemas import TEXT
 
 IDEMPOTENCY_KEY = header(
     "Idempotency-Key",
@@ -17,26 +18,8 @@ IDEMPOTENCY_KEY = header(
     "Makes a repeat safe: for 24 h the same key with the same request answers what it stored then, and starts nothing.",
 )
 
-OPTIONS = (
-    query("priority", PRIORITY, "The queue; by default the job type's own."),
-    query("delay", SECONDS | {"maximum": 31_536_000}, "Start in so many seconds, not before. Excludes `run_at`."),
-    query("run_at", TIME, "Start at this time, not before. Excludes `delay`."),
-    query("timeout", {"type": "integer", "minimum": 1, "maximum": 86_400}, "Seconds that one attempt may take."),
-    query(
-        "webhook_url",
-        {"type": "string", "format": "uri", "maxLength": 2048},
-        "Is sent a signed message (Standard Webhooks) when the job has ended. It must be public.",
-    ),
-    query(
-        "depends_on",
-        {"type": "array", "items": TEXT, "maxItems": 100},
-        "Start when this job has completed; repeatable.",
-    ),
-    query(
-        "tag",
-        {"type": "array", "items": TEXT | {"pattern": "^[A-Za-z0-9._:-]{1,64}$"}, "maxItems": 10},
-        "A word to find the job by; repeatable.",
-    ),
+PARAMETERS = (
+    *openapi_parameters(),
     IDEMPOTENCY_KEY,
     header(
         "Prefer",
@@ -71,7 +54,7 @@ def _submit(job_type: JobType, settings: Settings) -> dict[str, Any]:
             "200": answer("The job has ended within the preferred wait.", job, headers=ended),
         },
         description="\n\n".join(filter(None, [job_type.description, _limits(job_type, settings)])),
-        parameters=OPTIONS,
+        parameters=PARAMETERS,
         body=json_body(ref(params_name(job_type)), required=True),
         refused=REFUSED,
     )

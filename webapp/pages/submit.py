@@ -15,19 +15,17 @@ from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.errors import Fault, Forbidden, InvalidRequest, JobNotFound, TooManyActiveJobs, WorkhorseError
 from jobs.engine.pydantic_errors import plain_errors
 from webapp.auth import caller
+from webapp.options import OPTIONS, Options, submission_of
 from webapp.ownership import visible_job
 from webapp.problems import status_of
 from webapp.services import services
-from webapp.submissions import Options, submission_of
 from webapp.upload import CHUNK_BYTES
 
 from .blueprint import blueprint, done, page
 from .fields import fields_of
 from .form import Form
 
-#: How to run it: the names of the query options of the API, and those of a schedule.
-OPTIONS = ("priority", "tag", "delay", "run_at", "timeout", "depends_on", "webhook_url")
-SEVERAL = ("tag", "depends_on")
+#: The form's fields beside the parameters and the options.
 SCHEDULE = ("cron", "timezone")
 
 
@@ -78,7 +76,7 @@ def _stored(sent: FileStorage) -> str:
 
 
 def _submitted(kind: JobType, params: dict[str, Any]) -> Response:
-    job = services().client.submit(submission_of(kind, params, _options())).job
+    job = services().client.submit(submission_of(kind, params, _options(), caller())).job
     return done("The job is stored.", url_for("pages.job", job_id=job.job_id))
 
 
@@ -90,9 +88,10 @@ def _scheduled(kind: JobType, params: dict[str, Any]) -> Response:
 
 
 def _options() -> Options:
-    sent = {name: request.form.get(name, "").strip() for name in OPTIONS}
-    given: dict[str, Any] = {name: text for name, text in sent.items() if text}
-    given |= {name: tuple(given[name].replace(",", " ").split()) for name in SEVERAL if name in given}
+    given: dict[str, Any] = {}
+    for option in OPTIONS:
+        if text := request.form.get(option.name, "").strip():
+            given[option.name] = tuple(text.replace(",", " ").split()) if option.repeatable else text
     try:
         return Options.model_validate(given)
     except ValidationError as error:
@@ -104,7 +103,7 @@ def _faults_of_options(error: InvalidRequest) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for fault in error.faults:
         name = fault.parameter or (fault.pointer or "").removeprefix("/")
-        if name in (*OPTIONS, *SCHEDULE):
+        if name in Options.model_fields or name in SCHEDULE:
             found.setdefault(name, []).append(fault.message)
     return found
 
@@ -126,6 +125,7 @@ def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[
         status,
         job_type=kind,
         form=form,
+        options=OPTIONS,
         option_errors=options or {},
         filename=_filename,
         sent=request.form,

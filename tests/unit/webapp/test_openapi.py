@@ -40,6 +40,7 @@ from webapp import (
     websockets,
 )
 from webapp.openapi import openapi_document
+from webapp.options import Options
 
 
 class Tree(BaseModel):
@@ -163,7 +164,7 @@ def test_every_route_is_described_and_nothing_else(document):
 def test_every_submitting_option_that_is_read_is_described(document):
     parameters = document["paths"]["/api/v1/jobs/train-model"]["post"]["parameters"]
     described = {each["name"] for each in parameters if each["in"] == "query"}
-    assert described == set(submissions.Options.model_fields)
+    assert described == set(Options.model_fields)
     assert {each["name"] for each in parameters if each["in"] == "header"} == {"Idempotency-Key", "Prefer"}
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from flask import Flask
 from pydantic import BaseModel, Field
 
 from jobs.engine.errors import InvalidRequest
-from webapp.query import Decimal, Moment, Nothing, Whole, query
+from webapp.query import NUMBER, Moment, Nothing, Whole, query
 
 app = Flask("query")
 
 
 class Model(BaseModel):
     count: Whole = Field(1, ge=0)
-    share: Decimal | None = None
+    share: Annotated[float | None, NUMBER] = None
     at: Moment | None = None
     tag: tuple[str, ...] = ()
 

@@ -1,0 +1,165 @@
+"""An option of a submission is written once: every way to submit a job takes it, and means the same by it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Submission
+from jobs.engine.settings import Settings
+from tests.unit.webapp.command import Command
+from tests.unit.webapp.door import ADMIN_KEY, Door
+from webapp.batches import Entry, entry_schema
+from webapp.openapi import openapi_document
+from webapp.options import OPTIONS, Option
+
+#: A value of each option as text. Those of a list are several.
+TEXTS: dict[str, list[str]] = {
+    "priority": ["low"],
+    "delay": ["90.5"],
+    "run_at": ["2099-01-31T12:00:00Z"],
+    "timeout": ["77"],
+    "webhook_url": ["https://example.com/webhook"],
+    "depends_on": ["{first}", "{second}"],
+    "tag": ["a", "b", "a"],
+}
+#: Two options exclude each other: one job takes the one, another the other.
+SETS = [set(TEXTS) - {"run_at"}, set(TEXTS) - {"delay"}]
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path)
+
+
+def texts_of(names: set[str], earlier: list[str]) -> dict[str, list[str]]:
+    first, second = earlier
+    return {name: [each.format(first=first, second=second) for each in TEXTS[name]] for name in sorted(names)}
+
+
+def by_query(door: Door, given: dict[str, list[str]]) -> str:
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    answer = door.anybody().post("/api/v1/jobs/reverse-text", json={"text": "x"}, query_string=given, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.get_json()["job_id"])
+
+
+def by_batch(door: Door, given: dict[str, list[str]]) -> str:
+    number = {"delay": float, "timeout": int}
+    entry: dict[str, Any] = {"job_type": "reverse-text", "params": {"text": "x"}}
+    for name, texts in given.items():
+        entry[name] = texts if len(texts) > 1 else number.get(name, str)(texts[0])
+    Draft202012Validator(entry_schema()).validate(entry)
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    answer = door.anybody().post("/api/v1/batches", json={"jobs": [entry]}, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.get_json()["job_ids"][0])
+
+
+def by_form(door: Door, given: dict[str, list[str]]) -> str:
+    browser = door.browser("admin")
+    sent = {"/text": "x", "do": "submit", "csrf_token": browser.csrf_token}
+    sent |= {name: ", ".join(texts) for name, texts in given.items()}
+    answer = browser.client.post("/submit/reverse-text", data=sent, headers={"Origin": "http://localhost"})
+    assert answer.status_code == 303, answer.text
+    return answer.location.rpartition("/")[2]
+
+
+def by_command(door: Door, given: dict[str, list[str]]) -> str:
+    options = [part for name, texts in given.items() for each in texts for part in (flag(name), each)]
+    return Command(door.app).submits("reverse-text", "--text", "x", *options)
+
+
+def flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def stored(door: Door, job_id: str) -> dict[bytes, bytes]:
+    """Return what the broker holds of a job, without what differs between any two jobs."""
+    record: Any = door.connection.hgetall(f"rq:job:{job_id}")
+    return {name: value for name, value in record.items() if name not in (b"created_at", b"due", b"group")}
+
+
+def due(door: Door, job_id: str) -> float:
+    moment = door.client.find(job_id).scheduled_at
+    assert moment is not None
+    return moment.timestamp()
+
+
+def test_this_file_has_a_value_for_each_option() -> None:
+    assert [option.name for option in OPTIONS] == list(TEXTS)
+
+
+@pytest.mark.parametrize("names", SETS, ids=["delay", "run_at"])
+@pytest.mark.parametrize("way", [by_batch, by_form, by_command])
+def test_every_way_to_submit_stores_the_same_job_as_the_query(door: Door, way: Any, names: set[str]) -> None:
+    earlier = [door.submit("admin").job_id, door.submit("admin").job_id]
+    given = texts_of(names, earlier)
+
+    one, other = by_query(door, given), way(door, given)
+
+    assert stored(door, other) == stored(door, one)
+    assert due(door, other) == pytest.approx(due(door, one), abs=60)
+    job = door.client.find(other)
+    assert (job.priority, job.tags, job.pending_reason) == ("low", ["a", "b"], "waiting")
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_an_option_fills_a_field_of_the_submission(option: Option) -> None:
+    assert (option.shown.fills or option.name) in {field.name for field in fields(Submission)}
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_an_option_is_explained_everywhere(door: Door, option: Option) -> None:
+    listed = " ".join(Command(door.app)("jobs", "submit", "reverse-text", "--help").out.split())
+    page = door.browser().client.get("/submit/reverse-text").text
+    call = openapi_document(door.client.catalogue, Settings())["paths"]["/api/v1/jobs/reverse-text"]["post"]
+    described = {each["name"]: each["description"] for each in call["parameters"]}
+
+    assert flag(option.name) in listed and option.explanation in listed
+    assert f'name="{option.name}"' in page and f">{option.shown.label}</label>" in page and option.description in page
+    assert described[option.name] == option.explanation
+    assert entry_schema()["properties"][option.name]["description"] == option.explanation
+
+
+def test_the_schema_of_an_entry_names_the_fields_that_are_read() -> None:
+    assert set(entry_schema()["properties"]) == set(Entry.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        ({"priority": "high"}, True),
+        ({"priority": None}, True),
+        ({"priority": "urgent"}, False),
+        ({"delay": 0}, True),
+        ({"delay": -1}, False),
+        ({"delay": "1"}, False),
+        ({"timeout": 86_400}, True),
+        ({"timeout": 86_401}, False),
+        ({"timeout": 1.5}, False),
+        ({"run_at": 1_900_000_000}, False),
+        ({"tag": "a"}, True),
+        ({"tag": ["a"]}, True),
+        ({"tag": ["a b"]}, False),
+        ({"depends_on": [""]}, False),
+        ({"webhook_url": 1}, False),
+    ],
+)
+def test_the_schema_of_an_entry_takes_what_a_batch_takes(door: Door, value: dict[str, Any], fits: bool) -> None:
+    body = {"jobs": [{"job_type": "reverse-text", "params": {"text": "x"}, **value}]}
+    answer = door.anybody().post("/api/v1/batches", json=body, headers=door.bearer())
+
+    assert Draft202012Validator(entry_schema()).is_valid(body["jobs"][0]) is fits
+    assert (answer.status_code == 202) is fits
+
+
+def test_the_document_describes_the_entries_of_a_batch() -> None:
+    document = openapi_document(Catalogue(), Settings())
+    body = document["paths"]["/api/v1/batches"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["jobs"]["items"] == entry_schema()

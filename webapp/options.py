@@ -1,0 +1,228 @@
+"""The options of a submission: each is written once, and every way to submit a job is made from it.
+
+From `Options` come the query parameters and their OpenAPI description, the entries of a batch, the fields of the form,
+the options of the command line, and the `Submission` itself. A new option is a field here, and a field of `Submission`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_origin
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from jobs.engine.accounts.accounts import User
+from jobs.engine.author.http import PublicUrl
+from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.client.client import Submission
+from jobs.engine.states import Priority
+
+from .query import A_TIME, NUMBER, WHOLE_NUMBER, Moment
+
+Schema = dict[str, Any]
+
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+JobId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How an option appears to people; what its field says already is not repeated here."""
+
+    #: In the form.
+    label: str
+    #: One value, on the command line.
+    metavar: str
+    #: The field of `Submission` that it fills; None: the one of its own name.
+    fills: str | None = None
+    #: The default is the job type's attribute of the same name.
+    default_from_job_type: bool = False
+
+
+class Options(BaseModel):
+    """How a job is to run. A tuple is an option that may be repeated."""
+
+    priority: Annotated[
+        Priority | None,
+        Field(description="Queue in which the job waits."),
+        Shown("Priority", "PRIORITY", default_from_job_type=True),
+    ] = None
+    delay: Annotated[
+        float | None,
+        Field(ge=0, le=31_536_000, description="Seconds before the job may start."),
+        NUMBER,
+        Shown("Delay", "SECONDS", fills="delay_seconds"),
+    ] = None
+    run_at: Annotated[
+        Moment | None,
+        Field(
+            description="Time before which the job does not start, instead of a delay.",
+            examples=["2030-01-31T12:00:00Z"],
+        ),
+        Shown("Run at", "TIME"),
+    ] = None
+    timeout: Annotated[
+        int | None,
+        Field(ge=1, le=86_400, description="Seconds that one attempt may take."),
+        WHOLE_NUMBER,
+        Shown("Timeout", "SECONDS", default_from_job_type=True),
+    ] = None
+    webhook_url: Annotated[
+        PublicUrl | None,
+        Field(
+            description="Public URL that receives a signed message (Standard Webhooks) when the job has ended.",
+            examples=["https://example.com/webhook"],
+        ),
+        Shown("Webhook URL", "URL"),
+    ] = None
+    depends_on: Annotated[
+        tuple[JobId, ...],
+        Field(max_length=100, description="ID of a job that must complete before this one starts."),
+        Shown("Depends on", "JOB_ID"),
+    ] = ()
+    tag: Annotated[
+        tuple[Tag, ...],
+        Field(
+            max_length=10,
+            description="Word to find the job by; letters, digits, and . _ : - only.",
+            examples=["nightly"],
+        ),
+        Shown("Tags", "WORD", fills="tags"),
+    ] = ()
+
+    @field_validator("run_at")
+    @classmethod
+    def _only_one_time(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("delay") is not None:
+            raise ValueError("delay and run_at exclude each other; send one of them")
+        return value
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as every way to submit a job shows it."""
+
+    name: str
+    shown: Shown
+    description: str
+    example: str | None
+    repeatable: bool
+    #: JSON Schema of the whole value: a list if the option is repeatable; never null.
+    schema: Schema
+
+    @property
+    def explanation(self) -> str:
+        """Return the description in full sentences, with what to know about default and repetition."""
+        notes = [self.description]
+        if self.shown.default_from_job_type:
+            notes.append("Default: the job type's own.")
+        if self.repeatable:
+            notes.append("Repeatable.")
+        return " ".join(notes)
+
+    @property
+    def value_type(self) -> str:
+        """Return what one value is: a JSON type, or the format of a string that has one."""
+        schema = self.schema["items"] if self.repeatable else self.schema
+        return str(schema.get("format", schema["type"]))
+
+    @property
+    def choices(self) -> list[str]:
+        """Return the values to choose from; empty if there is no fixed set."""
+        return list(self.schema.get("enum", ()))
+
+    def default_of(self, job_type: JobType) -> str:
+        """Return the value of a job that leaves the option out, as text; empty if there is none."""
+        return str(getattr(job_type, self.name)) if self.shown.default_from_job_type else ""
+
+
+class JsonOptions(Options):
+    """The options as members of a JSON object: numbers are not texts, and a single value may stand for a list."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_in_json(cls, value: Any, info: ValidationInfo) -> Any:
+        option = _BY_NAME.get(str(info.field_name))
+        if option is None or value is None:
+            return value
+        if option.repeatable:
+            return [value] if isinstance(value, str) else value
+        if option.value_type in ("number", "integer") and isinstance(value, str | bool):
+            raise ValueError("expected a number")
+        if option.value_type == "date-time" and not isinstance(value, str):
+            raise ValueError(f"expected {A_TIME}")
+        return value
+
+
+def openapi_parameters() -> list[dict[str, Any]]:
+    """Describe the options as optional query parameters of OpenAPI; a list is a parameter that may be repeated."""
+    return [
+        {"name": each.name, "in": "query", "schema": each.schema, "description": each.explanation} for each in OPTIONS
+    ]
+
+
+def json_properties() -> dict[str, Schema]:
+    """Describe the options as optional properties of a JSON object, by name."""
+    return {each.name: _json_schema(each) | {"description": each.explanation} for each in OPTIONS}
+
+
+def submission_of(
+    job_type: JobType,
+    params: dict[str, Any],
+    options: Options,
+    user: User,
+    *,
+    idempotency_key: str | None = None,
+    digest: str | None = None,
+) -> Submission:
+    """Return the job that `user` submits, with each option in its field. Repeated values count once."""
+    fields = {each.shown.fills or each.name: _once(getattr(options, each.name)) for each in OPTIONS}
+    return Submission(
+        job_type=job_type,
+        params=params,
+        user_id=user.user_id,
+        admin=user.is_admin,
+        idempotency_key=idempotency_key,
+        digest=digest,
+        **fields,
+    )
+
+
+def _once(value: Any) -> Any:
+    return tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value
+
+
+def _json_schema(option: Option) -> Schema:
+    schema = option.schema
+    if option.repeatable:
+        return {"anyOf": [schema, schema["items"]]}
+    nullable = schema | {"type": [schema["type"], "null"]}
+    return nullable | {"enum": [*option.choices, None]} if option.choices else nullable
+
+
+def _schema(part: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """Return the schema of an option's value, without null, references and what belongs to the option."""
+    (core,) = [each for each in part.get("anyOf", [part]) if each.get("type") != "null"]
+    if "$ref" in core:
+        core = definitions[core["$ref"].rpartition("/")[2]]
+    own = {"title", "description", "default", "examples"}
+    return {name: value for name, value in core.items() if name not in own} | (
+        {"examples": part["examples"]} if "examples" in part and core.get("type") != "array" else {}
+    )
+
+
+def _options() -> tuple[Option, ...]:
+    whole = Options.model_json_schema()
+    found = []
+    for name, field in Options.model_fields.items():
+        (shown,) = [each for each in field.metadata if isinstance(each, Shown)]
+        schema = _schema(whole["properties"][name], whole.get("$defs", {}))
+        example = str(field.examples[0]) if field.examples else None
+        repeatable = get_origin(field.annotation) is tuple
+        found.append(Option(name, shown, str(field.description), example, repeatable, schema))
+    return tuple(found)
+
+
+OPTIONS = _options()
+_BY_NAME = {each.name: each for each in OPTIONS}
