@@ -30,7 +30,7 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
     404: ("NotFound", "There is no such thing.", "job_not_found", "There is no such job; it may have expired."),
     409: (
         "Conflict",
-        "It can't be done in this state, or the Idempotency-Key's first request is still in flight.",
+        "It can't be done in the current state.",
         "job_ended",
         "The job has already ended.",
     ),

@@ -28,7 +28,7 @@ PARAMETERS = (
     ),
 )
 
-REFUSED = (400, 401, 403, 409, 413, 415, 422, 429, 503)
+REFUSED = (400, 401, 403, 413, 415, 422, 429, 503)
 
 REPLAYED = sent_header("true if this Idempotency-Key had started the job already.", {"const": "true"})
 
