@@ -72,15 +72,6 @@ def blob_exists(path: str) -> bool:
     return bool(filesystem.isfile(place))
 
 
-def delete_blob(path: str) -> None:
-    """Remove a blob; it is fine if there is none."""
-    filesystem, place = _locate(path)
-    try:
-        filesystem.rm_file(place)
-    except FileNotFoundError:
-        pass
-
-
 def user_path(name: str, user_id: str | None = None) -> str:
     """Where a user's own blob of that name lives: of `user_id`, else of the current job's user."""
     return f"users/{quote(user_id or _current_user(), safe='').replace('.', '%2E')}/{name}"

@@ -13,6 +13,7 @@ from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
+from jobs.engine.author.decorator import full_name_of
 from jobs.engine.errors import UnservableFunction
 from jobs.engine.pydantic_errors import plain_errors
 
@@ -35,13 +36,9 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def full_name(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
-
-
 def field_of(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, FieldInfo]:
     """A pydantic field that clients know by the parameter's name."""
-    where = f"{full_name(function)}: parameter '{parameter.name}'"
+    where = f"{full_name_of(function)}: parameter '{parameter.name}'"
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
         raise UnservableFunction(
@@ -68,7 +65,7 @@ def resolve_hint(function: Callable[..., Any], name: str, annotation: Any) -> An
     except Exception as error:
         what = "its return hint" if name == "return" else f"the hint of parameter '{name}'"
         raise UnservableFunction(
-            f"{full_name(function)}: {what}, {annotation!r}, can't be resolved ({error}); "
+            f"{full_name_of(function)}: {what}, {annotation!r}, can't be resolved ({error}); "
             "import it in its module, and not under TYPE_CHECKING."
         ) from error
 
@@ -101,8 +98,9 @@ def _check_parameter(function: Callable[..., Any], name: str, field: tuple[Any, 
         _checked_model(function.__name__, {name: field})
     except ValidationError as error:
         raise UnservableFunction(
-            f"{full_name(function)}: the default of parameter '{name}', {field[1].default!r}, does not fit its hint: "
-            f"{plain_errors(error)[0]['msg']}; change the default or the hint, as in '{name}: int | None = None'."
+            f"{full_name_of(function)}: the default of parameter '{name}', {field[1].default!r}, "
+            f"does not fit its hint: {plain_errors(error)[0]['msg']}; "
+            f"change the default or the hint, as in '{name}: int | None = None'."
         ) from error
     except (PydanticUserError, NameError) as error:
         raise unservable(function, f"parameter '{name}'", field[0], error) from error
@@ -111,6 +109,6 @@ def _check_parameter(function: Callable[..., Any], name: str, field: tuple[Any, 
 def unservable(function: Callable[..., Any], what: str, hint: Any, error: Exception) -> UnservableFunction:
     reason = str(error).split("\n")[0].split(". ")[0].rstrip(".")  # pydantic's advice after it is not for job authors
     return UnservableFunction(
-        f"{full_name(function)}: {what} has the hint {inspect.formatannotation(hint)}, which can't be given as JSON "
+        f"{full_name_of(function)}: {what} has the hint {inspect.formatannotation(hint)}, which can't be given as JSON "
         f"({reason}); use a type that pydantic can validate."
     )

@@ -130,11 +130,6 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]  # as above
         return bytes(found["Body"].read())
 
 
-def _described(bucket: str, each: dict[str, Any]) -> dict[str, Any]:
-    about = {"size": each["Size"], "type": "file", "LastModified": each["LastModified"]}
-    return {"name": f"{bucket}/{each['Key']}", **about}
-
-
 def _named(path: str) -> dict[str, str]:
     bucket, _, key = path.partition("/")
     return {"Bucket": bucket, "Key": key}
