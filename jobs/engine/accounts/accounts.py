@@ -46,7 +46,7 @@ class Accounts:
     Every method raises BrokerUnavailable if the broker can't be reached.
     """
 
-    def __init__(self, connection: redis.Redis, settings: Settings) -> None:
+    def __init__(self, connection: redis.Redis, settings: Settings, *, cache: CredentialCache | None = None) -> None:
         self._settings = settings
         self._users = Users(connection)
         self._keys = ApiKeys(connection)
@@ -54,7 +54,7 @@ class Accounts:
         self._meter = Meter(connection)
         self._rate = Rate(*settings.rate)
         self._admit: Any = connection.register_script(library("charge", "admit") + "return admit(ARGV[1])")
-        self._cache = CredentialCache()
+        self._cache = cache or CredentialCache()
         #: For streams, whose clients can't send a header.
         self.tickets = Tickets(connection, settings)
 

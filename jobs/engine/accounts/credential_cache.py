@@ -1,38 +1,40 @@
-"""What was found out about a credential in the last few seconds, so that most requests need no look-up."""
+"""The users of the credentials seen in the last few seconds: most requests need no look-up."""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
+
+from cachetools import TLRUCache
 
 from .users import User
 
-#: A revoked credential may be taken for good for this long, by a process that did not revoke it itself.
+#: A process may accept a credential for this long after another process has revoked it.
 LIFETIME_SECONDS = 5.0
 MAX_ENTRIES = 4_096
 
 
 class CredentialCache:
-    """Users by the digest of their credential; the oldest entries give way."""
+    """Users by the digest of their credential. When it is full, the least recently used entry makes room."""
 
-    def __init__(self) -> None:
-        self._entries: OrderedDict[str, tuple[float, User]] = OrderedDict()
+    def __init__(self, *, max_entries: int = MAX_ENTRIES, clock: Callable[[], float] = time.monotonic) -> None:
+        #: Each user with the seconds that they may be kept.
+        self._entries: TLRUCache[str, tuple[User, float], float] = TLRUCache(
+            max_entries, lambda _digest, entry, now: now + entry[1], clock
+        )
         self._lock = Lock()
 
     def get(self, digest: str) -> User | None:
-        """The user, unless that is older than five seconds."""
+        """Return the user of a credential, or None if it was last looked up more than five seconds ago."""
         with self._lock:
-            until, user = self._entries.get(digest, (0.0, None))
-            return user if time.monotonic() < until else None
+            entry = self._entries.get(digest)
+        return entry[0] if entry else None
 
     def put(self, digest: str, user: User, *, seconds: float = LIFETIME_SECONDS) -> None:
-        """Remember a user for up to five seconds."""
+        """Remember the user of a credential for `seconds`, at most five."""
         with self._lock:
-            self._entries.pop(digest, None)
-            self._entries[digest] = (time.monotonic() + min(seconds, LIFETIME_SECONDS), user)
-            while len(self._entries) > MAX_ENTRIES:
-                self._entries.popitem(last=False)
+            self._entries[digest] = user, min(seconds, LIFETIME_SECONDS)
 
     def drop(self, digest: str) -> None:
         """Forget a credential."""
@@ -42,5 +44,5 @@ class CredentialCache:
     def drop_user(self, user_id: str) -> None:
         """Forget every credential of a user."""
         with self._lock:
-            for digest in [digest for digest, (_, user) in self._entries.items() if user.user_id == user_id]:
-                del self._entries[digest]
+            for digest in [digest for digest, (user, _) in self._entries.items() if user.user_id == user_id]:
+                self._entries.pop(digest, None)
