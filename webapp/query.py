@@ -40,7 +40,7 @@ def query(kind: type[Model]) -> Model:
         return nothing
     if faults := list(_misplaced(kind)):
         raise InvalidRequest(faults)
-    return _read(
+    return read(
         kind,
         {
             name: tuple(request.args.getlist(name)) if _repeatable(kind, name) else request.args[name]
@@ -52,10 +52,15 @@ def query(kind: type[Model]) -> Model:
 @cache
 def _nothing_asked(kind: type[Model]) -> Model:
     """What most requests ask for, made once."""
-    return _read(kind, {})
+    return read(kind, {})
 
 
-def _read(kind: type[Model], values: dict[str, Any]) -> Model:
+def read(kind: type[Model], values: dict[str, Any]) -> Model:
+    """Read values, by name, into a pydantic model.
+
+    Raises:
+        InvalidRequest: with one fault for each value that is not valid.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:

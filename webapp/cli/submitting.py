@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from jobs.engine.catalogue.catalogue import JobType
-from jobs.engine.errors import InvalidParameters, JobTypeNotFound, PayloadTooLarge
-from jobs.engine.pydantic_errors import plain_errors
+from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound, PayloadTooLarge
+from jobs.engine.json_pointer import parts, pointer
 from webapp.options import OPTIONS, Option, Options, submission_of
+from webapp.query import read
 from webapp.services import services
 
 from .endings import end_with
@@ -74,7 +74,7 @@ class SubmitOne(click.Command):
 
     def _submit(self, /, **given: Any) -> None:
         params = self._params(given)
-        how = _how(given)
+        how = _run_options_of(given)
         self._validate(params)
         user = acting_user(given["user_id"])
         stored = with_files(params, lambda file: _uploaded(file, user.user_id))
@@ -111,26 +111,23 @@ class SubmitOne(click.Command):
             self._kind.parameters.validate(like_stored)
         except InvalidParameters as error:
             flags = {option.name: option for option in self._options}
-            usage("\n".join(_told(each.pointer or "", each.message, flags) for each in error.faults))
+            usage("\n".join(_with_flag(each, flags) for each in error.faults))
 
 
-def _told(pointer: str, message: str, options: dict[str, ParameterOption]) -> str:
-    """A fault, with the option in the place of the JSON Pointer."""
-    first, _, rest = pointer[1:].partition("/")
-    option = options.get(first.replace("~1", "/").replace("~0", "~"))
-    if option is None:
-        return f"{pointer or 'the parameters'}: {message}"
-    return f"{option.flag}{f' (/{rest})' if rest else ''}: {message}"
+def _with_flag(fault: Fault, options: dict[str, ParameterOption]) -> str:
+    """Return a fault's message after the option it is about."""
+    name, *rest = parts(fault.pointer or "") or ("",)
+    if name not in options:
+        return f"{fault.pointer or 'the parameters'}: {fault.message}"
+    return f"{options[name].flag}{f' ({pointer(rest)})' if rest else ''}: {fault.message}"
 
 
-def _how(given: dict[str, Any]) -> Options:
-    names = set(Options.model_fields) & set(given)
-    values = {name: given[name] for name in names if given[name] is not None}
+def _run_options_of(given: dict[str, Any]) -> Options:
+    values = {each.name: given[each.name] for each in OPTIONS if given[each.name] is not None}
     try:
-        return Options.model_validate(values)
-    except ValidationError as error:
-        lines = [f"{_flag(str(each['loc'][0]))}: {each['msg']}" for each in plain_errors(error)]
-        usage("\n".join(lines))
+        return read(Options, values)
+    except InvalidRequest as error:
+        usage("\n".join(f"{_flag(str(each.parameter))}: {each.message}" for each in error.faults))
 
 
 def _check(file: LocalFile) -> None:

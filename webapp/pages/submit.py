@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from http import HTTPStatus
+from os import SEEK_END
 from typing import Any
 
 from flask import request, url_for
-from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.client.schedules import Plan, Schedules
-from jobs.engine.errors import Fault, Forbidden, InvalidRequest, JobNotFound, TooManyActiveJobs, WorkhorseError
-from jobs.engine.pydantic_errors import plain_errors
+from jobs.engine.errors import (
+    Fault,
+    Forbidden,
+    InvalidRequest,
+    JobNotFound,
+    PayloadTooLarge,
+    TooManyActiveJobs,
+    WorkhorseError,
+)
 from webapp.auth import caller
 from webapp.options import OPTIONS, Options, submission_of
 from webapp.ownership import visible_job
 from webapp.problems import status_of
+from webapp.query import read
 from webapp.services import services
 from webapp.upload import CHUNK_BYTES
 
 from .blueprint import blueprint, done, page
-from .fields import fields_of
+from .fields import Field, fields_of
 from .form import Form
 
 #: The form's fields beside the parameters and the options.
@@ -56,18 +66,37 @@ def submit(job_type: str) -> Response:
 
 @blueprint.post("/submit/<job_type>/files")
 def upload(job_type: str) -> Response:
-    """Store the files that were chosen, and show the form with their ids in it: for browsers without JavaScript."""
+    """Store the chosen files and show the form with their ids, for browsers without JavaScript: all files or none."""
     kind = services().catalogue.find(job_type)
     settings = services().settings
     request.max_content_length = settings.max_upload_bytes + settings.max_params_bytes
     request.max_form_memory_size = settings.max_params_bytes
-    texts, fields = dict(request.form), fields_of(kind.parameters.schema)
-    for field in (each for top in fields for each in top.walk() if each.kind in ("file", "files")):
-        ids = [_stored(sent) for sent in request.files.getlist(field.pointer) if sent.filename]
+    fields = fields_of(kind.parameters.schema)
+    chosen = [(each, _chosen(each)) for top in fields for each in top.walk() if each.kind in ("file", "files")]
+    if faults := [fault for field, files in chosen for fault in _too_large(field, files)]:
+        form = Form(fields, request.form)
+        form.blame(faults)
+        return _page(kind, form, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    texts = dict(request.form)
+    for field, files in chosen:
+        ids = [_stored(each) for each in files]
         if ids:
             before = texts.get(field.pointer, "").split() if field.kind == "files" else []
             texts[field.pointer] = "\n".join([*before, *ids])
     return _page(kind, Form(fields, texts))
+
+
+def _chosen(field: Field) -> list[FileStorage]:
+    return [sent for sent in request.files.getlist(field.pointer) if sent.filename]
+
+
+def _too_large(field: Field, files: list[FileStorage]) -> Iterator[Fault]:
+    limit = services().settings.max_upload_bytes
+    for sent in files:
+        if sent.stream.seek(0, SEEK_END) > limit:
+            message = f"{sent.filename} is over the limit of {limit} bytes for a file (MAX_UPLOAD_BYTES)."
+            yield Fault(message, PayloadTooLarge.code, pointer=field.pointer)
+        sent.stream.seek(0)
 
 
 def _stored(sent: FileStorage) -> str:
@@ -92,11 +121,7 @@ def _options() -> Options:
     for option in OPTIONS:
         if text := request.form.get(option.name, "").strip():
             given[option.name] = tuple(text.replace(",", " ").split()) if option.repeatable else text
-    try:
-        return Options.model_validate(given)
-    except ValidationError as error:
-        faults = [Fault(each["msg"], each["type"], parameter=str(each["loc"][0])) for each in plain_errors(error)]
-        raise InvalidRequest(faults) from None
+    return read(Options, given)
 
 
 def _faults_of_options(error: InvalidRequest) -> dict[str, list[str]]:

@@ -81,6 +81,23 @@ def test_a_file_over_the_limit_is_refused_with_a_page(door: Door) -> None:
     assert ids(door) == []
 
 
+def test_a_file_over_the_limit_in_a_body_within_it_is_refused_in_the_form(door: Door) -> None:
+    page = sends(door.browser(), (b"a" * 2_000_001, "a <b>.txt"), (b"b", "b.txt"), field="/more")
+
+    assert page.status_code == 413
+    assert "a &lt;b&gt;.txt is over the limit of 2000000 bytes for a file (MAX_UPLOAD_BYTES)." in page.text
+    assert "Nothing was submitted." in page.text and 'value="7"' in page.text
+    assert ids(door) == []
+
+
+def test_a_file_of_exactly_the_limit_is_stored(door: Door) -> None:
+    page = sends(door.browser(), (b"a" * 2_000_000, "a.txt"))
+
+    assert page.status_code == 200
+    (file_id,) = ids(door)
+    assert door.client.files.find(file_id).size == 2_000_000
+
+
 def test_a_job_type_without_files_takes_none(door: Door) -> None:
     assert sends(door.browser(), (b"a", "a.txt"), to="/submit/reverse-text/files").status_code == 200
     assert ids(door) == []
