@@ -10,6 +10,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData, Preamble
 
 from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from jobs.engine.json_pointer import pointer
 
 FIELD = "file"
 #: What boundaries and part headers may add to the file itself.
@@ -118,5 +119,5 @@ def _only_one(name: str | None) -> InvalidRequest:
 
 
 def _invalid(message: str, code: str, field: str) -> InvalidRequest:
-    pointer = "/" + field.encode("utf-8", "replace").decode().replace("~", "~0").replace("/", "~1")
-    return InvalidRequest([Fault(message, code, pointer=pointer)])
+    name = field.encode("utf-8", "replace").decode()
+    return InvalidRequest([Fault(message, code, pointer=pointer((name,)))])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jobs.engine.author.file_parameters import FORMAT
+from jobs.engine.json_pointer import parts, pointer
 
 Kind = Literal["text", "long", "number", "choice", "yes_no", "lines", "file", "files", "group", "json"]
 Schema = dict[str, Any]
@@ -50,7 +51,7 @@ class Field:
 
     @property
     def name(self) -> str:
-        return self.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+        return parts(self.pointer)[-1]
 
     @property
     def element_id(self) -> str:
@@ -98,22 +99,19 @@ def fields_of(schema: Schema) -> tuple[Field, ...]:
 def _properties(schema: Schema, models: Schema, place: str, depth: int) -> tuple[Field, ...]:
     required = schema.get("required", [])
     return tuple(
-        _field(_step(place, name), part, models, name in required, depth) for name, part in schema["properties"].items()
+        _field(place + pointer((name,)), part, models, name in required, depth)
+        for name, part in schema["properties"].items()
     )
 
 
-def _step(place: str, name: str) -> str:
-    return f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
-
-
-def _field(pointer: str, schema: Schema, models: Schema, required: bool, depth: int) -> Field:
+def _field(place: str, schema: Schema, models: Schema, required: bool, depth: int) -> Field:
     whole = _followed(schema, models)
     core, nullable = _without_null(whole, models)
     core = {**core, "items": _followed(core["items"], models)} if isinstance(core.get("items"), dict) else core
     kind = _kind(core, depth)
-    label = str(whole.get("title") or pointer.rpartition("/")[2].replace("_", " ").capitalize())
-    children = _properties(core, models, pointer, depth + 1) if kind == "group" else ()
-    return Field(pointer, label, kind, required, nullable, core, whole.get("default"), children)
+    label = str(whole.get("title") or place.rpartition("/")[2].replace("_", " ").capitalize())
+    children = _properties(core, models, place, depth + 1) if kind == "group" else ()
+    return Field(place, label, kind, required, nullable, core, whole.get("default"), children)
 
 
 def _followed(schema: Schema, models: Schema) -> Schema:

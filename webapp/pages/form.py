@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs.engine.errors import Fault
+from jobs.engine.json_pointer import parts
 
 from .fields import Field, is_number
 
@@ -134,8 +135,7 @@ def _lines(field: Field, text: str) -> list[Any]:
 
 
 def _found(params: Any, pointer: str) -> Any:
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
+    for name in parts(pointer):
         if not isinstance(params, dict) or name not in params:
             return _OMITTED
         params = params[name]
