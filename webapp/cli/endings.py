@@ -1,23 +1,28 @@
-"""What a job's resource looks like on a terminal, and the exit code that its end makes."""
+"""Show a job on a terminal, and turn its end into an exit code."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import click
 
 from jobs.engine.client.job import Job
 from jobs.engine.states import Status
+from webapp.job_fields import job_fields
 
 from .bar import Bar
 from .exits import FINE, NOT_FINE
 from .text import duration, moment, print_json, printable
 
+NEWLINE = "\n"
+
 
 def end_with(job: Job, *, as_json: bool) -> None:
-    """Print how a job has ended, and end the command with what it means to a script."""
+    """Print how a job ended, and exit with the code for it."""
     if as_json:
         print_json(job.as_dict())
     elif job.status is Status.COMPLETED:
@@ -28,31 +33,25 @@ def end_with(job: Job, *, as_json: bool) -> None:
 
 
 def print_job(job: Job) -> None:
-    """Everything about a job, a line for each thing that there is to say."""
-    bar = Bar()
-    bar.tell(job)
-    rows: list[tuple[str, str]] = [
-        ("job", job.job_id),
-        ("type", job.job_type),
-        ("user", job.user_id or "nobody"),
-        ("status", job.status if not job.status.terminal else _ended(job)),
-        ("progress", bar.words()),
-        ("priority", job.priority),
-        ("attempt", f"{job.attempt} of {job.max_attempts}" + (f", resumed {job.resumed}" if job.resumed else "")),
-        ("tags", ", ".join(job.tags)),
-        ("created", moment(job.created_at)),
-        ("scheduled", moment(job.scheduled_at) if job.scheduled_at else ""),
-        ("started", moment(job.started_at) if job.started_at else ""),
-        ("ended", moment(job.completed_at) if job.completed_at else ""),
-        ("expires", moment(job.expires_at) if job.expires_at else ""),
-        ("params", _json(job.params)),
-        ("result", _json(job.result) if job.status is Status.COMPLETED else ""),
-        ("error", _error(job).removeprefix(": ")),
-        ("trace", job.trace or ""),
-    ]
-    for name, value in rows:
-        if value:
-            click.echo(f"{name:<10} {printable(value).replace(chr(10), chr(10) + ' ' * 11)}")
+    """Print a line for each field of a job that has a value, then the trace of its last failure."""
+    lines = [(field.label, text_of(job, field.name)) for field in job_fields() if field.label]
+    lines.append(("trace", job.trace or ""))
+    width = max(len(label) for label, _ in lines) + 1
+    for label, text in lines:
+        if text:
+            click.echo(f"{label:<{width}} {printable(text).replace(NEWLINE, NEWLINE + ' ' * (width + 1))}")
+
+
+def text_of(job: Job, name: str) -> str:
+    """Return a field of a job for a terminal, with the fields that its line includes; empty if there is nothing."""
+    if name in _TEXTS:
+        return _TEXTS[name](job)
+    value = getattr(job, name)
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _ended(job: Job) -> str:
@@ -68,3 +67,25 @@ def _error(job: Job) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _progress(job: Job) -> str:
+    bar = Bar()
+    bar.tell(job)
+    return bar.words()
+
+
+def _attempt(job: Job) -> str:
+    return f"{job.attempt} of {job.max_attempts}" + (f", resumed {job.resumed}" if job.resumed else "")
+
+
+#: The fields whose line includes others, or that are JSON.
+_TEXTS: dict[str, Callable[[Job], str]] = {
+    "user_id": lambda job: job.user_id or "nobody",
+    "status": lambda job: _ended(job) if job.status.terminal else str(job.status),
+    "progress": _progress,
+    "attempt": _attempt,
+    "params": lambda job: _json(job.params),
+    "result": lambda job: _json(job.result) if job.status is Status.COMPLETED else "",
+    "error": lambda job: _error(job).removeprefix(": "),
+}

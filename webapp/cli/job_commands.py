@@ -12,16 +12,19 @@ import click
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.client.job import Job
 from jobs.engine.states import Status
+from webapp.job_fields import job_fields
 from webapp.services import services
 
-from .endings import end_with, print_job
+from .endings import end_with, print_job, text_of
 from .exits import INTERRUPTED, Commands, usage
 from .following import display, follow, log_line
 from .operator import acting_user, as_option, note
 from .submitting import Moment, Submit
-from .text import cut, json_option, moment, print_json, printable, table
+from .text import cut, json_option, print_json, printable, table
 from .upkeep import check, doctor
 
+#: The fields of a job that a list shows. What it last reported stands beside them.
+COLUMNS = ("job_id", "job_type", "status", "progress", "created_at")
 ERROR_CHARACTERS = 60
 
 
@@ -85,7 +88,7 @@ def list_jobs(
         print_json({"jobs": [job.as_dict() for job in page.jobs], "next_cursor": page.next_cursor})
         return
     if page.jobs:
-        click.echo(table(("JOB", "TYPE", "STATUS", "PROGRESS", "CREATED", "WHAT"), [_row(job) for job in page.jobs]))
+        click.echo(table(_heads(), [_row(job) for job in page.jobs]))
     else:
         click.echo(f"No such jobs of {user_id}; 'jobs submit' makes one." if not page.next_cursor else "None so far.")
     if page.next_cursor:
@@ -160,17 +163,15 @@ def retry(job_id: str, as_json: bool) -> None:
     print_json(job.as_dict()) if as_json else click.echo(f"{job.status}: jobs follow {job.job_id}")
 
 
+def _heads() -> tuple[str, ...]:
+    labels = {field.name: field.label.upper() for field in job_fields()}
+    return (*(labels[name] for name in COLUMNS), "WHAT")
+
+
 def _row(job: Job) -> tuple[str, ...]:
+    short = {"status": str(job.pending_reason or job.status), "progress": f"{job.progress:.0f} %"}
     what = job.error or job.progress_message or ", ".join(job.tags)
-    status = str(job.pending_reason or job.status)
-    return (
-        job.job_id,
-        job.job_type,
-        status,
-        f"{job.progress:.0f} %",
-        moment(job.created_at),
-        cut(what, ERROR_CHARACTERS),
-    )
+    return (*(short.get(name) or text_of(job, name) or "-" for name in COLUMNS), cut(what, ERROR_CHARACTERS))
 
 
 def _described(kind: JobType) -> str:

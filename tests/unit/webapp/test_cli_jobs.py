@@ -16,6 +16,7 @@ from jobs.engine.errors import WorkhorseError
 from webapp import create_app
 from webapp.cli.exits import CODES, REFUSED, UNREACHABLE, code_of
 from webapp.cli.parameter_options import parameter_options
+from webapp.job_fields import job_fields
 from webapp.services import Services
 
 from .command import Command, end_next
@@ -230,6 +231,15 @@ def test_show_tells_all_there_is(run, services):
     assert run("jobs", "show", job_id, "--json").json["params"] == {"text": "hello"}
     gone = run("jobs", "show", "nothing")
     assert (gone.code, gone.err) == (4, "Error: There is no job 'nothing'; it may have expired.\n")
+
+
+def test_show_has_a_line_for_each_field_with_a_value(run, services):
+    job_id = run.submits("echo", "--text", "hello")
+    end_next(services)
+    resource = run("jobs", "show", job_id, "--json").json
+    labels = [line.split()[0] for line in run("jobs", "show", job_id).out.splitlines() if line[0] != " "]
+    filled = [field.label for field in job_fields() if field.label and resource[field.name] not in (None, [])]
+    assert len(labels) > 10 and labels == filled
 
 
 def test_nothing_that_a_job_says_can_steer_the_terminal(run, services):
