@@ -14,8 +14,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pydantic import BaseModel
 
-from jobs.engine import Fatal, File, SavedFile, file_parameters, run, save_file
+from jobs.engine import Fatal, File, SavedFile, save_file
 from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.author import file_parameters, run
 from jobs.engine.author.documents import blob_exists, delete_user_blobs, user_path, write_blob
 from jobs.engine.author.run import Attempt, Cancelled, CurrentJob
 from jobs.engine.broker.connection import connect
