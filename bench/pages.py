@@ -61,7 +61,7 @@ def measure(settings: Settings, jobs: int, times: int) -> int:
     web, _process = start_web(settings, 10)
     try:
         addresses = dict(fill(client, accounts, jobs))
-        browser = Browser(settings.port, accounts.issue_sign_in(USER))
+        browser = Browser(settings.port, accounts.sign_in.issue_link(USER))
         taken = {name: [browser.milliseconds(address) for _ in range(times)] for name, address in addresses.items()}
     finally:
         web.terminate()

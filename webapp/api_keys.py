@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import AfterValidator, BaseModel, Field
 
-from jobs.engine.accounts.accounts import ApiKey
+from jobs.engine.accounts.api_keys import ApiKey
 from jobs.engine.times import rfc3339
 
 from . import body

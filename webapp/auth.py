@@ -16,8 +16,9 @@ from flask.globals import request_ctx
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
-from jobs.engine.accounts.accounts import SESSION_LIFETIME_SECONDS, User
 from jobs.engine.accounts.admission import Admission
+from jobs.engine.accounts.sessions import SESSION_LIFETIME_SECONDS
+from jobs.engine.accounts.users import User
 from jobs.engine.errors import Forbidden, Unauthenticated, WorkhorseError
 
 from .services import EXTENSION, Services, services
@@ -106,7 +107,7 @@ def caller_if_any() -> User | None:
 def admission() -> Admission:
     """What lets this request in, for a view in ADMITTED_BY_VIEW to pass on."""
     g.admitted = True
-    return services().accounts.admission(caller())
+    return services().accounts.gate.admission(caller())
 
 
 def require_admin() -> User:
@@ -143,7 +144,7 @@ def start_session(user: User, *, key: str | None = None) -> None:
     """Sign the browser in. A session opened with an API key ends with that key."""
     g.claimed_name = user.user_id  # for the audit log
     end_session()  # nothing of an earlier one, and nothing that an attacker planted, lives on
-    session[_SECRET] = services().accounts.open_session(user, key=key)
+    session[_SECRET] = services().accounts.sign_in.open_session(user, key=key)
     session[_CSRF] = secrets.token_urlsafe(32)
 
 
@@ -152,13 +153,13 @@ def end_session() -> None:
     secret = session.get(_SECRET)
     session.clear()
     if secret is not None:
-        services().accounts.close_session(secret)
+        services().accounts.sign_in.close_session(secret)
 
 
 def session_user() -> User | None:
     """The user of the session cookie, if there is a good one. For pages that are open to strangers."""
     try:
-        return services().accounts.session_user(session[_SECRET]) if _SECRET in session else None
+        return services().accounts.sign_in.session_user(session[_SECRET]) if _SECRET in session else None
     except Unauthenticated:
         return None
 
@@ -199,7 +200,7 @@ def _require_caller() -> Response | None:
     g.caller = user
     if request.endpoint not in ADMITTED_BY_VIEW:
         g.admitted = True
-        services().accounts.admit(user)
+        services().accounts.gate.admit(user)
     return None
 
 
@@ -207,7 +208,7 @@ def _count_what_was_refused(answer: Response) -> Response:
     """A request that its view refused before it was let in counts as well: nobody may send such without end."""
     if "caller" in g and "admitted" not in g:
         try:
-            services().accounts.admit(g.caller)
+            services().accounts.gate.admit(g.caller)
         except WorkhorseError:
             pass  # it has its answer
     return answer
@@ -227,13 +228,13 @@ def _identify() -> User:
     """The header decides if there is one: with a bad one, a good cookie doesn't help."""
     accounts = services().accounts
     if (header := request.headers.get("Authorization")) is not None:
-        check = partial(accounts.authenticate, _bearer_token(header))
+        check = partial(accounts.bearers.authenticate, _bearer_token(header))
         user = check()
     elif "ticket" in request.args and request.url_rule is not None and request.url_rule.rule in STREAMS:
         check = partial(accounts.tickets.check, request.args["ticket"])
         user = _redeem_ticket()
     elif _SECRET in session:
-        check = partial(accounts.session_user, session[_SECRET])
+        check = partial(accounts.sign_in.session_user, session[_SECRET])
         user = check()
         _refuse_forgery()
     else:

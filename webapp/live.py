@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import g, request
 
-from jobs.engine.accounts.accounts import User
+from jobs.engine.accounts.users import User
 from jobs.engine.errors import BrokerUnavailable, MalformedRequest, Unauthenticated
 from jobs.engine.follow.inbox import Inbox
 from jobs.engine.follow.message import Message

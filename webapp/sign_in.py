@@ -7,7 +7,7 @@ import re
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from jobs.engine.accounts.accounts import User
+from jobs.engine.accounts.users import User
 from jobs.engine.errors import RateLimited, Unauthenticated
 
 from . import body
@@ -57,7 +57,7 @@ def sign_out() -> Response:
 
 def _follow_link(token: str) -> Response:
     try:
-        start_session(services().accounts.redeem_sign_in(token))
+        start_session(services().accounts.sign_in.redeem_link(token))
     except Unauthenticated as error:
         if session_user() is None:
             return _refusal(error)
@@ -68,9 +68,9 @@ def _follow_link(token: str) -> Response:
 def _user(key: str) -> User:
     accounts = services().accounts
     if key:
-        return accounts.key_user(key)
+        return accounts.bearers.key_user(key)
     name, password = request.form.get("username", ""), request.form.get("password", "")
-    return accounts.check_password(name, password, address=request.remote_addr)
+    return accounts.sign_in.check_password(name, password, address=request.remote_addr)
 
 
 def _refusal(error: Unauthenticated | RateLimited) -> Response:

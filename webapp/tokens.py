@@ -32,8 +32,8 @@ def issue() -> Response:
     query(Nothing)
     claims_to_be(credentials.username)
     accounts = services().accounts
-    user = accounts.check_password(credentials.username, credentials.password, address=request.remote_addr)
-    token, seconds = accounts.issue_token(user)
+    user = accounts.sign_in.check_password(credentials.username, credentials.password, address=request.remote_addr)
+    token, seconds = accounts.bearers.issue_token(user)
     return jsonify(access_token=token, token_type="bearer", expires_in=seconds)  # noqa: S106 (the kind, not a secret)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel
 
-from jobs.engine.accounts.accounts import User
+from jobs.engine.accounts.users import User
 from jobs.engine.client.client import Submission
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import Forbidden, WorkhorseError
@@ -41,7 +41,7 @@ def register() -> tuple[Response, int]:
     new = body.model(NewUser, max_bytes=MAX_BODY_BYTES)
     query(Nothing)
     if caller_if_any() is None:
-        services().accounts.admit_stranger(request.remote_addr or "unknown")
+        services().accounts.gate.admit_stranger(request.remote_addr or "unknown")
     user = services().accounts.register(new.username, new.email, new.password)
     _welcome(user)
     return jsonify(_resource(user)), 201

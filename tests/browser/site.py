@@ -50,7 +50,7 @@ class Site:
 
     def link(self) -> str:
         """As start-up prints it: it signs the administrator in once."""
-        return f"{self.address}/sign-in?token={self.accounts.issue_sign_in('admin')}"
+        return f"{self.address}/sign-in?token={self.accounts.sign_in.issue_link('admin')}"
 
     def submit(self, job_type: str, query: str = "", **params: Any) -> str:
         """As the administrator, over HTTP."""

@@ -220,7 +220,7 @@ def test_a_new_key_is_shown_once_and_revoked(page: Page, shown: Site) -> None:
     page.get_by_label("Name of a new key").fill("nightly")
     page.get_by_role("button", name="Make a key").click()
     key = page.get_by_label("The new key").input_value()
-    assert shown.accounts.authenticate(key).user_id == "admin"
+    assert shown.accounts.bearers.authenticate(key).user_id == "admin"
     page.goto("/keys")
     assert key not in page.content()
     page.get_by_role("button", name="Revoke nightly").click()

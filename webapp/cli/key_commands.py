@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from jobs.engine.accounts.accounts import ApiKey
+from jobs.engine.accounts.api_keys import ApiKey
 from jobs.engine.times import rfc3339
 from webapp.services import services
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from jobs.engine.accounts.accounts import ADMIN, User
+from jobs.engine.accounts.accounts import ADMIN
 from jobs.engine.accounts.audit import Act
+from jobs.engine.accounts.users import User
 from jobs.engine.errors import UserNotFound
 from webapp.services import services
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -10,15 +9,11 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from jobs.engine.errors import Fault, InvalidRequest
 
 from .passwords import MAX_LENGTH, MIN_LENGTH
-
-#: Names that mean something else: the configured administrator, and the caller in a path.
-RESERVED = frozenset({"admin", "me"})
+from .usernames import fold, is_username
 
 # Mail of a local network, and of tests, goes to such hosts; the library lets its list be changed.
 for _host in ("local", "localhost", "test"):
     SPECIAL_USE_DOMAIN_NAMES.remove(_host)
-
-_USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -48,16 +43,6 @@ def check_password(password: str) -> None:
     """Raises InvalidRequest if nobody may have it as a password."""
     if fault := _password_fault(password):
         raise InvalidRequest([fault])
-
-
-def fold(username: str) -> str:
-    """Names are told apart without regard to case. Only ASCII is folded: `K` (Kelvin) must not become `k`."""
-    return username.lower() if username.isascii() else username
-
-
-def is_username(name: str) -> bool:
-    """Whether a user may have this name."""
-    return _USERNAME.fullmatch(name) is not None
 
 
 def _name_fault(name: str) -> Fault | None:

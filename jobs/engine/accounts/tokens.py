@@ -31,12 +31,16 @@ class Claims:
     expires_at: float
 
 
+def token_key(signing_key: str) -> bytes:
+    """Derive the key that signs tokens. It differs from the one that signs session cookies, which can't sign tokens."""
+    return hmac.digest(signing_key.encode(), b"workhorse access token", "sha512")
+
+
 class Tokens:
     """Issues tokens, and reads the ones that it issued."""
 
     def __init__(self, signing_key: str) -> None:
-        # A key of its own: what signs session cookies must not be able to sign tokens.
-        self._key = hmac.digest(signing_key.encode(), b"workhorse access token", "sha512")
+        self._key = token_key(signing_key)
 
     def issue(self, user_id: str, generation: str) -> tuple[str, int]:
         """Sign a token, and tell the seconds that it lives."""

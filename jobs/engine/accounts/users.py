@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,9 +12,9 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.errors import Conflict, UserExists, UserNotFound
+from jobs.engine.errors import Conflict, Unauthenticated, UserExists, UserNotFound
 
-from .registration import is_username
+from .usernames import is_username
 
 ADMIN_ROLE, USER_ROLE = "admin", "user"
 
@@ -125,6 +126,20 @@ class Users:
         if not record:
             raise UserNotFound
         return _user(user_id, record)
+
+    def holder(self, user_id: str, generation: str) -> User:
+        """Return the user that a credential was issued to.
+
+        Raises:
+            Unauthenticated: they were removed; a later user of the same name has another generation.
+        """
+        try:
+            user = self.find(user_id)
+            if hmac.compare_digest(user.generation, generation):
+                return user
+        except UserNotFound:
+            pass  # reported in the same words as a later user of that name
+        raise Unauthenticated("The user of this credential has been removed.")
 
     @broker_errors()
     def all(self) -> list[User]:

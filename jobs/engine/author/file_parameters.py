@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from jobs.engine.accounts.users import Users
 from jobs.engine.broker.connection import connect
 from jobs.engine.errors import Fatal, StoredFileNotFound, UserNotFound
 from jobs.engine.files.files import OCTETS, StoredFile, own_store, patiently
@@ -115,14 +116,10 @@ def _refuse_foreign(file: StoredFile) -> None:
     job = current_job()
     if job is None or job.user_id in (None, file.owner):
         return
-    from jobs.engine.accounts.accounts import (
-        Accounts,  # here, because few jobs come this far, and it brings the hashing of passwords
-    )
-
     with closing(connect(settings())) as connection:
-        accounts = Accounts(connection, settings())
+        users = Users(connection)
         try:
-            if patiently(lambda: accounts.find(job.user_id or "")).is_admin:
+            if patiently(lambda: users.find(job.user_id or "")).is_admin:
                 return
         except UserNotFound:
             pass

@@ -287,7 +287,7 @@ def not_ready(address: str) -> str | None:
 def invitation(settings: Settings, address: str, key: str) -> str:
     """The address, a link that signs the administrator in once, and what is to be said of the API key."""
     with connect(settings) as connection:
-        link = f"{address}/sign-in?token={Accounts(connection, settings).issue_sign_in('admin')}"
+        link = f"{address}/sign-in?token={Accounts(connection, settings).sign_in.issue_link('admin')}"
     return (
         f"\n  Workhorse is ready:        {address}"
         f"\n  Sign in once with:         {link}"

@@ -84,7 +84,7 @@ class Door:
         if name != "admin" and not self.connection.exists(f"wh:user:{name}"):
             self.register(name)
         client = self.app.test_client()
-        answer = client.get(f"/sign-in?token={self.accounts.issue_sign_in(name)}")
+        answer = client.get(f"/sign-in?token={self.accounts.sign_in.issue_link(name)}")
         assert answer.status_code == 303
         return Browser(client)
 

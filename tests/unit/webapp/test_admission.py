@@ -27,7 +27,7 @@ Ask = Callable[..., TestResponse]
 def ask(door: Door) -> Ask:
     """Ask as alice, whose credential is known already."""
     headers = door.bearer()
-    door.accounts.authenticate(headers["Authorization"].split()[1])
+    door.accounts.bearers.authenticate(headers["Authorization"].split()[1])
 
     def request(method: str, path: str, **options: Any) -> TestResponse:
         return door.anybody().open(path, method=method, headers=headers, **options)

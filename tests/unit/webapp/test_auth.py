@@ -60,7 +60,7 @@ def test_a_refusal_says_how_to_authenticate(door: Door) -> None:
 
 
 def test_a_key_and_a_token_get_in(door: Door) -> None:
-    token, _ = door.accounts.issue_token(door.accounts.find(door.register()))
+    token, _ = door.accounts.bearers.issue_token(door.accounts.find(door.register()))
     for headers in (
         {"Authorization": f"Bearer {token}"},
         {"Authorization": f"bearer  {ADMIN_KEY} "},
@@ -120,7 +120,7 @@ def test_a_broker_that_is_away_is_no_reason_to_let_anybody_in(door: Door) -> Non
 
 def test_the_cookie_is_for_the_server_alone_and_for_https_if_it_came_by_it(door: Door) -> None:
     for scheme, secure in (("http", False), ("https", True)):
-        link = f"/sign-in?token={door.accounts.issue_sign_in('admin')}"
+        link = f"/sign-in?token={door.accounts.sign_in.issue_link('admin')}"
         cookie = door.anybody().get(link, base_url=f"{scheme}://localhost").headers["Set-Cookie"]
         assert cookie.startswith(f"{COOKIE}=")
         assert "HttpOnly" in cookie and "SameSite=Lax" in cookie

@@ -35,7 +35,7 @@ def test_a_user_is_added_listed_and_removed(run, carol, services):
 def test_a_password_is_asked_for_and_not_shown(run, services):
     answer = run("users", "add", "dave", "dave@example.com", typed="correct horse\ncorrect horse\n")
     assert answer.code == 0 and "correct horse" not in answer.out + answer.err
-    assert services.accounts.check_password("dave", "correct horse").user_id == "dave"
+    assert services.accounts.sign_in.check_password("dave", "correct horse").user_id == "dave"
 
 
 def test_a_removal_is_asked_about(run, carol, services):
@@ -50,7 +50,7 @@ def test_removing_a_user_removes_keys_and_jobs(run, carol, services):
     run("users", "delete", "carol", "--yes")
     assert run("jobs", "show", job_id).code == 4
     with pytest.raises(Unauthenticated):
-        services.accounts.authenticate(key)
+        services.accounts.bearers.authenticate(key)
 
 
 def test_an_admin_is_made_on_request(run, services):
@@ -71,25 +71,25 @@ def test_what_is_wrong_with_a_user_is_said(run, carol):
 
 def test_a_new_password_ends_tokens_and_sessions_and_leaves_keys(run, carol, services):
     accounts = services.accounts
-    token, _ = accounts.issue_token(accounts.find("carol"))
-    session = accounts.open_session(accounts.find("carol"))
+    token, _ = accounts.bearers.issue_token(accounts.find("carol"))
+    session = accounts.sign_in.open_session(accounts.find("carol"))
     key = run("keys", "add", "carol").out.strip()
     assert run("users", "password", "carol", "--password", "battery staple").out == "carol has a new password.\n"
-    assert accounts.check_password("carol", "battery staple").user_id == "carol"
-    assert accounts.authenticate(key).user_id == "carol"
+    assert accounts.sign_in.check_password("carol", "battery staple").user_id == "carol"
+    assert accounts.bearers.authenticate(key).user_id == "carol"
     with pytest.raises(Unauthenticated):
-        accounts.check_password("carol", "correct horse")
+        accounts.sign_in.check_password("carol", "correct horse")
     with pytest.raises(Unauthenticated):
-        accounts.authenticate(token)
+        accounts.bearers.authenticate(token)
     with pytest.raises(Unauthenticated):
-        accounts.session_user(session)
+        accounts.sign_in.session_user(session)
     assert run("users", "password", "carol", "--password", "short").code == 2
     assert run("users", "password", "nobody", "--password", "correct horse").code == 4
 
 
 def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(run, carol, services):
     made = run("keys", "add", "carol", "--name", "laptop", "--json").json
-    assert services.accounts.authenticate(made["key"]).user_id == "carol"
+    assert services.accounts.bearers.authenticate(made["key"]).user_id == "carol"
     listed = run("keys", "list", "--as", "carol", "--json").json["api_keys"]
     assert [(key["id"], key["name"], "key" in key) for key in listed] == [(made["id"], "laptop", False)]
     assert made["key"] not in run("keys", "list", "--as", "carol").out

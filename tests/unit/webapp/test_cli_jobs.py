@@ -326,7 +326,7 @@ def test_every_error_has_an_exit_code():
 def test_the_local_admin_is_made_if_missing_and_its_key_is_never_replaced(run, services: Services):
     before = services.accounts.ensure_admin()
     run.submits("noop")
-    assert services.accounts.authenticate(before).user_id == "admin"
+    assert services.accounts.bearers.authenticate(before).user_id == "admin"
 
 
 def test_bad_settings_end_with_a_sentence(monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ def door(tmp_path: Path) -> Door:
 
 
 def test_the_printed_link_signs_in_once(door: Door) -> None:
-    link = f"/sign-in?token={door.accounts.issue_sign_in('admin')}"
+    link = f"/sign-in?token={door.accounts.sign_in.issue_link('admin')}"
     browser = door.anybody()
     answer = browser.get(link)
     assert answer.status_code == 303 and answer.headers["Location"] == "/"
@@ -26,7 +26,7 @@ def test_the_printed_link_signs_in_once(door: Door) -> None:
 
 
 def test_looking_at_the_head_of_the_link_does_not_use_it_up(door: Door) -> None:
-    link = f"/sign-in?token={door.accounts.issue_sign_in('admin')}"
+    link = f"/sign-in?token={door.accounts.sign_in.issue_link('admin')}"
     assert door.anybody().head(link).status_code == 200
     assert door.anybody().get(link).status_code == 303
 
@@ -50,7 +50,7 @@ def test_a_session_of_a_key_ends_with_the_key(door: Door) -> None:
 
 
 def test_a_short_lived_token_does_not_become_a_long_session(door: Door) -> None:
-    token, _ = door.accounts.issue_token(door.accounts.find(door.register()))
+    token, _ = door.accounts.bearers.issue_token(door.accounts.find(door.register()))
     assert door.anybody().post("/sign-in", data={"api_key": token}).status_code == 401
 
 

@@ -11,9 +11,11 @@ import fakeredis
 import jwt
 import pytest
 
-from jobs.engine.accounts.accounts import FAILURES_PER_NAME, Accounts
+from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.accounts.credential_cache import CredentialCache
 from jobs.engine.accounts.credentials import fingerprint, is_api_key, make_api_key
+from jobs.engine.accounts.sign_in import FAILURES_PER_NAME
+from jobs.engine.accounts.tokens import token_key
 from jobs.engine.errors import (
     ApiKeyNotFound,
     BrokerUnavailable,
@@ -84,7 +86,7 @@ def test_names_are_told_apart_without_regard_to_case(accounts: Accounts) -> None
     assert accounts.register("Alice", "a@example.com", PASSWORD).user_id == "alice"
     with pytest.raises(UserExists):
         accounts.register("ALICE", "b@example.com", PASSWORD)
-    assert accounts.check_password("aLiCe", PASSWORD).user_id == "alice"
+    assert accounts.sign_in.check_password("aLiCe", PASSWORD).user_id == "alice"
 
 
 def test_a_name_that_is_taken_does_not_take_the_address(accounts: Accounts) -> None:
@@ -187,7 +189,7 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(accounts: Acco
     answers = []
     for name in ("alice", "nobody", "alice:x", "\ud800", ""):
         with pytest.raises(Unauthenticated) as refusal:
-            accounts.check_password(name, "wrong password")
+            accounts.sign_in.check_password(name, "wrong password")
         answers.append(refusal.value.message)
     assert len(set(answers)) == 1
 
@@ -198,7 +200,7 @@ def test_an_unknown_name_costs_as_much_as_a_wrong_password(accounts: Accounts) -
     def cost(name: str) -> float:
         started = time.process_time()
         with pytest.raises(Unauthenticated):
-            accounts.check_password(name, "wrong password")
+            accounts.sign_in.check_password(name, "wrong password")
         return time.process_time() - started
 
     cost("warm.up")
@@ -210,34 +212,34 @@ def test_a_user_without_a_password_can_not_sign_in_with_an_empty_one(accounts: A
     accounts.ensure_admin()
     for password in ("", "nobody's password"):
         with pytest.raises(Unauthenticated):
-            accounts.check_password("admin", password)
+            accounts.sign_in.check_password("admin", password)
 
 
 def test_guessing_a_password_is_cut_short_even_for_who_knows_it_then(accounts: Accounts) -> None:
     register(accounts)
     for _ in range(FAILURES_PER_NAME.count):
         with pytest.raises(Unauthenticated):
-            accounts.check_password("alice", "wrong password")
+            accounts.sign_in.check_password("alice", "wrong password")
     with pytest.raises(RateLimited) as refusal:
-        accounts.check_password("ALICE", PASSWORD)
+        accounts.sign_in.check_password("ALICE", PASSWORD)
     assert refusal.value.retry_after > 0
 
 
 def test_successful_sign_ins_are_not_limited(accounts: Accounts) -> None:
     register(accounts)
     for _ in range(FAILURES_PER_NAME.count + 2):
-        accounts.check_password("alice", PASSWORD, address="192.0.2.1")
+        accounts.sign_in.check_password("alice", PASSWORD, address="192.0.2.1")
 
 
 def test_guessing_many_names_from_one_address_is_cut_short(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.engine.accounts.accounts.FAILURES_PER_ADDRESS", FAILURES_PER_NAME)
+    monkeypatch.setattr("jobs.engine.accounts.sign_in.FAILURES_PER_ADDRESS", FAILURES_PER_NAME)
     for number in range(FAILURES_PER_NAME.count):
         with pytest.raises(Unauthenticated):
-            accounts.check_password(f"user{number}", "wrong password", address="192.0.2.1")
+            accounts.sign_in.check_password(f"user{number}", "wrong password", address="192.0.2.1")
     with pytest.raises(RateLimited):
-        accounts.check_password("another", "wrong password", address="192.0.2.1")
+        accounts.sign_in.check_password("another", "wrong password", address="192.0.2.1")
     with pytest.raises(Unauthenticated):
-        accounts.check_password("another", "wrong password", address="192.0.2.2")
+        accounts.sign_in.check_password("another", "wrong password", address="192.0.2.2")
 
 
 # --- API keys ----------------------------------------------------------------------------
@@ -253,7 +255,7 @@ def test_an_api_key_has_a_prefix_and_a_checksum() -> None:
 
 def test_a_created_key_authenticates_its_user(accounts: Accounts, elsewhere: Accounts) -> None:
     key, secret = accounts.create_key(register(accounts), "laptop")
-    assert elsewhere.authenticate(secret).user_id == "alice"
+    assert elsewhere.bearers.authenticate(secret).user_id == "alice"
     assert accounts.keys("alice") == [key]
     assert key.name == "laptop"
 
@@ -266,11 +268,11 @@ def test_a_key_is_stored_as_a_hash_alone(accounts: Accounts, connection: fakered
 
 def test_a_revoked_key_is_dead(accounts: Accounts, elsewhere: Accounts) -> None:
     key, secret = accounts.create_key(register(accounts), "laptop")
-    accounts.authenticate(secret)
+    accounts.bearers.authenticate(secret)
     accounts.revoke("alice", key.id)
     for anywhere in (accounts, elsewhere):
         with pytest.raises(Unauthenticated):
-            anywhere.authenticate(secret)
+            anywhere.bearers.authenticate(secret)
     assert accounts.keys("alice") == []
 
 
@@ -280,11 +282,11 @@ def test_a_key_that_was_revoked_elsewhere_is_dead_within_five_seconds(
     now = 1_000.0
     elsewhere = Accounts(connection, settings, cache=CredentialCache(clock=lambda: now))
     key, secret = accounts.create_key(register(accounts), "laptop")
-    elsewhere.authenticate(secret)
+    elsewhere.bearers.authenticate(secret)
     accounts.revoke("alice", key.id)
     now += 5
     with pytest.raises(Unauthenticated):
-        elsewhere.authenticate(secret)
+        elsewhere.bearers.authenticate(secret)
 
 
 def test_a_key_of_somebody_else_can_not_be_revoked(accounts: Accounts) -> None:
@@ -292,7 +294,7 @@ def test_a_key_of_somebody_else_can_not_be_revoked(accounts: Accounts) -> None:
     register(accounts, "bob")
     with pytest.raises(ApiKeyNotFound):
         accounts.revoke("bob", key.id)
-    assert accounts.authenticate(secret).user_id == "alice"
+    assert accounts.bearers.authenticate(secret).user_id == "alice"
 
 
 def test_a_user_who_is_gone_gets_no_key(accounts: Accounts) -> None:
@@ -311,7 +313,7 @@ def test_a_user_may_have_a_hundred_keys(accounts: Accounts, monkeypatch: pytest.
 @pytest.mark.parametrize("credential", ["", "wh_", "nonsense", "a.b.c", "\ud800", "\x00", "x" * 10_000])
 def test_nonsense_is_no_credential(accounts: Accounts, credential: str) -> None:
     with pytest.raises(Unauthenticated):
-        accounts.authenticate(credential)
+        accounts.bearers.authenticate(credential)
 
 
 def test_a_key_with_a_wrong_checksum_is_refused_without_a_look_up(
@@ -319,25 +321,25 @@ def test_a_key_with_a_wrong_checksum_is_refused_without_a_look_up(
 ) -> None:
     server.connected = False
     with pytest.raises(Unauthenticated):
-        accounts.authenticate("wh_" + "0" * 49)
+        accounts.bearers.authenticate("wh_" + "0" * 49)
     with pytest.raises(BrokerUnavailable):
-        accounts.authenticate(make_api_key())
+        accounts.bearers.authenticate(make_api_key())
 
 
 def test_every_credential_dies_with_its_user(accounts: Accounts, elsewhere: Accounts) -> None:
     user = accounts.find(register(accounts))
     _, key = accounts.create_key("alice", "laptop")
-    token, _ = accounts.issue_token(user)
-    link, session = accounts.issue_sign_in("alice"), accounts.open_session(user)
-    accounts.authenticate(key), accounts.authenticate(token), accounts.session_user(session)
+    token, _ = accounts.bearers.issue_token(user)
+    link, session = accounts.sign_in.issue_link("alice"), accounts.sign_in.open_session(user)
+    accounts.bearers.authenticate(key), accounts.bearers.authenticate(token), accounts.sign_in.session_user(session)
     accounts.delete("alice")
     register(accounts)  # somebody else, under the same name
     for anywhere in (accounts, elsewhere):
         for use in (
-            lambda to: to.authenticate(key),
-            lambda to: to.authenticate(token),
-            lambda to: to.session_user(session),
-            lambda to: to.redeem_sign_in(link),
+            lambda to: to.bearers.authenticate(key),
+            lambda to: to.bearers.authenticate(token),
+            lambda to: to.sign_in.session_user(session),
+            lambda to: to.sign_in.redeem_link(link),
         ):
             with pytest.raises(Unauthenticated):
                 use(anywhere)
@@ -345,12 +347,12 @@ def test_every_credential_dies_with_its_user(accounts: Accounts, elsewhere: Acco
 
 def test_a_closed_user_is_out_at_once_though_cached(accounts: Accounts, elsewhere: Accounts) -> None:
     _, key = accounts.create_key(register(accounts), "laptop")
-    alice = elsewhere.authenticate(key)
+    alice = elsewhere.bearers.authenticate(key)
     accounts.close("alice")
     with pytest.raises(Unauthenticated):
-        elsewhere.admit(alice)
+        elsewhere.gate.admit(alice)
     with pytest.raises(Unauthenticated):
-        elsewhere.check_password("alice", PASSWORD)
+        elsewhere.sign_in.check_password("alice", PASSWORD)
     with pytest.raises(UserNotFound):
         elsewhere.create_key("alice", "another")
 
@@ -369,24 +371,24 @@ def test_an_admin_whose_removal_was_broken_off_comes_back_with_the_configured_ke
     accounts.ensure_admin()
     accounts.register("second", "second@example.com", PASSWORD, roles=("admin", "user"))
     accounts.close("admin")
-    assert accounts.authenticate(accounts.ensure_admin()).is_admin
+    assert accounts.bearers.authenticate(accounts.ensure_admin()).is_admin
 
 
 # --- signed tokens --------------------------------------------------------------------
 
 
 def test_a_token_authenticates_whom_it_was_issued_to(accounts: Accounts, elsewhere: Accounts) -> None:
-    token, seconds = accounts.issue_token(accounts.find(register(accounts)))
-    assert elsewhere.authenticate(token).user_id == "alice"
+    token, seconds = accounts.bearers.issue_token(accounts.find(register(accounts)))
+    assert elsewhere.bearers.authenticate(token).user_id == "alice"
     assert seconds == 3600
 
 
 def forge(accounts: Accounts, *, key: bytes | str | None = None, algorithm: str = "HS256", **changes: object) -> str:
     """A token like the ones that are issued, but for some changes; a None takes a claim out."""
-    token, _ = accounts.issue_token(accounts.find("alice"))
+    token, _ = accounts.bearers.issue_token(accounts.find("alice"))
     claims = jwt.decode(token, options={"verify_signature": False}) | changes
     claims = {name: value for name, value in claims.items() if value is not None}
-    signing_key = accounts._tokens._key if key is None else key
+    signing_key = token_key("s" * 32) if key is None else key
     # PyJWT takes no key for "none", whatever its types say.
     return jwt.encode(claims, None if algorithm == "none" else signing_key, algorithm=algorithm)  # type: ignore[arg-type]
 
@@ -418,48 +420,48 @@ def forge(accounts: Accounts, *, key: bytes | str | None = None, algorithm: str 
 def test_a_token_that_is_not_ours_in_every_claim_is_refused(accounts: Accounts, changes: dict[str, object]) -> None:
     register(accounts)
     with pytest.raises(Unauthenticated):
-        accounts.authenticate(forge(accounts, **changes))  # type: ignore[arg-type]
+        accounts.bearers.authenticate(forge(accounts, **changes))  # type: ignore[arg-type]
 
 
 def test_the_forgery_without_a_change_is_accepted(accounts: Accounts) -> None:
     register(accounts)
-    assert accounts.authenticate(forge(accounts)).user_id == "alice"
+    assert accounts.bearers.authenticate(forge(accounts)).user_id == "alice"
 
 
 # --- browsers --------------------------------------------------------------------------
 
 
 def test_a_sign_in_link_works_once(accounts: Accounts, elsewhere: Accounts) -> None:
-    link = accounts.issue_sign_in(register(accounts))
-    assert elsewhere.redeem_sign_in(link).user_id == "alice"
+    link = accounts.sign_in.issue_link(register(accounts))
+    assert elsewhere.sign_in.redeem_link(link).user_id == "alice"
     with pytest.raises(Unauthenticated):
-        accounts.redeem_sign_in(link)
+        accounts.sign_in.redeem_link(link)
 
 
 def test_a_sign_in_link_is_stored_as_a_hash_and_expires_after_a_day(
     accounts: Accounts, connection: fakeredis.FakeRedis
 ) -> None:
-    link = accounts.issue_sign_in(register(accounts))
+    link = accounts.sign_in.issue_link(register(accounts))
     assert link not in everything(connection)
     assert 86_000 < connection.ttl("wh:signin:" + fingerprint(link)) <= 86_400
 
 
 def test_a_session_ends_when_it_is_closed(accounts: Accounts, elsewhere: Accounts) -> None:
-    session = accounts.open_session(accounts.find(register(accounts)))
-    assert accounts.session_user(session).user_id == "alice"
-    accounts.close_session(session)
+    session = accounts.sign_in.open_session(accounts.find(register(accounts)))
+    assert accounts.sign_in.session_user(session).user_id == "alice"
+    accounts.sign_in.close_session(session)
     for anywhere in (accounts, elsewhere):
         with pytest.raises(Unauthenticated):
-            anywhere.session_user(session)
+            anywhere.sign_in.session_user(session)
 
 
 def test_a_session_opened_with_a_key_ends_with_the_key(accounts: Accounts, elsewhere: Accounts) -> None:
     key, secret = accounts.create_key(register(accounts), "laptop")
-    session = accounts.open_session(accounts.find("alice"), key=secret)
-    assert elsewhere.session_user(session).user_id == "alice"
+    session = accounts.sign_in.open_session(accounts.find("alice"), key=secret)
+    assert elsewhere.sign_in.session_user(session).user_id == "alice"
     accounts.revoke("alice", key.id)
     with pytest.raises(Unauthenticated):
-        accounts.session_user(session)
+        accounts.sign_in.session_user(session)
 
 
 # --- the configured administrator -----------------------------------------------------------
@@ -470,7 +472,7 @@ def test_the_key_of_the_admin_is_made_once_and_kept_to_the_owner(
 ) -> None:
     key = accounts.ensure_admin()
     assert elsewhere.ensure_admin() == key and is_api_key(key)
-    assert accounts.authenticate(key).is_admin
+    assert accounts.bearers.authenticate(key).is_admin
     path = settings.data_dir / "admin_api_key"
     assert path.read_text() == key and path.stat().st_mode & 0o777 == 0o600
 
@@ -490,7 +492,7 @@ def test_a_configured_key_may_have_any_form(
 ) -> None:
     accounts = Accounts(connection, settings.model_copy(update={"admin_api_key": configured}))
     assert accounts.ensure_admin() == configured
-    assert accounts.authenticate(configured).user_id == "admin"
+    assert accounts.bearers.authenticate(configured).user_id == "admin"
 
 
 def test_a_configured_key_that_was_changed_no_longer_works(connection: fakeredis.FakeRedis, settings: Settings) -> None:
@@ -502,9 +504,9 @@ def test_a_configured_key_that_was_changed_no_longer_works(connection: fakeredis
     earlier, later = make_api_key(), make_api_key()
     configured(earlier)
     accounts = configured(later)
-    assert accounts.authenticate(later).is_admin
+    assert accounts.bearers.authenticate(later).is_admin
     with pytest.raises(Unauthenticated):
-        accounts.authenticate(earlier)
+        accounts.bearers.authenticate(earlier)
     assert [key.id for key in accounts.keys("admin")] == ["configured"]
 
 
@@ -515,7 +517,7 @@ def test_the_keys_that_the_admin_made_survive_a_change_of_the_configured_one(
     _, own = accounts.create_key("admin", "laptop")
     changed = Accounts(connection, settings.model_copy(update={"admin_api_key": make_api_key()}))
     changed.ensure_admin()
-    assert changed.authenticate(own).is_admin
+    assert changed.bearers.authenticate(own).is_admin
 
 
 def test_the_configured_key_can_not_be_revoked_as_it_would_come_back(accounts: Accounts) -> None:
@@ -532,17 +534,17 @@ def test_the_configured_key_can_not_be_revoked_as_it_would_come_back(accounts: A
 def test_a_user_over_the_rate_limit_is_refused_and_told_when(accounts: Accounts) -> None:
     alice, bob = accounts.find(register(accounts)), accounts.find(register(accounts, "bob"))
     for _ in range(5):
-        accounts.admit(alice)
+        accounts.gate.admit(alice)
     with pytest.raises(RateLimited) as refusal:
-        accounts.admit(alice)
+        accounts.gate.admit(alice)
     assert 0 < refusal.value.retry_after <= 12
-    accounts.admit(bob)
+    accounts.gate.admit(bob)
 
 
 def test_admitted_requests_are_counted(accounts: Accounts) -> None:
     alice = accounts.find(register(accounts))
     for _ in range(3):
-        accounts.admit(alice)
+        accounts.gate.admit(alice)
     user = accounts.find("alice")
     assert user.request_count == 3 and user.last_request_at is not None
     assert abs(user.last_request_at.timestamp() - time.time()) < 5
@@ -552,25 +554,25 @@ def test_a_request_is_not_let_in_by_a_key_that_is_revoked_though_cached(
     accounts: Accounts, elsewhere: Accounts
 ) -> None:
     made, key = accounts.create_key(register(accounts), "laptop")
-    alice = elsewhere.authenticate(key)
-    elsewhere.admit(alice)
+    alice = elsewhere.bearers.authenticate(key)
+    elsewhere.gate.admit(alice)
     accounts.revoke("alice", made.id)
-    assert elsewhere.authenticate(key) == alice
+    assert elsewhere.bearers.authenticate(key) == alice
     with pytest.raises(Unauthenticated):
-        elsewhere.admit(alice)
+        elsewhere.gate.admit(alice)
 
 
 def test_a_user_who_is_gone_is_not_admitted_and_leaves_no_record(
     accounts: Accounts, connection: fakeredis.FakeRedis
 ) -> None:
     with pytest.raises(Unauthenticated):
-        accounts.admit(replace(accounts.find(register(accounts)), user_id="nobody"))
+        accounts.gate.admit(replace(accounts.find(register(accounts)), user_id="nobody"))
     assert connection.keys("*nobody*") == []
 
 
 def test_a_broker_that_is_away_is_said_so(accounts: Accounts, server: fakeredis.FakeServer) -> None:
     alice = accounts.find(register(accounts))
     server.connected = False
-    for use in (accounts.ensure_admin, lambda: accounts.find("alice"), lambda: accounts.admit(alice)):
+    for use in (accounts.ensure_admin, lambda: accounts.find("alice"), lambda: accounts.gate.admit(alice)):
         with pytest.raises(BrokerUnavailable):
             use()
