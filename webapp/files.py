@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request
 
-from jobs.engine.errors import Forbidden, RangeNotSatisfiable
+from jobs.engine.errors import RangeNotSatisfiable
 from jobs.engine.files.files import OCTETS, FileStore, StoredFile
 
 from .auth import caller
 from .body import no_body
+from .ownership import visible_file
 from .problems import of_error
 from .query import Nothing, query
 from .services import services
@@ -38,7 +39,7 @@ def upload() -> tuple[Response, int, dict[str, str]]:
 
 @blueprint.get("/<file_id>")
 def show(file_id: str) -> Response:
-    file = _visible(file_id)
+    file = visible_file(file_id)
     query(Nothing)
     return jsonify(file.as_dict())
 
@@ -46,7 +47,7 @@ def show(file_id: str) -> Response:
 @blueprint.get("/<file_id>/content")
 def content(file_id: str) -> Response:
     """The bytes, or a range of them (RFC 9110, 14). Several ranges at once are answered with the whole."""
-    file = _visible(file_id)
+    file = visible_file(file_id)
     query(Nothing)
     if request.if_none_match.contains_weak(file.sha256):
         return _described(Response(status=HTTPStatus.NOT_MODIFIED), file)
@@ -66,7 +67,7 @@ def content(file_id: str) -> Response:
 
 @blueprint.delete("/<file_id>")
 def delete(file_id: str) -> tuple[str, int]:
-    file = _visible(file_id)
+    file = visible_file(file_id)
     no_body()
     query(Nothing)
     _store().delete(file)
@@ -75,13 +76,6 @@ def delete(file_id: str) -> tuple[str, int]:
 
 def _store() -> FileStore:
     return services().client.files
-
-
-def _visible(file_id: str) -> StoredFile:
-    file = _store().find(file_id)
-    if file.owner != caller().user_id and not caller().is_admin:
-        raise Forbidden("This file belongs to somebody else.")
-    return file
 
 
 def _asked_range(file: StoredFile) -> range | None:

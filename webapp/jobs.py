@@ -9,16 +9,14 @@ from pydantic import BaseModel, Field
 
 from jobs.engine.accounts.admission import refuse
 from jobs.engine.client.job import Job
-from jobs.engine.errors import Forbidden
 from jobs.engine.states import Status
 
 from .auth import admission, caller
 from .body import no_body
 from .headers import MAX_WAIT_SECONDS
 from .json_answer import json_answer
-from .ownership import refuse_strangers, visible_job
+from .ownership import if_visible, visible_job, visible_user_jobs
 from .query import Moment, Nothing, Whole, query
-from .recording import admin_reads
 from .services import services
 from .submissions import POLL_AFTER_SECONDS, accepted
 from .waiting import job_after
@@ -50,13 +48,9 @@ class LogRange(BaseModel):
 
 @blueprint.get("/jobs")
 def page() -> Response:
-    if request.args.get("user_id", caller().user_id) != caller().user_id and not caller().is_admin:
-        raise Forbidden("Only an admin may list somebody else's jobs.")
+    user_id = visible_user_jobs(request.args.get("user_id", caller().user_id))
     filters = query(Filters)
-    if filters.user_id not in (None, caller().user_id):
-        admin_reads(f"jobs of {filters.user_id}")
-    chosen = filters.model_dump(exclude={"user_id"})
-    found = services().client.page(filters.user_id or caller().user_id, **chosen)
+    found = services().client.page(user_id, **filters.model_dump(exclude={"user_id"}))
     return json_answer({"jobs": [job.as_dict() for job in found.jobs], "next_cursor": found.next_cursor})
 
 
@@ -64,8 +58,7 @@ def page() -> Response:
 def show(job_id: str) -> Response:
     """Poll, or with `wait` long poll. A client that holds the current version gets 304."""
     looked = services().client.look(job_id, admission())
-    job = looked.job
-    refuse_strangers(job)
+    job = if_visible(looked.job)
     seconds = query(Look).wait
     refuse(looked.early)
     if "HTTP_IF_NONE_MATCH" not in request.environ or not request.if_none_match:

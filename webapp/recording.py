@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import cast
@@ -84,8 +85,8 @@ def log_requests(app: Flask) -> None:
 
 
 def admin_reads(subject: str) -> None:
-    """An administrator looks at what belongs to somebody else."""
-    g.admin_read = subject
+    """Record that this request, an admin's, reads `subject`, which belongs to another user."""
+    g.setdefault("admin_reads", {})[subject[:200]] = True
 
 
 def claims_to_be(name: str) -> None:
@@ -106,8 +107,7 @@ def _log(answer: Response) -> Response:
 
 def _note(answer: Response) -> Response:
     try:
-        act = _act(request_ctx.request, answer)
-        if act is not None:
+        for act in _acts(request_ctx.request, answer):
             services().audit.note(act)
     except Exception:  # the answer is made: nothing that happens here may change it
         log.exception("%s %s was not recorded", request.method, request.path)
@@ -130,11 +130,17 @@ def _line(asked: Request, answer: Response) -> str:
     )
 
 
-def _act(asked: Request, answer: Response) -> Act | None:
+def _acts(asked: Request, answer: Response) -> Iterator[Act]:
+    """Yield what a request did or, if it did nothing that is recorded, what an admin read with it."""
+    status = answer.status_code
     action = _action(asked)
-    if action is None or not _counts(action, answer.status_code):
-        return None
-    return Act(action, _who(), asked.remote_addr, answer.status_code, _subject(answer))
+    if action is not None and _counts(action, status):
+        yield Act(action, _who(), asked.remote_addr, status, _subject(answer))
+        return
+    if asked.method in SAFE_METHODS and status >= HTTPStatus.BAD_REQUEST:
+        return  # the answer shows nothing of it
+    for subject in g.get("admin_reads", ()):
+        yield Act(ADMIN_READ, _who(), asked.remote_addr, status, subject)
 
 
 def _action(asked: Request) -> str | None:
@@ -143,8 +149,6 @@ def _action(asked: Request) -> str | None:
         return None
     if asked.method not in SAFE_METHODS:
         return ACTIONS.get(endpoint, endpoint)
-    if "admin_read" in g:
-        return ADMIN_READ
     if endpoint == "sign_in.form":
         return SIGN_IN if "token" in asked.args else None
     if asked.blueprint == "rq_dashboard" and not asked.path.endswith(".json"):
@@ -169,8 +173,7 @@ def _who() -> str | None:
 
 
 def _subject(answer: Response) -> str | None:
-    if request.method in SAFE_METHODS and "admin_read" in g:
-        return str(g.admin_read)
-    if location := answer.headers.get("Location", ""):
-        return location.rpartition("/")[2][:200] if location.startswith(("/api/", "/jobs/")) else None
+    location = answer.headers.get("Location", "")
+    if location.startswith(("/api/", "/jobs/")):  # of what was made; other pages' redirects lead elsewhere
+        return location.rpartition("/")[2][:200]
     return ", ".join(map(str, (request.view_args or {}).values()))[:200] or None

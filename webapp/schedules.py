@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 
 from jobs.engine.client.cron import MAX_CHARACTERS
 from jobs.engine.client.schedules import Plan, Schedule, Schedules
-from jobs.engine.errors import Forbidden
 from jobs.engine.times import rfc3339
 
 from . import body
 from .auth import caller
 from .batches import JobTypeName, valid_types
+from .ownership import visible_schedule
 from .query import Nothing, query
 from .services import services
 
@@ -51,14 +51,14 @@ def page() -> Response:
 
 @blueprint.get("/<schedule_id>")
 def show(schedule_id: str) -> Response:
-    schedule = _visible(schedule_id)
+    schedule = visible_schedule(schedule_id)
     query(Nothing)
     return jsonify(_resource(schedule))
 
 
 @blueprint.delete("/<schedule_id>")
 def delete(schedule_id: str) -> tuple[str, int]:
-    _visible(schedule_id)
+    visible_schedule(schedule_id)
     body.no_body()
     query(Nothing)
     _schedules().delete(schedule_id)
@@ -67,13 +67,6 @@ def delete(schedule_id: str) -> tuple[str, int]:
 
 def _schedules() -> Schedules:
     return Schedules(services().client)
-
-
-def _visible(schedule_id: str) -> Schedule:
-    schedule = _schedules().find(schedule_id)
-    if schedule.user_id != caller().user_id and not caller().is_admin:
-        raise Forbidden("This schedule belongs to somebody else.")
-    return schedule
 
 
 def _resource(schedule: Schedule) -> dict[str, Any]:

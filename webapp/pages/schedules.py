@@ -6,8 +6,8 @@ from flask import url_for
 from werkzeug.wrappers import Response
 
 from jobs.engine.client.schedules import Schedules
-from jobs.engine.errors import Forbidden
 from webapp.auth import caller
+from webapp.ownership import visible_schedule
 from webapp.services import services
 
 from .blueprint import blueprint, done, page
@@ -20,9 +20,6 @@ def schedules() -> Response:
 
 @blueprint.post("/schedules/<schedule_id>/delete")
 def delete_schedule(schedule_id: str) -> Response:
-    all_of_them = Schedules(services().client)
-    schedule = all_of_them.find(schedule_id)
-    if schedule.user_id != caller().user_id and not caller().is_admin:
-        raise Forbidden("This schedule belongs to somebody else.")
-    all_of_them.delete(schedule_id)
+    visible_schedule(schedule_id)
+    Schedules(services().client).delete(schedule_id)
     return done("The schedule is deleted; jobs that it has started go on.", url_for("pages.schedules"))

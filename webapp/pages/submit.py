@@ -25,7 +25,7 @@ from jobs.engine.errors import (
 )
 from webapp.auth import caller
 from webapp.options import OPTIONS, Options, submission_of
-from webapp.ownership import visible_job
+from webapp.ownership import visible_file, visible_job
 from webapp.problems import status_of
 from webapp.query import read
 from webapp.services import services
@@ -160,7 +160,6 @@ def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[
 def _filename(text: str) -> str:
     """What the file that stands in a field is called."""
     try:
-        file = services().client.files.find(text.strip())
+        return visible_file(text.strip()).filename
     except WorkhorseError:
         return ""
-    return file.filename if file.owner == caller().user_id or caller().is_admin else ""

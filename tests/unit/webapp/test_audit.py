@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis.exceptions import ConnectionError as BrokerGone
 
+from jobs.engine.client.client import Submission
 from tests.unit.webapp.conftest import Person
+from tests.unit.webapp.door import Door
 from webapp import recording
 from webapp.services import Services
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path)
 
 
 def entries(admin: Person, **filters: Any) -> list[dict[str, Any]]:
@@ -66,6 +75,76 @@ def test_what_admins_read_of_others_is_in_the_log_and_what_they_read_of_their_ow
     log = entries(admin, action="admin-read")
     assert [entry["subject"] for entry in log][:2] == ["jobs of alice", job["job_id"]]
     assert own["job_id"] not in [entry["subject"] for entry in log]
+
+
+SCHEDULE = {"job_type": "noop", "params": {}, "cron": "0 6 * * *"}
+
+
+def upload(person: Person) -> str:
+    form = {"file": (BytesIO(b"one,two"), "contacts.csv")}
+    answer = person.post("/api/v1/files", data=form, content_type="multipart/form-data")
+    return str(answer.get_json()["file_id"])
+
+
+def schedule(person: Person) -> str:
+    return str(person.post("/api/v1/schedules", json=SCHEDULE).get_json()["schedule_id"])
+
+
+@pytest.mark.parametrize("path", ["/api/v1/files/{}", "/api/v1/files/{}/content"])
+def test_an_admin_s_read_of_another_user_s_file_is_in_the_log(alice: Person, admin: Person, path: str) -> None:
+    theirs, own = upload(alice), upload(admin)
+    for file_id in (own, theirs):
+        assert admin.get(path.format(file_id)).status_code == 200
+    assert [entry["subject"] for entry in entries(admin, action="admin-read")] == [theirs]
+
+
+def test_an_admin_s_read_of_another_user_s_schedule_is_in_the_log(alice: Person, admin: Person) -> None:
+    theirs, own = schedule(alice), schedule(admin)
+    for schedule_id in (own, theirs):
+        assert admin.get(f"/api/v1/schedules/{schedule_id}").status_code == 200
+    assert [entry["subject"] for entry in entries(admin, action="admin-read")] == [theirs]
+
+
+def reads_at(door: Door) -> set[str]:
+    answer = door.anybody().get("/api/v1/audit?action=admin-read", headers=door.bearer("admin"))
+    return {entry["subject"] for entry in answer.get_json()["entries"]}
+
+
+def test_a_form_that_is_filled_in_with_another_user_s_job_and_file_is_in_the_log(door: Door) -> None:
+    file = door.client.files.save(door.register(), "contacts.csv", "text/csv", [b"one,two"])
+    job_type = door.client.catalogue["count-lines"]
+    job = door.client.submit(Submission(job_type=job_type, params={"file": file.file_id}, user_id="alice")).job
+    page = door.browser("admin").client.get(f"/submit/count-lines?like={job.job_id}")
+    assert "contacts.csv" in page.text
+    assert reads_at(door) == {job.job_id, file.file_id}
+
+
+def test_a_form_that_is_refused_with_another_user_s_file_in_it_is_in_the_log(door: Door) -> None:
+    file = door.client.files.save(door.register(), "contacts.csv", "text/csv", [b"one,two"])
+    admin = door.browser("admin")
+    form = {"csrf_token": admin.csrf_token, "/file": file.file_id, "/width": "wide"}
+    page = admin.client.post("/submit/count-lines", data=form)
+    assert (page.status_code, "contacts.csv" in page.text) == (422, True)
+    assert reads_at(door) == {file.file_id}
+
+
+def test_a_schedule_that_an_admin_deletes_on_the_page_is_in_the_log_once(door: Door) -> None:
+    alice = door.bearer()
+    plan = {"job_type": "reverse-text", "params": {"text": "x"}, "cron": "0 6 * * *"}
+    made = door.anybody().post("/api/v1/schedules", headers=alice, json=plan).get_json()
+    admin = door.browser("admin")
+    form = {"csrf_token": admin.csrf_token}
+    admin.client.post(f"/schedules/{made['schedule_id']}/delete", data=form)
+    log = door.anybody().get("/api/v1/audit?user_id=admin", headers=door.bearer("admin")).get_json()["entries"]
+    acts = [(entry["action"], entry["subject"]) for entry in log]
+    assert ("schedules.delete", made["schedule_id"]) in acts
+    assert ("admin-read", made["schedule_id"]) not in acts
+
+
+def test_a_read_that_is_refused_is_not_in_the_log(alice: Person, admin: Person) -> None:
+    file_id = upload(alice)
+    assert admin.get(f"/api/v1/files/{file_id}?unknown=1").status_code == 422
+    assert entries(admin, action="admin-read") == []
 
 
 def test_what_is_refused_for_lack_of_a_role_is_in_the_log_and_nonsense_is_not(alice: Person, admin: Person) -> None:
