@@ -15,7 +15,9 @@ from uuid import uuid4
 import redis
 
 from jobs.engine.broker.store.claims import Claim
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.broker.store.verdicts import SubmitVerdict
+from jobs.engine.client.client import Client
+from jobs.engine.client.submission import Submission, described
 
 from .http_load import load, request
 from .queue_workers import StockRQ
@@ -41,10 +43,10 @@ def fill(client: Client, jobs: int, user: str = USER) -> None:
 
 def store(client: Client, submissions: list[Submission], user: str) -> str:
     """Store one user's jobs in one step. Answers the id of the first."""
-    described = [client._described(each) for each in submissions]
-    verdict = client.store.submit({"user": user, "known_user": True, "limit": NO_LIMIT}, described)
-    if verdict[0] != "stored":
-        raise NotMeasured(f"filling the queue: {verdict}")
+    described = [described(each, client.settings) for each in submissions]
+    reply = client.store.submit({"user": user, "known_user": True, "limit": NO_LIMIT}, described)
+    if reply.verdict is not SubmitVerdict.STORED:
+        raise NotMeasured(f"filling the queue: {reply.verdict}")
     return str(described[0][0]["id"])
 
 

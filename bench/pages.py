@@ -25,9 +25,11 @@ from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
 from jobs.engine.broker.store.claims import Claim
 from jobs.engine.catalogue.catalogue import Catalogue
-from jobs.engine.client.client import Client, NewGroup, Submission
+from jobs.engine.client.client import Client
+from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.client.pipelines import Step, submit_pipeline
 from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.submission import Submission
 from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 
@@ -80,8 +82,8 @@ def fill(client: Client, accounts: Accounts, jobs: int) -> Iterator[tuple[str, s
     ended = {how: end(client, how, share) for how, share in endings(jobs)}
     middle = began + (datetime.now(UTC) - began) / 4
     clean_up = client.catalogue.find("clean-up")
-    batch, _ = client.submit_batch(
-        NewGroup("batch", USER, admin=True), [Submission(clean_up, {}, USER) for _ in range(BATCH_SIZE)]
+    batch, _ = submit_batch(
+        client, NewGroup("batch", USER, admin=True), [Submission(clean_up, {}, USER) for _ in range(BATCH_SIZE)]
     )
     pipeline, _ = submit_pipeline(client, [Step(clean_up, {})] * STEPS, USER, admin=True)
     for _ in range(SCHEDULES):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from jobs.engine.client.client import Submission
+from jobs.engine.client.submission import Submission
 
 from .environments import python
 from .peers.latency import latencies

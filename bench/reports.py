@@ -13,8 +13,9 @@ from typing import Any
 
 import redis
 
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
+from jobs.engine.client.submission import Submission
 
 from .row import Contender, Row, say
 from .samples import Limit, Ratio

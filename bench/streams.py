@@ -30,7 +30,8 @@ from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
 from jobs.engine.broker.store.claims import Claim
 from jobs.engine.catalogue.catalogue import Catalogue
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
+from jobs.engine.client.submission import Submission
 from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 

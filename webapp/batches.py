@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from jobs.engine.author.http import PublicUrl
 from jobs.engine.catalogue.catalogue import JobType
-from jobs.engine.client.client import NewGroup
 from jobs.engine.client.groups import Group, Groups
+from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound
 
 from .auth import caller
@@ -73,7 +73,7 @@ def submit() -> Response:
         webhook_url=new.webhook_url,
     )
     submissions = [submission_of(kind, each.params, each, user) for kind, each in zip(kinds, new.jobs, strict=True)]
-    batch_id, replayed = services().client.submit_batch(group, submissions)
+    batch_id, replayed = submit_batch(services().client, group, submissions)
     return stored(_resource(Groups(services().client).find(KIND, batch_id)), f"/api/v1/batches/{batch_id}", replayed)
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from jobs.engine.accounts.users import User
 from jobs.engine.author.http import PublicUrl
 from jobs.engine.catalogue.catalogue import JobType
-from jobs.engine.client.client import Submission
+from jobs.engine.client.submission import Submission
 from jobs.engine.states import Priority
 
 from .query import A_TIME, NUMBER, WHOLE_NUMBER, Moment

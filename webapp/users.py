@@ -10,8 +10,8 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel
 
 from jobs.engine.accounts.users import User
-from jobs.engine.client.client import Submission
 from jobs.engine.client.schedules import Schedules
+from jobs.engine.client.submission import Submission
 from jobs.engine.errors import Forbidden, WorkhorseError
 from jobs.engine.times import rfc3339
 

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from jobs.engine.broker.connection import connect
 from jobs.engine.catalogue.catalogue import Catalogue
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
+from jobs.engine.client.submission import Submission
 from jobs.engine.errors import BrokerUnavailable, JobEnded, JobNotFound, WorkhorseError
 from jobs.engine.settings import Settings
 from jobs.engine.states import Priority

@@ -14,8 +14,9 @@ from typing import Any
 
 from jobs.engine.broker.connection import connect
 from jobs.engine.catalogue.catalogue import Catalogue
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
+from jobs.engine.client.submission import Submission
 from jobs.engine.errors import BrokerUnavailable
 from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings

@@ -11,6 +11,7 @@ from rq import Queue
 from jobs.engine.broker.connection import connect
 from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.store import Store
+from jobs.engine.broker.store.verdicts import SubmitVerdict
 from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.operate.doctor import Damage, Doctor, Finding
 from jobs.engine.settings import Settings
@@ -53,8 +54,8 @@ def submit(store: Store, job_id: str, queue: str = "default", **more: object) ->
         "failure_ttl": 600,
         **more,
     }
-    answer = store.submit({"user": "ann"}, [(description, b'["m.noop",null,[],{}]')])
-    assert answer[0] == "stored"
+    reply = store.submit({"user": "ann"}, [(description, b'["m.noop",null,[],{}]')])
+    assert reply.verdict is SubmitVerdict.STORED
     return job_id
 
 
@@ -108,7 +109,7 @@ def test_jobs_in_every_state_are_no_finding(store: Store, doctor: Doctor, connec
 def test_a_cancelled_job_that_was_run_again_may_be_twice_in_its_queue(store: Store, doctor: Doctor) -> None:
     submit(store, "a")
     store.cancel("a")
-    store.retry("a")
+    store.retry("a", 1_000)
     assert doctor.examine() == []
     claim(store)
     assert doctor.examine() == []

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.client.client import NewGroup, Submission
 from jobs.engine.client.groups import Group, Groups
+from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.client.pipelines import Step, submit_pipeline
 from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.submission import Submission
 from jobs.engine.errors import GroupEnded, InvalidRequest
 from tests.integration.harness import Harness
 from tests.waiting import eventually
@@ -35,7 +36,7 @@ Call = tuple[str, dict[str, Any]]
 
 def batch(harness: Harness, *jobs: Call) -> str:
     submissions = [Submission(harness.catalogue.find(name), params, "alice") for name, params in jobs]
-    return harness.client.submit_batch(NewGroup("batch", "alice"), submissions)[0]
+    return submit_batch(harness.client, NewGroup("batch", "alice"), submissions)[0]
 
 
 def pipeline(harness: Harness, *steps: Call) -> str:
@@ -100,7 +101,7 @@ def test_of_a_batch_with_one_job_that_waits_for_nobody_nothing_is_stored(harness
     bad = Submission(harness.catalogue.find("noop"), {}, "alice", depends_on=("nobody",))
 
     with pytest.raises(InvalidRequest) as caught:
-        harness.client.submit_batch(NewGroup("batch", "alice"), [good, bad, good])
+        submit_batch(harness.client, NewGroup("batch", "alice"), [good, bad, good])
 
     assert [fault.pointer for fault in caught.value.faults] == ["/jobs/1/depends_on/0"]
     assert harness.connection.dbsize() == before

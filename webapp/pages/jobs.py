@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
-from jobs.engine.client.client import Page
 from jobs.engine.client.job import Job
+from jobs.engine.client.listing import Page
 from jobs.engine.errors import Conflict, Forbidden, NotFound
 from jobs.engine.states import Status
 from webapp.auth import caller

@@ -11,7 +11,8 @@ from jobs.engine.author.documents import on_behalf_of
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.errors import BrokerUnavailable, Fatal, Fault, InvalidParameters, WorkhorseError
 
-from .client import Client, Submission
+from .client import Client
+from .submission import Submission
 
 logger = logging.getLogger("workhorse")
 
@@ -39,7 +40,7 @@ def submit_behind(client: Client, user_id: str, side_jobs: Mapping[str, Mapping[
     """
     try:
         submissions = [_side_job(client, user_id, name, params) for name, params in side_jobs.items()]
-        client.submit_nobodys([each for each in submissions if each is not None])
+        client.submit_unowned([each for each in submissions if each is not None])
     except BrokerUnavailable as error:
         logger.warning("the side jobs %s were not stored: %s", ", ".join(side_jobs), error)
     except WorkhorseError:

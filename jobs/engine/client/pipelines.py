@@ -10,7 +10,8 @@ from uuid import uuid4
 from jobs.engine.broker.references import Reference, excuses, find_references
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest
 
-from .client import NewGroup, Part, Submission
+from .new_groups import NewGroup, submit_group
+from .submission import Part, Submission
 
 if TYPE_CHECKING:
     from jobs.engine.catalogue.catalogue import JobType
@@ -64,7 +65,7 @@ def submit_pipeline(
         )
         for place, step in enumerate(steps)
     ]
-    return client.submit_group(NewGroup(KIND, user_id, admin, idempotency_key, digest), parts)
+    return submit_group(client, NewGroup(KIND, user_id, admin, idempotency_key, digest), parts)
 
 
 def checked(steps: Sequence[Step]) -> list[list[Reference]]:

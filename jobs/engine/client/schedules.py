@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.store.verdicts import SubmitVerdict
 from jobs.engine.errors import (
     BrokerUnavailable,
     ScheduleNotFound,
-    TooManySchedules,
     Unauthenticated,
     WorkhorseError,
 )
 
 from . import cron
-from .client import Submission
+from .refusals import raise_unless_scheduled, raise_unless_stored
+from .submission import Submission, described, shared_fields
 
 if TYPE_CHECKING:
     from .client import Client
@@ -81,10 +82,7 @@ class Schedules:
         first = int(plan.next_tick(now).timestamp())
         with broker_errors():
             verdict = self._records.add(schedule_id, user_id, record, first, MAX_PER_USER)
-        if verdict == "no_user":
-            raise Unauthenticated("This user no longer exists.")
-        if verdict == "too_many":
-            raise TooManySchedules(f"You have {MAX_PER_USER} schedules, as many as you may have; delete some.")
+        raise_unless_scheduled(verdict, MAX_PER_USER)
         return self.find(schedule_id)
 
     def find(self, schedule_id: str) -> Schedule:
@@ -138,7 +136,7 @@ class Schedules:
             return False
         try:
             submission = self._submission(plan, user_id, admin=admin, job_id=_job_id(schedule_id, tick))
-            return self._client.submit_tick(submission, schedule_id, tick, following)
+            return self._submit(submission, schedule_id, tick, following)
         except BrokerUnavailable:
             raise
         except Unauthenticated:
@@ -149,6 +147,16 @@ class Schedules:
             logger.warning("schedule %s of %s: a tick of %s is passed over: %s", schedule_id, user_id, plan.cron, error)
             self._skip(schedule_id, tick, following, error.message)
         return False
+
+    def _submit(self, submission: Submission, schedule_id: str, tick: int, following: int) -> bool:
+        """Store the job of a tick and set the schedule to its next one. Return False if another host has done so."""
+        self._client.check(submission)
+        settings = self._client.settings
+        shared = shared_fields(submission, settings) | {"schedule": schedule_id, "tick": tick, "following": following}
+        with broker_errors():
+            reply = self._client.store.submit(shared, [described(submission, settings)])
+        raise_unless_stored(reply, settings.max_active_jobs_per_user)
+        return reply.verdict is SubmitVerdict.STORED
 
     def _skip(self, schedule_id: str, tick: int, following: int, reason: str) -> None:
         with broker_errors():

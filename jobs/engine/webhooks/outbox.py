@@ -15,9 +15,10 @@ from hashlib import sha256
 from typing import Any, cast
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
 from jobs.engine.client.groups import Groups
 from jobs.engine.client.job import Job
+from jobs.engine.client.submission import Submission
 from jobs.engine.errors import JobTypeNotFound, NotFound
 from jobs.engine.states import TERMINAL, Priority
 
@@ -91,7 +92,7 @@ class Outbox:
             logger.info("webhook not sent for %s: its owner was removed", text[:64])
         except (ValueError, KeyError):  # an unreadable entry must not block those after it
             logger.exception("webhook not sent for %s", text[:200])
-        self._client.submit_nobodys(deliveries, outbox_entry=text)
+        self._client.submit_unowned(deliveries, outbox_entry=text)
 
     def _of_job(self, entry: OutboxEntry, job_id: str) -> Iterator[Submission]:
         with broker_errors():

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from jobs.engine.broker.connection import connect, wait_for_broker
 from jobs.engine.broker.safety import warn_about
 from jobs.engine.catalogue.catalogue import Catalogue
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
 from jobs.engine.client.schedules import Schedules
+from jobs.engine.client.submission import Submission
 from jobs.engine.operate.trends import Trends
 from jobs.engine.settings import Settings
 from jobs.engine.webhooks.outbox import Outbox

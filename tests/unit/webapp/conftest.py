@@ -61,8 +61,19 @@ def broker() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, secret_key="s" * 32, max_params_bytes=MAX_PARAMS_BYTES)
+def max_active_jobs() -> int:
+    """Return a user's limit of unfinished jobs; a test that needs another one parametrizes it."""
+    return 1_000
+
+
+@pytest.fixture
+def settings(tmp_path: Path, max_active_jobs: int) -> Settings:
+    return Settings(
+        data_dir=tmp_path,
+        secret_key="s" * 32,
+        max_params_bytes=MAX_PARAMS_BYTES,
+        max_active_jobs_per_user=max_active_jobs,
+    )
 
 
 @pytest.fixture

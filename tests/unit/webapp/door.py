@@ -15,8 +15,9 @@ from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.author.decorator import job
 from jobs.engine.author.file_parameters import File
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
+from jobs.engine.client.submission import Submission
 from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis

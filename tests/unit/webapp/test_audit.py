@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis.exceptions import ConnectionError as BrokerGone
 
-from jobs.engine.client.client import Submission
+from jobs.engine.client.submission import Submission
 from tests.unit.webapp.conftest import Person
 from tests.unit.webapp.door import Door
 from webapp import recording

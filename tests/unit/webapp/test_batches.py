@@ -105,8 +105,8 @@ def test_what_is_no_batch_is_refused(alice, app, body, pointer):
     assert pointers(alice.post(BATCHES, json=body)) == [pointer]
 
 
+@pytest.mark.parametrize("max_active_jobs", [3])
 def test_a_batch_that_would_pass_the_limit_of_active_jobs_is_refused_whole(alice, services):
-    services.client._settings.__dict__["max_active_jobs_per_user"] = 3
     alice.submits()
 
     answer = alice.post(BATCHES, json={"jobs": [ECHO] * 3})

@@ -137,8 +137,8 @@ def test_a_job_type_that_does_not_exist_is_not_found_and_the_nearest_is_named(ru
     assert "'jobs types' lists them" in run("jobs", "submit", "xyzzy-plugh").err
 
 
-def test_a_limit_that_is_reached_refuses(run, services, settings):
-    object.__setattr__(settings, "max_active_jobs_per_user", 1)
+@pytest.mark.parametrize("max_active_jobs", [1])
+def test_a_limit_that_is_reached_refuses(run):
     run.submits("noop")
     assert run("jobs", "submit", "noop").code == REFUSED
 

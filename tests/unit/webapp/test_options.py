@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from jobs.engine.catalogue.catalogue import Catalogue
-from jobs.engine.client.client import Submission
+from jobs.engine.client.submission import Submission
 from jobs.engine.settings import Settings
 from tests.unit.webapp.command import Command
 from tests.unit.webapp.door import ADMIN_KEY, Door

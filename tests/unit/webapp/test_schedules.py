@@ -140,9 +140,9 @@ def test_a_record_that_can_t_be_read_is_put_off_and_reported(alice, services, sc
     assert schedules.find(bad["schedule_id"]).problem == "It can't be read; delete it and make a new one."
 
 
+@pytest.mark.parametrize("max_active_jobs", [1])
 def test_a_user_with_too_many_active_jobs_misses_the_tick_and_is_told(alice, services, schedules):
-    services.client._settings.__dict__["max_active_jobs_per_user"] = 1
-    alice.submits()
+    job = alice.submits()
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     overdue(services, schedule)
 
@@ -150,7 +150,7 @@ def test_a_user_with_too_many_active_jobs_misses_the_tick_and_is_told(alice, ser
     assert len(jobs_of(services)) == 1
     assert "unfinished jobs" in alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"]
 
-    services.client._settings.__dict__["max_active_jobs_per_user"] = 10
+    alice.delete(job["poll_url"])
     overdue(services, schedule)
     assert schedules.run_due() == 1
     assert alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"] is None

@@ -4,6 +4,6 @@ local ids = cjson.decode(redis.call('HGET', group_key(ARGV[1]), 'job_ids') or '[
 local cancelled = 0
 for position = #ids, 1, -1 do
   local verdict = cancel_job(ids[position])
-  if verdict == 'cancelled' or verdict == 'running' then cancelled = cancelled + 1 end
+  if verdict == 'cancelled' or verdict == 'stopping' then cancelled = cancelled + 1 end
 end
 return cancelled

@@ -144,6 +144,11 @@ local function index(id, user, before, after)
   if after then redis.call('ZADD', index_key(user, after), score or whole(SECONDS * 1e6 + MICROS), id) end
 end
 
+-- Jobs that have not ended.
+local function active_jobs(user)
+  return redis.call('ZCARD', index_key(user, 'pending')) + redis.call('ZCARD', index_key(user, 'running'))
+end
+
 -- Two counters bound a job's place in its queue: its own number at the push, and how many have been popped.
 local function push(id, queue, at_front)
   redis.call('SADD', 'rq:queues', queue_key(queue))
@@ -418,7 +423,7 @@ local function cancel_job(id)
   local status = STATUS[job[1]]
   if status == 'running' then
     redis.call('HSET', job_key(id), 'cancel', 1)
-    return 'running'
+    return 'stopping'
   end
   if status ~= 'pending' then return 'ended' end
   redis.call('ZREM', 'rq:scheduled:' .. job[2], id)

@@ -1,4 +1,4 @@
--- Run a failed or cancelled job again, from its checkpoint. ARGV: job.
+-- Run a failed or cancelled job again, from its checkpoint. ARGV: job, unfinished jobs that its owner may have.
 local id = ARGV[1]
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'dependency_ids', 'group')
@@ -7,7 +7,7 @@ local status, queue, user = STATUS[job[1]], job[2], job[3] or ''
 if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
 local state, culprit = 'met', nil
 if job[4] then state, culprit = dependencies(cjson.decode(job[4])) end
-if state == 'doomed' then return { 'doomed', culprit } end
+if state == 'doomed' then return { 'dependency_failed', culprit } end
 
 keep(id, user, status)
 if job[5] then begin_in_group(job[5], id) end
@@ -21,4 +21,4 @@ else
 end
 measure('jobs', (redis.call('HGET', key, 'type') or '') .. '|pending')
 emit(id, 'job_queued', { status = 'pending' })
-return { 'queued' }
+return { 'pending' }

@@ -6,6 +6,7 @@ from typing import cast
 
 from .records import text
 from .scripts import Scripts
+from .verdicts import ScheduleVerdict
 
 
 class ScheduleRecords:
@@ -13,8 +14,8 @@ class ScheduleRecords:
         self._scripts = scripts
         self._connection = scripts.connection
 
-    def add(self, schedule_id: str, user_id: str, record: str, first_tick: int, at_most: int) -> str:
-        return text(self._scripts.run("schedule", schedule_id, user_id, record, first_tick, at_most))
+    def add(self, schedule_id: str, user_id: str, record: str, first_tick: int, at_most: int) -> ScheduleVerdict:
+        return ScheduleVerdict(text(self._scripts.run("schedule", schedule_id, user_id, record, first_tick, at_most)))
 
     def remove(self, schedule_id: str) -> bool:
         return bool(self._scripts.run("unschedule", schedule_id))

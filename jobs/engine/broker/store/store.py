@@ -19,6 +19,7 @@ from .leases import LEASE_SECONDS, SUSPICION_SECONDS
 from .records import Record, mapping, text
 from .schedule_records import ScheduleRecords
 from .scripts import Scripts
+from .verdicts import CancelVerdict, RetryReply, SubmitReply
 
 logger = logging.getLogger("workhorse")
 
@@ -40,19 +41,20 @@ class Store:
         self.schedules = ScheduleRecords(self.scripts)
         self.counters = Counters(self.scripts)
 
-    def submit(self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]]) -> list[str]:
-        """The verdict, and what it is about: an id, a number."""
-        arguments: list[str | bytes] = ["", to_json(shared)]
+    def submit(
+        self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]], admission: bytes = b""
+    ) -> SubmitReply:
+        """Store jobs, all of them or none, and admit the request that asks for them if an admission is given."""
+        arguments: list[str | bytes] = [admission, to_json(shared)]
         for description, data in jobs:
             arguments += [to_json(description), data]
-        return _verdict(self.scripts.run("submit", *arguments))
+        return SubmitReply.read(self.scripts.run("submit", *arguments))
 
-    def submit_one(
-        self, shared: dict[str, Any], description: dict[str, Any], data: bytes, admission: bytes
-    ) -> tuple[list[str], Record | None]:
-        """The verdict on a request, with the job that was stored for it now or before, unless that is gone."""
-        answer = self.scripts.run("submit", admission, to_json(shared), to_json(description), data)
-        return _verdict(answer), Record.read(answer[2]) if len(answer) == 3 and isinstance(answer[2], list) else None
+    def is_bound(self, idempotency: str) -> bool:
+        """Return True if this idempotency key has a job or group that is still there."""
+        bound = cast("bytes | None", self.connection.get(idempotency))
+        bound_id = text(bound).partition(":")[2] if bound else ""
+        return bool(bound and self.connection.exists(f"rq:job:{bound_id}", f"wh:group:{bound_id}"))
 
     def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
         return self._claimed([b"again"], worker, execution, queues)
@@ -145,11 +147,12 @@ class Store:
         following = self._claimed(claimed[0], worker, claim_next, queues) if claim_next else None
         return text(ended), following
 
-    def cancel(self, job_id: str) -> str:
-        return text(self.scripts.run("cancel", job_id))
+    def cancel(self, job_id: str) -> CancelVerdict:
+        return CancelVerdict(text(self.scripts.run("cancel", job_id)))
 
-    def retry(self, job_id: str) -> list[str]:
-        return [text(part) for part in self.scripts.run("retry", job_id)]
+    def retry(self, job_id: str, max_active: int) -> RetryReply:
+        """Run a failed or cancelled job again, unless its owner has `max_active` unfinished jobs."""
+        return RetryReply.read(self.scripts.run("retry", job_id, max_active))
 
     def remove(self, job_id: str, user_id: str) -> None:
         self.scripts.run("remove", job_id, user_id)
@@ -255,7 +258,3 @@ class Store:
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
         """Sleep until something is pushed to one of the queues, `seconds` at most."""
         self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
-
-
-def _verdict(answer: Sequence[Any]) -> list[str]:
-    return [text(part) if isinstance(part, bytes) else str(part) for part in answer if isinstance(part, bytes | int)]

@@ -1,7 +1,7 @@
 -- Store jobs: all of them or none. ARGV: the admission of the request that asks for it, or nothing; what they share; then
 -- for each job its description and RQ's data. Refusals come in the order of the HTTP API: 401, 403, 422, 429.
 local early = ARGV[1] ~= '' and admit(ARGV[1]) or 0
-if early < 0 then return { 'no_user' } end
+if early < 0 then return { 'not_admitted', early } end
 
 local shared = cjson.decode(ARGV[2])
 local user = shared.user
@@ -10,18 +10,18 @@ if shared.idempotency then
   local bound = redis.call('GET', shared.idempotency)
   if bound then
     local digest, id = string.match(bound, '^([^:]+):(.+)$')
-    if digest ~= shared.digest then return { 'reused' } end
-    if early > 0 then return { 'early', early } end
+    if digest ~= shared.digest then return { 'key_reused' } end
+    if early > 0 then return { 'not_admitted', early } end
     return { 'replayed', id, not shared.group and read_job(id) }
   end
 end
 
 -- A webhook's deliveries: whoever takes their entry out of the outbox stores them, and nobody else.
-if shared.outbox and redis.call('LREM', 'wh:outbox', 1, shared.outbox) == 0 then return { 'replayed', '' } end
+if shared.outbox and redis.call('LREM', 'wh:outbox', 1, shared.outbox) == 0 then return { 'taken' } end
 
 -- A schedule's job: whoever moves the schedule on from this tick stores it, and nobody else.
 if shared.schedule and tonumber(redis.call('ZSCORE', 'wh:schedules', shared.schedule) or '') ~= shared.tick then
-  return { 'replayed', '' }
+  return { 'taken' }
 end
 
 if shared.known_user and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
@@ -43,10 +43,10 @@ for position, job in ipairs(jobs) do
   new[job.id] = true
 end
 
-if early > 0 then return { 'early', early } end
+if early > 0 then return { 'not_admitted', early } end
 if shared.limit then
-  local active = redis.call('ZCARD', index_key(user, 'pending')) + redis.call('ZCARD', index_key(user, 'running'))
-  if active + #jobs > shared.limit then return { 'too_many', active } end
+  local active = active_jobs(user)
+  if active + #jobs > shared.limit then return { 'too_many_active', active } end
 end
 
 local group = shared.group

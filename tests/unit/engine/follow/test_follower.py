@@ -15,8 +15,9 @@ import pytest
 from jobs.engine.author.decorator import job
 from jobs.engine.broker.store.feeds import FeedBounds
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
-from jobs.engine.client.client import Client, Submission
+from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
+from jobs.engine.client.submission import Submission
 from jobs.engine.errors import JobNotFound
 from jobs.engine.follow.follower import Follower
 from jobs.engine.follow.history import versions

@@ -1,0 +1,94 @@
+"""The scripts' verdicts on a submission, a cancellation, a retry and a new schedule.
+
+A word that is not listed here raises ValueError where the reply is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from .records import Record
+
+
+class SubmitVerdict(StrEnum):
+    STORED = "stored"
+    #: An earlier request with the same idempotency key has stored it.
+    REPLAYED = "replayed"
+    #: Another process has taken the outbox entry or the schedule's tick, and has stored its jobs.
+    TAKEN = "taken"
+    #: The request came too early, or its credential or user is gone.
+    NOT_ADMITTED = "not_admitted"
+    NO_USER = "no_user"
+    KEY_REUSED = "key_reused"
+    UNKNOWN_DEPENDENCY = "unknown_dependency"
+    FOREIGN_DEPENDENCY = "foreign_dependency"
+    TOO_MANY_ACTIVE = "too_many_active"
+
+
+@dataclass(frozen=True)
+class SubmitReply:
+    verdict: SubmitVerdict
+    #: The job or group that is stored, or the dependency that is refused; empty for any other verdict.
+    subject_id: str = ""
+    #: NOT_ADMITTED: microseconds too early, or negative; TOO_MANY_ACTIVE: the user's unfinished jobs;
+    #: UNKNOWN_DEPENDENCY: the position in the request, from 1, of the job that names it; otherwise 0.
+    number: int = 0
+    #: The job that is stored; None for a group.
+    record: Record | None = None
+
+    @classmethod
+    def read(cls, reply: Sequence[Any]) -> SubmitReply:
+        """Read a reply of submit.lua: a word, then an id, a number and a record, each only if there is one."""
+        subject_id, number, record = "", 0, None
+        for part in reply[1:]:
+            if isinstance(part, bytes):
+                subject_id = part.decode()
+            elif isinstance(part, int):
+                number = part
+            elif part:
+                record = Record.read(part)
+        return cls(SubmitVerdict(reply[0].decode()), subject_id, number, record)
+
+
+class CancelVerdict(StrEnum):
+    CANCELLED = "cancelled"
+    #: It is running, and its worker will stop it.
+    STOPPING = "stopping"
+    ENDED = "ended"
+    MISSING = "missing"
+
+
+class RetryVerdict(StrEnum):
+    #: It is queued, or waits for a job that has not ended.
+    PENDING = "pending"
+    NOT_ENDED = "not_ended"
+    MISSING = "missing"
+    #: A job that it depends on has failed or was cancelled.
+    DEPENDENCY_FAILED = "dependency_failed"
+    TOO_MANY_ACTIVE = "too_many_active"
+
+
+@dataclass(frozen=True)
+class RetryReply:
+    verdict: RetryVerdict
+    #: The job that has failed or was cancelled; empty for any verdict but DEPENDENCY_FAILED.
+    dependency_id: str = ""
+    #: The owner's unfinished jobs; 0 for any verdict but TOO_MANY_ACTIVE.
+    active: int = 0
+
+    @classmethod
+    def read(cls, reply: Sequence[Any]) -> RetryReply:
+        """Read a reply of retry.lua: a word, then an id or a number if there is one."""
+        verdict = RetryVerdict(reply[0].decode())
+        if verdict is RetryVerdict.DEPENDENCY_FAILED:
+            return cls(verdict, dependency_id=reply[1].decode())
+        return cls(verdict, active=reply[1] if len(reply) > 1 else 0)
+
+
+class ScheduleVerdict(StrEnum):
+    STORED = "stored"
+    NO_USER = "no_user"
+    TOO_MANY = "too_many"
