@@ -39,7 +39,7 @@ class CommandLine:
         )
 
     def on_a_terminal(self, *arguments: str) -> tuple[int, str]:
-        """Its exit code, and all that a terminal of 100 columns was sent."""
+        """Return its exit code and its output to a terminal of 100 columns."""
         process, screen = self.begin_on_a_terminal(*arguments)
         sent = b""
         deadline = time.monotonic() + 60
@@ -47,7 +47,7 @@ class CommandLine:
             if select.select([screen], [], [], 0.2)[0]:
                 try:
                     data = os.read(screen, 65_536)
-                except OSError:  # Linux' way to say that nobody holds the other end any more
+                except OSError:  # on Linux: the other end is closed
                     break
                 sent += data
         os.close(screen)
@@ -73,7 +73,7 @@ def run(harness: Harness, workers: subprocess.Popen[bytes]) -> CommandLine:
     return CommandLine(harness)
 
 
-def test_it_starts_without_a_web_server_in_memory(harness: Harness) -> None:
+def test_it_starts_without_loading_a_web_server(harness: Harness) -> None:
     asked = "import sys, webapp; webapp.create_app(); print([n for n in ('gevent', 'gunicorn') if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", asked], cwd=ROOT, env=harness.environment, capture_output=True, text=True
@@ -86,7 +86,7 @@ def test_a_job_is_submitted_and_waited_for(run: CommandLine) -> None:
     assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, ["hi", "hi"], "")
 
 
-def test_a_followed_job_shows_plain_lines_where_there_is_no_terminal(run: CommandLine) -> None:
+def test_following_prints_plain_lines_without_a_terminal(run: CommandLine) -> None:
     done = run("jobs", "submit", "report-slowly", "--steps", "8", "--seconds", "0.3", "--follow")
     job_id, *lines, last, result = done.stdout.splitlines()
     assert done.returncode == 0 and result == "8"
@@ -95,7 +95,7 @@ def test_a_followed_job_shows_plain_lines_where_there_is_no_terminal(run: Comman
     assert any(re.search(r"running  [1-8] of 8  .*Counting", line) for line in lines)
 
 
-def test_on_a_terminal_a_bar_moves(run: CommandLine) -> None:
+def test_a_terminal_shows_a_moving_bar(run: CommandLine) -> None:
     code, sent = run.on_a_terminal("jobs", "submit", "report-slowly", "--steps", "8", "--seconds", "0.3", "--follow")
     drawn = BAR.findall(sent)
     assert code == 0
@@ -112,7 +112,7 @@ def test_the_log_of_a_followed_job_is_printed(run: CommandLine) -> None:
         assert done.stdout.count(text + "\n") == 1, text
 
 
-def test_a_job_that_fails_is_told_by_the_exit_code_and_can_be_retried(run: CommandLine) -> None:
+def test_a_failed_job_sets_the_exit_code_and_can_be_retried(run: CommandLine) -> None:
     done = run("jobs", "submit", "fail", "--message", "no luck", "--wait", "--json")
     job = json.loads(done.stdout)
     assert (done.returncode, job["status"], job["error"]) == (1, "failed", "no luck")
@@ -124,13 +124,13 @@ def test_a_job_that_fails_is_told_by_the_exit_code_and_can_be_retried(run: Comma
 def test_a_running_job_is_cancelled(run: CommandLine, harness: Harness) -> None:
     job_id = run("jobs", "submit", "sleep", "--seconds", "60").stdout.strip()
     harness.running(harness.client.find(job_id))
-    assert run("jobs", "cancel", job_id).stdout == "It runs; its worker stops it.\n"
+    assert run("jobs", "cancel", job_id).stdout == "The job is running; its worker will stop it within 5 seconds.\n"
     done = run("jobs", "follow", job_id)
     assert done.returncode == 1 and done.stderr.startswith("cancelled after ")
     assert run("jobs", "cancel", job_id).returncode == 5
 
 
-def test_ctrl_c_leaves_the_job_alone(run: CommandLine, harness: Harness) -> None:
+def test_ctrl_c_does_not_stop_the_job(run: CommandLine, harness: Harness) -> None:
     job = harness.running(harness.submit("sleep", seconds=3))
     process, screen = run.begin_on_a_terminal("jobs", "follow", job.job_id)
     seen = b""
@@ -148,31 +148,31 @@ def test_ctrl_c_leaves_the_job_alone(run: CommandLine, harness: Harness) -> None
     assert harness.ended(job).status == "completed"
 
 
-def test_the_doctor_finds_damage_and_mends_it(run: CommandLine, harness: Harness) -> None:
-    assert run("jobs", "doctor").stdout == "Everything is in its place.\n"
+def test_the_doctor_finds_and_repairs_damage(run: CommandLine, harness: Harness) -> None:
+    assert run("jobs", "doctor").stdout == "No damage found.\n"
     job = harness.submit("noop", options={"delay_seconds": 600})
     harness.connection.zrem("rq:scheduled:default", job.job_id)
     sick = run("jobs", "doctor")
     assert sick.returncode == 1
-    assert f"in_no_list: job {job.job_id}" in sick.stdout and "--repair mends them" in sick.stdout
-    mended = run("jobs", "doctor", "--repair", "--json")
-    assert mended.returncode == 0
-    document = json.loads(mended.stdout)
+    assert f"in_no_list: job {job.job_id}" in sick.stdout and "use --repair" in sick.stdout
+    repaired = run("jobs", "doctor", "--repair", "--json")
+    assert repaired.returncode == 0
+    document = json.loads(repaired.stdout)
     assert len(document["findings"]) == 1 and document["left"] == []
     assert run("jobs", "doctor").returncode == 0
     harness.client.cancel(job.job_id)
 
 
-def test_the_check_fails_for_a_release_without_a_job_type_that_is_queued(run: CommandLine, harness: Harness) -> None:
+def test_the_check_fails_if_a_queued_job_type_is_removed(run: CommandLine, harness: Harness) -> None:
     job = harness.submit("noop", options={"delay_seconds": 600})
     assert run("jobs", "check").returncode == 0
     done = run("jobs", "check", JOB_PACKAGES="jobs")
     assert done.returncode == 1
-    assert f"Does not fit: job {job.job_id} (noop, scheduled): there is no function" in done.stdout
+    assert f"Incompatible: job {job.job_id} (noop, scheduled): there is no function" in done.stdout
     harness.client.cancel(job.job_id)
 
 
-def test_bad_settings_and_an_absent_broker_end_with_a_sentence(run: CommandLine) -> None:
+def test_bad_settings_and_an_unreachable_broker_end_with_a_sentence(run: CommandLine) -> None:
     bad = run("jobs", "check", WORKERS="many")
     assert bad.returncode == 2 and bad.stderr.startswith("Error: These settings can't be used:\n  WORKERS='many'")
     away = run("jobs", "check", REDIS_URL="redis://:secret@127.0.0.1:1/0")

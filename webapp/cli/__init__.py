@@ -1,4 +1,4 @@
-"""The command line: `flask --app webapp jobs …`, `… users …` and `… keys …`, against the broker and not over HTTP."""
+"""The command line: `flask --app webapp jobs …`, `… users …` and `… keys …`. It talks to the broker, not over HTTP."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from .user_commands import users
 
 
 def install(app: Flask) -> None:
-    """Give `app` its commands. Nothing is asked of the broker before one of them runs."""
+    """Register the commands with `app`. The broker is contacted only when one of them runs."""
     for group in (jobs, users, keys):
         app.cli.add_command(group)

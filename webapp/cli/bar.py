@@ -1,4 +1,4 @@
-"""The one line that shows how far a job is."""
+"""Draw a job's progress in one line."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from jobs.engine.states import PendingReason, Status
 from .text import cut, duration, moment, printable
 
 WIDTH = 24
-#: Seconds over which the rate is taken.
+#: The rate is measured over this many seconds.
 RATE_SECONDS = 10.0
 
 
 class Bar:
-    """Draws what it was told last; between two tellings time goes on."""
+    """The line of a job as it was last shown. The estimated time left counts down between two updates."""
 
     def __init__(self) -> None:
         self._job: Job | None = None
-        self._told_at = 0.0
+        self._shown_at = 0.0
         self._attempt: tuple[int, int] | None = None
         self._counted: deque[tuple[float, float]] = deque()
 
-    def tell(self, job: Job, now: float | None = None) -> None:
+    def show(self, job: Job, now: float | None = None) -> None:
+        """Take the job's newest state."""
         now = time.monotonic() if now is None else now
         if self._attempt != (job.attempt, job.resumed):
             self._counted.clear()
         self._attempt = job.attempt, job.resumed
-        self._job, self._told_at = job, now
+        self._job, self._shown_at = job, now
         if job.progress_current is not None:
             self._counted.append((now, job.progress_current))
         while len(self._counted) > 2 and now - self._counted[0][0] > RATE_SECONDS:
             self._counted.popleft()
 
     def draw(self, columns: int, now: float | None = None) -> str:
-        """The line, with a bar if there is room for it."""
+        """Return the line with a bar, cut to `columns` characters."""
         job = self._job
         if job is None:
             return ""
@@ -45,7 +46,7 @@ class Bar:
         return cut(bar + self.words(now), columns)
 
     def words(self, now: float | None = None) -> str:
-        """The same without a bar."""
+        """Return the line without the bar."""
         job = self._job
         if job is None:
             return ""
@@ -64,7 +65,7 @@ class Bar:
         if rate := self._rate():
             parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min")
         if job.eta_seconds is not None:
-            parts.append(f"ETA {duration(max(0.0, job.eta_seconds - (now - self._told_at)))}")
+            parts.append(f"ETA {duration(max(0.0, job.eta_seconds - (now - self._shown_at)))}")
         return parts
 
     def _rate(self) -> float | None:
@@ -76,9 +77,9 @@ class Bar:
 
 def _pending(job: Job) -> str:
     if job.pending_reason in (PendingReason.SCHEDULED, PendingReason.RETRYING):
-        return f"{job.pending_reason} for {moment(job.scheduled_at)}"
+        return f"{job.pending_reason} at {moment(job.scheduled_at)}"
     if job.pending_reason is PendingReason.WAITING:
         return "waiting for other jobs"
     if job.pending_reason is PendingReason.LIMITED:
-        return "waiting for room under a limit"
+        return "waiting for a free slot"
     return f"queued, position {job.queue_position}" if job.queue_position else "queued"

@@ -71,7 +71,7 @@ def _json(value: Any) -> str:
 
 def _progress(job: Job) -> str:
     bar = Bar()
-    bar.tell(job)
+    bar.show(job)
     return bar.words()
 
 

@@ -1,4 +1,4 @@
-"""How every error becomes a sentence and an exit code: the one place that knows an error's exit code."""
+"""Turn every error into a sentence and an exit code. This is the only module that knows exit codes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from webapp.services import services
 from .text import printable
 
 FINE, NOT_FINE, USAGE, UNREACHABLE, NOT_FOUND, REFUSED = range(6)
-#: What a shell makes of Ctrl-C.
+#: The exit code that shells use for Ctrl-C.
 INTERRUPTED = 130
 
-#: A class stands for its subclasses, too. What is not named here has gone wrong inside.
+#: A class includes its subclasses. Every other error is an internal one.
 CODES: dict[type[WorkhorseError], int] = {
     errors.ConfigurationError: USAGE,
     errors.UnservableFunction: USAGE,
@@ -39,21 +39,21 @@ CODES: dict[type[WorkhorseError], int] = {
 EXIT_CODES = """\
 \b
 Exit codes:
-  0  fine
-  1  the job failed or was cancelled; the check or the doctor found something
-  2  wrong usage, parameters or settings
+  0  success
+  1  the job failed or was cancelled, or check or doctor found a problem
+  2  invalid usage, parameters or settings
   3  the broker can't be reached
-  4  there is no such job, job type, user or key
-  5  refused: it can't be done in this state, or a limit is reached
+  4  the job, job type, user or key does not exist
+  5  refused: not possible in this state, or a limit is reached
 """
 
 
 class Refusal(click.ClickException):
-    """What ends a command, as sentences on stderr."""
+    """Ends a command with a message on stderr and an exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code  # type: ignore[misc]  # click reads it of the instance
+        self.exit_code = code  # type: ignore[misc]  # click reads the instance's
 
     @classmethod
     def of(cls, error: WorkhorseError, settings: Settings | None = None) -> Refusal:
@@ -61,23 +61,23 @@ class Refusal(click.ClickException):
         if isinstance(error, InvalidRequest):
             message = "\n".join(f"{_place(each)}: {each.message}" for each in error.faults)
         if isinstance(error, errors.BrokerUnavailable) and settings is not None:
-            message += f" It was sought at {_address(settings)} (REDIS_URL, or DATA_DIR for the embedded one)."
+            message += f" Tried {_address(settings)} (REDIS_URL, or DATA_DIR for the embedded broker)."
         return cls(printable(message), code_of(error))
 
 
 def code_of(error: WorkhorseError) -> int:
-    """The exit code of an error's class, or of the nearest class that it is derived from."""
+    """Return the exit code of an error's class, or of its nearest base class with one."""
     return next(CODES[each] for each in type(error).__mro__ if each in CODES)
 
 
 def usage(message: str) -> NoReturn:
-    """End the command: it was called wrongly."""
+    """End the command because it was called incorrectly."""
     raise Refusal(printable(message), USAGE)
 
 
 @contextmanager
 def sentences_on_a_terminal() -> Iterator[None]:
-    """Under the `flask` command, end with a sentence where a server would log a trace: for what fails at start-up."""
+    """Under the `flask` command, report an error at start-up as a sentence; elsewhere let it pass."""
     try:
         yield
     except WorkhorseError as error:
@@ -87,7 +87,7 @@ def sentences_on_a_terminal() -> Iterator[None]:
 
 
 class Commands(AppGroup):
-    """A group whose commands run in the app's context, and whose expected errors end as a sentence."""
+    """A group whose commands run in the app's context and report expected errors as a sentence."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, epilog=EXIT_CODES, **kwargs)
@@ -102,7 +102,7 @@ class Commands(AppGroup):
 
 
 def _place(fault: errors.Fault) -> str:
-    return (fault.pointer or "").lstrip("/") or fault.parameter or "it"
+    return (fault.pointer or "").lstrip("/") or fault.parameter or "request"
 
 
 def _address(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Follow a job to its end, and show it on the way."""
+"""Follow a job to its end and show its progress."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from webapp.services import services
 from .bar import Bar
 from .text import printable
 
-#: Seconds between two looks at the clock; the bar is drawn as often.
+#: The bar is drawn again after this many seconds.
 TICK_SECONDS = 0.5
-#: Seconds of silence after which the broker is asked whether it is there, and for which it may be away.
+#: After this many seconds without news, the broker is pinged.
 PING_SECONDS = 2.0
-PATIENCE_SECONDS = 30.0
-#: Plain lines come no more often, unless the status changes.
+#: After this many seconds without a reply, following ends.
+MAX_OUTAGE_SECONDS = 30.0
+#: At least this many seconds lie between two plain lines, unless the status changes.
 LINE_SECONDS = 1.0
 
 _CLEAR = "\r\x1b[2K"
@@ -40,18 +41,18 @@ class Display(Protocol):
 
 
 def display(*, quiet: bool = False) -> Display:
-    """A bar that moves on a terminal, plain lines elsewhere."""
+    """Return a moving bar for a terminal, plain lines for anything else, and nothing if `quiet`."""
     if quiet:
         return Quiet()
     return Terminal() if sys.stdout.isatty() else Plain()
 
 
 def follow(job_id: str, shown: Display, *, logs: bool = False) -> Job:
-    """Return the job once it has ended.
+    """Show a job until it ends, and return it.
 
     Raises:
-        JobNotFound: there is none, or it has expired meanwhile.
-        BrokerUnavailable: the broker was away for too long. The job goes on.
+        JobNotFound: the job does not exist or has expired.
+        BrokerUnavailable: the broker did not reply for 30 seconds. The job continues.
     """
     job = services().client.find(job_id)
     news = services().follower.follow_job(job_id, None, Inbox(), logs=logs, idle_seconds=TICK_SECONDS)
@@ -60,11 +61,11 @@ def follow(job_id: str, shown: Display, *, logs: bool = False) -> Job:
         for each in news:
             if each is None:
                 shown.tick()
-                outage.look()
+                outage.check()
                 continue
             outage.over()
             if each.event == "error":
-                raise JobNotFound(f"There is no job {job_id!r} any more; it has expired.")
+                raise JobNotFound(f"Job {job_id!r} has expired.")
             if each.lines:
                 shown.lines(each.lines)
             if each.job is not None:
@@ -76,34 +77,34 @@ def follow(job_id: str, shown: Display, *, logs: bool = False) -> Job:
 
 
 def log_line(line: dict[str, Any]) -> str:
-    """As `logs` and `follow --logs` print it."""
+    """Return a line of a job's log as `logs` and `follow --logs` print it."""
     return printable(f"{line['at'][:19]}Z  {line['level']:<8} {line['message']}")
 
 
 class _Outage:
-    """Asks a silent broker whether it is there. A short outage ends nothing: the follower goes on by itself."""
+    """Notices a long outage of the broker. The follower recovers from a short one by itself."""
 
     def __init__(self) -> None:
         self.over()
 
     def over(self) -> None:
-        self._quiet_since = self._asked_at = time.monotonic()
+        self._silent_since = self._pinged_at = time.monotonic()
 
-    def look(self) -> None:
+    def check(self) -> None:
         now = time.monotonic()
-        if now - self._asked_at < PING_SECONDS:
+        if now - self._pinged_at < PING_SECONDS:
             return
         try:
             services().client.ping()
             self.over()
         except BrokerUnavailable:
-            self._asked_at = time.monotonic()
-            if now - self._quiet_since > PATIENCE_SECONDS:
+            self._pinged_at = time.monotonic()
+            if now - self._silent_since > MAX_OUTAGE_SECONDS:
                 raise
 
 
 class Quiet:
-    """For --wait and --json."""
+    """Shows nothing, for --wait and --json."""
 
     def job(self, job: Job) -> None:
         pass
@@ -119,13 +120,13 @@ class Quiet:
 
 
 class Terminal:
-    """A bar in the last line, which log lines push up."""
+    """A bar in the last line of a terminal; log lines appear above it."""
 
     def __init__(self) -> None:
         self._bar = Bar()
 
     def job(self, job: Job) -> None:
-        self._bar.tell(job)
+        self._bar.show(job)
         self.tick()
 
     def lines(self, lines: Sequence[dict[str, Any]]) -> None:
@@ -140,26 +141,26 @@ class Terminal:
         self._write("\n")
 
     def _write(self, text: str) -> None:
-        # As it is: click would take the escapes out of what it thinks is no terminal.
+        # Not click.echo: it removes escapes if it does not recognize the terminal.
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
 class Plain:
-    """A line for each change of status, and for progress now and then."""
+    """A line for each change of status, and at most one a second for progress."""
 
     def __init__(self) -> None:
         self._bar = Bar()
         self._status = ""
-        self._said_at = 0.0
-        self._said = ""
+        self._printed_at = 0.0
+        self._printed = ""
 
     def job(self, job: Job) -> None:
-        self._bar.tell(job)
+        self._bar.show(job)
         now = time.monotonic()
-        if job.status != self._status or now - self._said_at >= LINE_SECONDS:
-            self._status, self._said_at = job.status, now
-            self._say(self._bar.words())
+        if job.status != self._status or now - self._printed_at >= LINE_SECONDS:
+            self._status, self._printed_at = job.status, now
+            self._print(self._bar.words())
 
     def lines(self, lines: Sequence[dict[str, Any]]) -> None:
         for line in lines:
@@ -171,7 +172,7 @@ class Plain:
     def close(self) -> None:
         pass
 
-    def _say(self, words: str) -> None:
-        if words != self._said:
-            self._said = words
+    def _print(self, words: str) -> None:
+        if words != self._printed:
+            self._printed = words
             click.echo(words)

@@ -1,4 +1,4 @@
-"""`flask --app webapp jobs …`: what a user of the HTTP API does, from a terminal."""
+"""`flask --app webapp jobs …`: submit and manage jobs from a terminal."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from .submitting import Moment, Submit
 from .text import cut, json_option, print_json, printable, table
 from .upkeep import check, doctor
 
-#: The fields of a job that a list shows. What it last reported stands beside them.
+#: The fields of a job that a list shows, before its error, message or tags.
 COLUMNS = ("job_id", "job_type", "status", "progress", "created_at")
 ERROR_CHARACTERS = 60
 
 
 @click.group(cls=Commands)
 def jobs() -> None:
-    """Submit jobs, look at them, and look after them.
+    """Submit, show and manage jobs.
 
-    The broker is asked directly: it is the one of REDIS_URL, or the embedded one of DATA_DIR.
+    Commands talk directly to the broker at REDIS_URL, or to the embedded broker in DATA_DIR.
     """
 
 
-jobs.add_command(Submit("submit", subcommand_metavar="JOB_TYPE [OPTIONS]", help="Submit a job, and print its id."))
+jobs.add_command(Submit("submit", subcommand_metavar="JOB_TYPE [OPTIONS]", help="Submit a job and print its ID."))
 jobs.add_command(doctor)
 jobs.add_command(check)
 
@@ -45,7 +45,7 @@ jobs.add_command(check)
 @click.argument("job_type", required=False)
 @json_option
 def types(job_type: str | None, as_json: bool) -> None:
-    """List what can be submitted; with JOB_TYPE, describe it."""
+    """List the job types, or describe one."""
     if job_type is not None:
         kind = services().catalogue.find(job_type)
         print_json(kind.as_dict()) if as_json else click.echo(_described(kind))
@@ -59,14 +59,14 @@ def types(job_type: str | None, as_json: bool) -> None:
 
 
 @jobs.command("list", with_appcontext=False)
-@as_option("Whose jobs.")
+@as_option("Owner of the jobs.")
 @click.option("--status", type=click.Choice([str(each) for each in Status]))
 @click.option("--type", "job_type", metavar="JOB_TYPE")
 @click.option("--tag", metavar="WORD")
 @click.option("--created-after", type=Moment(), metavar="TIME")
 @click.option("--created-before", type=Moment(), metavar="TIME")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
-@click.option("--cursor", metavar="CURSOR", help="Go on where an earlier list ended.")
+@click.option("--cursor", metavar="CURSOR", help="Continue where an earlier list ended.")
 @json_option
 def list_jobs(
     user_id: str,
@@ -90,9 +90,9 @@ def list_jobs(
     if page.jobs:
         click.echo(table(_heads(), [_row(job) for job in page.jobs]))
     else:
-        click.echo(f"No such jobs of {user_id}; 'jobs submit' makes one." if not page.next_cursor else "None so far.")
+        click.echo(f"{user_id} has no matching jobs." if not page.next_cursor else "No matching jobs so far.")
     if page.next_cursor:
-        click.echo(f"There may be more: --cursor {page.next_cursor}")
+        click.echo(f"For the next page: --cursor {page.next_cursor}")
 
 
 @jobs.command(with_appcontext=False)
@@ -106,16 +106,16 @@ def show(job_id: str, as_json: bool) -> None:
 
 @jobs.command("follow", with_appcontext=False)
 @click.argument("job_id")
-@click.option("--logs", is_flag=True, help="Also print what it prints and logs.")
+@click.option("--logs", is_flag=True, help="Also print the job's log.")
 @json_option
 def follow_job(job_id: str, logs: bool, as_json: bool) -> None:
-    """Show a job's progress until it ends, then its result. Ctrl-C leaves the job alone."""
+    """Show a job's progress until it ends, then its result. Ctrl-C does not stop the job."""
     if logs and as_json:
-        usage("--json prints the job alone; its log is in 'jobs logs JOB_ID --json'.")
+        usage("--json and --logs can't be combined; use 'jobs logs JOB_ID --json' for the log.")
     try:
         job = follow(job_id, display(quiet=as_json), logs=logs)
     except KeyboardInterrupt:
-        click.echo(f"The job goes on: jobs follow {job_id}", err=True)
+        click.echo(f"The job continues. To follow it again: jobs follow {job_id}", err=True)
         sys.exit(INTERRUPTED)
     end_with(job, as_json=as_json)
 
@@ -124,7 +124,7 @@ def follow_job(job_id: str, logs: bool, as_json: bool) -> None:
 @click.argument("job_id")
 @json_option
 def logs(job_id: str, as_json: bool) -> None:
-    """Print what a job printed and logged."""
+    """Print a job's log, which includes what it printed."""
     client = services().client
     client.find(job_id)
     lines, cursor = [], None
@@ -144,13 +144,17 @@ def logs(job_id: str, as_json: bool) -> None:
 @click.argument("job_id")
 @json_option
 def cancel(job_id: str, as_json: bool) -> None:
-    """Cancel a job. One that runs is stopped by its worker within 5 seconds."""
+    """Cancel a job. A running job is stopped within 5 seconds."""
     job = services().client.cancel(job_id)
     note("cancel-job", subject=job_id)
     if as_json:
         print_json(job.as_dict())
     else:
-        click.echo("cancelled" if job.status is Status.CANCELLED else "It runs; its worker stops it.")
+        click.echo(
+            "cancelled"
+            if job.status is Status.CANCELLED
+            else "The job is running; its worker will stop it within 5 seconds."
+        )
 
 
 @jobs.command(with_appcontext=False)
@@ -160,7 +164,7 @@ def retry(job_id: str, as_json: bool) -> None:
     """Run a failed or cancelled job again, from its checkpoint."""
     job = services().client.retry(job_id)
     note("retry-job", subject=job_id)
-    print_json(job.as_dict()) if as_json else click.echo(f"{job.status}: jobs follow {job.job_id}")
+    print_json(job.as_dict()) if as_json else click.echo(f"{job.status}. To follow it: jobs follow {job.job_id}")
 
 
 def _heads() -> tuple[str, ...]:
@@ -176,11 +180,11 @@ def _row(job: Job) -> tuple[str, ...]:
 
 def _described(kind: JobType) -> str:
     schema = kind.parameters.schema
-    told = [f"{kind.name}: {kind.summary}" if kind.summary else kind.name]
+    lines = [f"{kind.name}: {kind.summary}" if kind.summary else kind.name]
     if kind.description:
-        told += ["", kind.description]
+        lines += ["", kind.description]
     retry_policy = f"{kind.max_attempts} attempts" if kind.max_attempts > 1 else "one attempt"
-    told += ["", f"Priority {kind.priority}, {kind.timeout} s an attempt, {retry_policy}.", "", "Parameters:"]
-    told += [f"  {line}" for line in json.dumps(schema.get("properties", {}), indent=2).splitlines()]
-    told += ["", f"Submit one: jobs submit {kind.name} --help"]
-    return printable("\n".join(told))
+    lines += ["", f"Priority {kind.priority}, timeout {kind.timeout} s, {retry_policy}.", "", "Parameters:"]
+    lines += [f"  {line}" for line in json.dumps(schema.get("properties", {}), indent=2).splitlines()]
+    lines += ["", f"To submit one: jobs submit {kind.name} --help"]
+    return printable("\n".join(lines))

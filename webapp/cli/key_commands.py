@@ -1,4 +1,4 @@
-"""`flask --app webapp keys …`: the API keys of a user."""
+"""`flask --app webapp keys …`: manage the API keys of users."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def keys() -> None:
 
 @keys.command(with_appcontext=False)
 @click.argument("username")
-@click.option("--name", default="", help="What it is for.")
+@click.option("--name", default="", help="Purpose of the key.")
 @json_option
 def add(username: str, name: str, as_json: bool) -> None:
-    """Make an API key for a user, and print it: this once."""
+    """Create an API key for a user and print it. It can't be shown again."""
     key, secret = services().accounts.create_key(acting_user(username).user_id, name)
     note("create-api-key", subject=key.id, user_id=key.user_id)
     print_json(_resource(key) | {"key": secret}) if as_json else click.echo(secret)
 
 
 @keys.command("list", with_appcontext=False)
-@as_option("Whose keys.")
+@as_option("Owner of the keys.")
 @json_option
 def list_keys(user_id: str, as_json: bool) -> None:
     """List a user's API keys, without their secrets."""
@@ -49,7 +49,7 @@ def list_keys(user_id: str, as_json: bool) -> None:
 @click.argument("key_id")
 @json_option
 def revoke(username: str, key_id: str, as_json: bool) -> None:
-    """Revoke an API key. Within 5 seconds it is dead everywhere."""
+    """Revoke an API key. It stops working within 5 seconds."""
     services().accounts.revoke(username, key_id)
     note("revoke-api-key", subject=key_id, user_id=username)
     print_json({"revoked": key_id}) if as_json else click.echo(f"Revoked {key_id}.")

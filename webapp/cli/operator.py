@@ -1,4 +1,4 @@
-"""On whose behalf a command is run."""
+"""The user on whose behalf a command runs, and the operator who runs it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from webapp.services import services
 
 
 def note(action: str, *, subject: str | None, user_id: str | None = None) -> None:
-    """Add what a command has done to the audit log.
+    """Record what a command has done in the audit log.
 
     Args:
-        action: the word that the log has for it.
-        subject: the id of what it was done to.
-        user_id: in whose name; None: the operator's own, who has none here.
+        action: the log's word for it.
+        subject: the ID of the job, key or user that was changed.
+        user_id: the user on whose behalf it was done; None: the operator, who is not a user.
     """
     where = f"terminal of {_operator()} on {socket.gethostname()}"
     services().audit.note(Act(action, user_id, where, HTTPStatus.OK, subject))
@@ -33,17 +33,17 @@ def note(action: str, *, subject: str | None, user_id: str | None = None) -> Non
 def _operator() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name (OSError: from Python 3.13 on)
+    except (KeyError, OSError):  # a container's user often has no name (OSError since Python 3.13)
         return f"uid {os.getuid()}"
 
 
 def as_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--as USER`. Whoever can reach the broker can do anything there: this is about names, not about rights."""
+    """Return the option `--as USER`. It names an owner, not rights: an operator can do anything in the broker."""
     return click.option("--as", "user_id", metavar="USER", default=ADMIN, show_default=True, help=text)
 
 
 def acting_user(user_id: str) -> User:
-    """The user of that name.
+    """Find a user, and create the local admin if it is missing.
 
     Raises:
         UserNotFound
@@ -53,7 +53,7 @@ def acting_user(user_id: str) -> User:
         return accounts.find(user_id)
     except UserNotFound:
         if user_id != ADMIN:
-            raise UserNotFound(f"There is no user {user_id!r}; 'users list' lists them.") from None
-    # Only if it is missing: this shell may not know the ADMIN_API_KEY that web has, and would replace it.
+            raise UserNotFound(f"There is no user {user_id!r}; 'users list' shows all users.") from None
+    # Only if it is missing: this shell may not have the web process's ADMIN_API_KEY and would replace that key.
     accounts.ensure_admin()
     return accounts.find(user_id)

@@ -1,4 +1,4 @@
-"""From a job type's schema to options of a command, and from their texts to the parameters of a job."""
+"""Turn a job type's schema into options of a command, and their texts into the parameters of a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 from .exits import usage
 
 FILE_FORMAT = "file-id"
-#: Choices that are shown in an option's first column; more are named in its help.
+#: Up to this many choices appear beside an option; more appear in its help.
 FEW_CHOICES = 6
 
 _METAVARS = {"integer": "INTEGER", "number": "NUMBER", "string": "TEXT"}
@@ -26,18 +26,18 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file of this machine that is to be uploaded, where a `file_id` belongs."""
+    """A file on this machine to upload, in the place of a `file_id`."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class ParameterOption:
-    """One parameter of a job type as an option."""
+    """One parameter of a job type, as an option."""
 
     name: str
     flag: str
-    #: What click calls its value.
+    #: The name under which click passes its value.
     key: str
     schema: Schema
     definitions: Mapping[str, Schema]
@@ -53,7 +53,7 @@ class ParameterOption:
         return click.Option([self.key, self.flag], multiple=many, metavar=self._metavar(item), help=help_text)
 
     def value(self, given: Any) -> Any:
-        """The JSON value that an option's text stands for. What does not fit is left to the job type to refuse."""
+        """Return the JSON value of an option's text. The job type refuses a text that could not be converted."""
         if isinstance(given, tuple):
             item = self._plain(self.schema).get("items", {})
             return [self._read(text, item) for text in given]
@@ -73,10 +73,10 @@ class ParameterOption:
         try:
             return json.loads(text)
         except ValueError:
-            return text  # one branch of a union may be text
+            return text  # a union may accept text
 
     def _plain(self, schema: Schema) -> Schema:
-        """The schema that a reference stands for; the one branch of an optional value that is not null."""
+        """Follow references, and return the schema of an optional value without null."""
         while "$ref" in schema:
             schema = self.definitions[schema["$ref"].rpartition("/")[2]]
         branches = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
@@ -118,7 +118,7 @@ class ParameterOption:
 
 
 def parameter_options(schema: Schema, taken: set[str]) -> list[ParameterOption]:
-    """An option for each parameter; `--param-NAME` if the plain name is one of ours."""
+    """Return an option for each parameter. A name that is in `taken` becomes `--param-NAME`."""
     options = []
     for place, (name, part) in enumerate(schema.get("properties", {}).items()):
         flag = "--" + name.strip("_").lower().replace("_", "-")
@@ -130,16 +130,17 @@ def parameter_options(schema: Schema, taken: set[str]) -> list[ParameterOption]:
 
 
 def json_text(text: str, flag: str) -> Any:
-    """JSON that stands in the option itself, in a file (`@PATH`) or on standard input (`@-`)."""
+    """Read JSON from the option itself, from a file (`@PATH`) or from standard input (`@-`)."""
     if text.startswith("@"):
         text = _contents(text[1:], flag)
     try:
         return json.loads(text)
     except ValueError as error:
-        usage(f"{flag} is not JSON: {error}.")
+        usage(f"{flag} is not valid JSON: {error}.")
 
 
 def local_files(value: Any) -> Iterator[LocalFile]:
+    """Find the local files in parameters."""
     if isinstance(value, LocalFile):
         yield value
     elif isinstance(value, (list, dict)):
@@ -148,7 +149,7 @@ def local_files(value: Any) -> Iterator[LocalFile]:
 
 
 def with_files(value: Any, file_id: Callable[[LocalFile], str]) -> Any:
-    """The value with an id in the place of each local file."""
+    """Return the value with a file ID in the place of each local file."""
     if isinstance(value, LocalFile):
         return file_id(value)
     if isinstance(value, dict):

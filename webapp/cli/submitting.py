@@ -1,4 +1,4 @@
-"""`jobs submit NAME`: a command for each job type, with options made from its signature."""
+"""`jobs submit NAME`: a command for each job type, with options from its signature."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Submit(click.Group):
         try:
             return SubmitOne(services().catalogue.find(cmd_name))
         except JobTypeNotFound as error:
-            # The same sentence, without the address that lists them over HTTP.
+            # The same sentence with the command in the place of the HTTP address.
             first, _, hint = error.message.partition("; ")
-            hint = "'jobs types' lists them." if hint.startswith("GET") else hint
+            hint = "'jobs types' lists all job types." if hint.startswith("GET") else hint
             raise JobTypeNotFound(f"{first}; {hint}") from None
 
 
@@ -64,9 +64,9 @@ class SubmitOne(click.Command):
         super().__init__(kind.name, params=params, help=text, short_help=kind.summary, callback=self._submit)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The parameters of the job first, then how it is to run."""
+        """List the parameters of the job first, then the other options."""
         others = [each for each in self.get_params(ctx) if each not in self._mine]
-        for title, options in (("Parameters", self._mine), ("How to run it", others)):
+        for title, options in (("Parameters", self._mine), ("Options", others)):
             records = [record for each in options if (record := each.get_help_record(ctx))]
             if records:
                 with formatter.section(title):
@@ -90,12 +90,12 @@ class SubmitOne(click.Command):
         end_with(follow(job.job_id, display(quiet=quiet), logs=given["logs"] and not quiet), as_json=given["as_json"])
 
     def _params(self, given: dict[str, Any]) -> dict[str, Any]:
-        """What --params gives, with the single options over it."""
+        """Return the parameters of --params, overridden by the single options."""
         params: Any = json_text(given["params"], "--params") if given["params"] is not None else {}
         if not isinstance(params, dict):
-            usage(f"--params is {type(params).__name__}; it has to be a JSON object.")
+            usage(f"--params must be a JSON object, not {type(params).__name__}.")
         for option in self._options:
-            # A list that was not given is empty; one that is to be empty goes into --params.
+            # A list option that was not given is empty. To pass an empty list, use --params.
             if given[option.key] not in (None, ()):
                 params[option.name] = option.value(given[option.key])
         return params
@@ -106,7 +106,7 @@ class SubmitOne(click.Command):
         like_stored = with_files(params, lambda _file: _ANY_ID)
         size, most = len(json.dumps(like_stored).encode()), services().settings.max_params_bytes
         if size > most:
-            raise PayloadTooLarge(f"The parameters take {size} bytes, and may take {most} (MAX_PARAMS_BYTES).")
+            raise PayloadTooLarge(f"The parameters have {size} bytes; the limit is {most} (MAX_PARAMS_BYTES).")
         try:
             self._kind.parameters.validate(like_stored)
         except InvalidParameters as error:
@@ -138,7 +138,7 @@ def _check(file: LocalFile) -> None:
     except OSError as error:
         usage(f"{file.path} can't be read: {error.strerror}.")
     if size > most:
-        raise PayloadTooLarge(f"{file.path} has {size} bytes, and may have {most} (MAX_UPLOAD_BYTES).")
+        raise PayloadTooLarge(f"{file.path} has {size} bytes; the limit is {most} (MAX_UPLOAD_BYTES).")
 
 
 def _uploaded(file: LocalFile, owner: str) -> str:
@@ -152,6 +152,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 class Moment(click.ParamType[datetime]):
+    """A time in ISO 8601, with a zone."""
+
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -162,11 +164,11 @@ class Moment(click.ParamType[datetime]):
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            self.fail(f"{value!r} is no time with a zone, as in 2030-01-31T12:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not a time with a zone, for example 2030-01-31T12:00:00Z", param, ctx)
         return moment
 
 
-#: How click reads an option's text, by what the value is.
+#: How click reads an option's text, by the type of its value.
 _TYPES: dict[str, Any] = {"number": float, "integer": int, "date-time": Moment()}
 
 
@@ -211,7 +213,7 @@ def _options_of(command: Any) -> list[click.Option]:
 
 @run_options
 def _carrier() -> None:
-    """Carry the options until they are taken from it."""
+    """Collect the options; it is never called."""
 
 
 _RUN_OPTIONS = _options_of(_carrier)

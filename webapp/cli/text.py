@@ -1,4 +1,4 @@
-"""What a terminal may be shown, and in which form."""
+"""Format values for a terminal."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-#: Control characters: one of them in a message or a log line could make a terminal do things.
+#: Control characters: in a message or a log line they could control the terminal.
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 CELL_CHARACTERS = 60
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option that every command has."""
+    """Add the option --json, which every command has."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for scripts.")(command)
 
 
@@ -25,17 +25,17 @@ def print_json(document: Any) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with its control characters made visible."""
+    """Return the text with its control characters made visible."""
     return text.translate(_VISIBLE)
 
 
 def moment(at: datetime | None) -> str:
-    """A time in UTC, to the second."""
+    """Return a time in UTC, to the second; `-` for None."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else "-"
 
 
 def duration(seconds: float) -> str:
-    """As people read it: 0.4 s, 12 s, 3:05, 2:03:05."""
+    """Return seconds in a readable form: 0.4 s, 12 s, 3:05, 2:03:05."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their longest cell. A cell is one line, and cut if it is long; the last one is not."""
+    """Align rows in columns. Each cell is one line; long cells are cut, except in the last column."""
     cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
     cells = [[cut(cell, CELL_CHARACTERS) for cell in row[:-1]] + [row[-1]] for row in cells]
     widths = [max(len(row[column]) for row in (heads, *cells)) for column in range(len(heads))]
@@ -58,4 +58,5 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cut(text: str, characters: int) -> str:
+    """Return the text, shortened to at most `characters` with an ellipsis."""
     return text if len(text) <= characters else text[: max(0, characters - 1)] + "…"

@@ -1,4 +1,4 @@
-"""`jobs doctor` and `jobs check`: is all well in the broker, and will it be after a deployment?"""
+"""`jobs doctor` and `jobs check`: find damage in the broker, and jobs that a deployment would break."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .operator import note
 from .text import json_option, print_json, printable
 
 
-@click.command(short_help="Look for damage in the broker, and mend it.")
-@click.option("--repair", is_flag=True, help="Mend what is found.")
+@click.command(short_help="Find damage in the broker and repair it.")
+@click.option("--repair", is_flag=True, help="Repair the damage.")
 @json_option
 def doctor(repair: bool, as_json: bool) -> None:
-    """Look for damage in the broker: jobs in no list, claims of nobody, records that never expire.
+    """Find damage in the broker: jobs in no list, claims without a worker, records that never expire.
 
-    Everything is read, so it takes a while on a large broker. Nothing is changed without --repair.
+    The doctor reads everything, which takes a while on a large broker. Without --repair it changes nothing.
     """
     examined = Doctor(services().client.store)
     with broker_errors():
@@ -45,15 +45,15 @@ def doctor(repair: bool, as_json: bool) -> None:
     sys.exit(NOT_FINE if left else FINE)
 
 
-@click.command(short_help="Hold what waits against the code about to be deployed.")
+@click.command(short_help="Check unfinished jobs against the code to deploy.")
 @json_option
 def check(as_json: bool) -> None:
-    """Hold what waits in the broker against the code that is about to be deployed.
+    """Check unfinished jobs and schedules against the code to deploy.
 
-    Settings and catalogue are checked first. Then each job that is queued, scheduled, waiting, retrying or running, and
-    each schedule, is held against the signature of its function here. Those that no longer fit are named, and the
-    exit code is 1: drain or cancel them first, or keep the old parameters valid. It is the release step of the
-    Procfile.
+    Settings and catalogue are checked first. Then the parameters of each unfinished job (queued, scheduled, waiting,
+    retrying or running) and of each schedule are validated against the function in this code. If some are invalid,
+    they are listed and the exit code is 1: let these jobs finish, cancel them, or keep the old parameters valid. This
+    is the release step of the Procfile.
     """
     settings, catalogue = services().settings, services().catalogue
     if not as_json:
@@ -66,7 +66,7 @@ def check(as_json: bool) -> None:
     for mismatch in checked.mismatches():
         mismatches.append(mismatch)
         if not as_json:
-            click.echo(printable(f"Does not fit: {mismatch}"))
+            click.echo(printable(f"Incompatible: {mismatch}"))
     if as_json:
         print_json(_checked(checked, mismatches) | {"settings": settings.shown(), "job_types": list(catalogue)})
     else:
@@ -80,10 +80,10 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 def _summary(findings: Sequence[Finding], left: Sequence[Finding], *, repair: bool) -> str:
     if not findings:
-        return "Everything is in its place."
+        return "No damage found."
     if not repair:
-        return f"{len(findings)} findings; --repair mends them."
-    return f"{len(findings)} findings, all mended." if not left else f"{len(left)} findings are left after the repair."
+        return f"{len(findings)} findings; use --repair to repair them."
+    return f"{len(findings)} findings, all repaired." if not left else f"{len(left)} findings remain after the repair."
 
 
 def _checked(checked: DeployCheck, mismatches: Sequence[Mismatch]) -> dict[str, Any]:
@@ -96,7 +96,10 @@ def _checked(checked: DeployCheck, mismatches: Sequence[Mismatch]) -> dict[str, 
 
 
 def _verdict(checked: DeployCheck, mismatches: Sequence[Mismatch]) -> str:
-    looked_at = f"{checked.jobs} unfinished jobs and {checked.schedules} schedules"
+    total = f"{checked.jobs} unfinished jobs and {checked.schedules} schedules"
     if mismatches:
-        return f"{len(mismatches)} of {looked_at} do not fit this code; drain or cancel them, or keep it compatible."
-    return f"{looked_at} fit this code."
+        return (
+            f"{len(mismatches)} of {total} are incompatible with this code. "
+            "Let them finish, cancel them, or keep the old parameters valid."
+        )
+    return f"{total} are compatible with this code."

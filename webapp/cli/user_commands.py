@@ -1,4 +1,4 @@
-"""`flask --app webapp users …`: who may call."""
+"""`flask --app webapp users …`: manage users."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _password = click.option(
     hide_input=True,
     confirmation_prompt=True,
     envvar="WORKHORSE_PASSWORD",
-    help="Asked for if it is not given; WORKHORSE_PASSWORD is read, too.",
+    help="Default: the variable WORKHORSE_PASSWORD, or a prompt.",
 )
 
 
@@ -35,15 +35,15 @@ def users() -> None:
 @click.argument("username")
 @click.argument("email")
 @_password
-@click.option("--admin", is_flag=True, help="May see everybody's jobs, the audit log and the dashboard.")
+@click.option("--admin", is_flag=True, help="Allow access to all users' jobs, the audit log and the dashboard.")
 @json_option
 def add(username: str, email: str, password: str, admin: bool, as_json: bool) -> None:
-    """Add a user. No welcome mail is sent."""
+    """Add a user. No welcome e-mail is sent."""
     roles = (ADMIN_ROLE, USER_ROLE) if admin else (USER_ROLE,)
     user = services().accounts.register(username, email, password, roles)
     note("create-user", subject=user.user_id)
     print_json(_resource(user)) if as_json else click.echo(
-        f"Added {user.user_id}; 'keys add {user.user_id}' makes a key."
+        f"Added {user.user_id}. To create an API key: keys add {user.user_id}"
     )
 
 
@@ -64,10 +64,10 @@ def list_users(as_json: bool) -> None:
 
 @users.command(with_appcontext=False)
 @click.argument("username")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def delete(username: str, yes: bool, as_json: bool) -> None:
-    """Remove a user with keys, schedules, files and jobs. What runs is cancelled."""
+    """Remove a user with all keys, schedules, files and jobs. Running jobs are cancelled."""
     user = services().accounts.find(username)
     if not yes:
         click.confirm(f"Remove {user.user_id} with all keys, schedules, files and jobs?", abort=True, err=True)
@@ -81,7 +81,7 @@ def delete(username: str, yes: bool, as_json: bool) -> None:
 @_password
 @json_option
 def password(username: str, password: str, as_json: bool) -> None:
-    """Set a user's password. Tokens and sessions end with the old one; API keys stay good."""
+    """Set a user's password. Tokens and sessions end; API keys stay valid."""
     user = services().accounts.set_password(username, password)
     note(SET_PASSWORD, subject=user.user_id)
     print_json(_resource(user)) if as_json else click.echo(f"{user.user_id} has a new password.")

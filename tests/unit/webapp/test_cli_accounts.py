@@ -1,4 +1,4 @@
-"""`users …` and `keys …`: who may call, from a terminal."""
+"""`users …` and `keys …`: accounts from a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(app: Flask) -> Command:
 @pytest.fixture
 def carol(run: Command) -> str:
     answer = run("users", "add", "carol", "carol@example.com", "--password", "correct horse")
-    assert (answer.code, answer.out) == (0, "Added carol; 'keys add carol' makes a key.\n")
+    assert (answer.code, answer.out) == (0, "Added carol. To create an API key: keys add carol\n")
     return "carol"
 
 
@@ -32,13 +32,13 @@ def test_a_user_is_added_listed_and_removed(run, carol, services):
     assert run("users", "delete", "carol", "--yes").code == 4
 
 
-def test_a_password_is_asked_for_and_not_shown(run, services):
+def test_a_password_is_prompted_for_and_not_shown(run, services):
     answer = run("users", "add", "dave", "dave@example.com", typed="correct horse\ncorrect horse\n")
     assert answer.code == 0 and "correct horse" not in answer.out + answer.err
     assert services.accounts.sign_in.check_password("dave", "correct horse").user_id == "dave"
 
 
-def test_a_removal_is_asked_about(run, carol, services):
+def test_a_removal_asks_for_confirmation(run, carol, services):
     assert run("users", "delete", "carol", typed="n\n").code == 1
     assert services.accounts.find("carol")
     assert run("users", "delete", "carol", typed="y\n").code == 0
@@ -53,12 +53,12 @@ def test_removing_a_user_removes_keys_and_jobs(run, carol, services):
         services.accounts.bearers.authenticate(key)
 
 
-def test_an_admin_is_made_on_request(run, services):
+def test_an_admin_can_be_added(run, services):
     run("users", "add", "root", "root@example.com", "--password", "correct horse", "--admin")
     assert services.accounts.find("root").is_admin
 
 
-def test_what_is_wrong_with_a_user_is_said(run, carol):
+def test_invalid_fields_of_a_user_are_listed(run, carol):
     bad = run("users", "add", "A B", "nowhere", "--password", "short")
     assert bad.code == 2
     assert {line.split(":")[0] for line in bad.err.removeprefix("Error: ").splitlines()} == {
@@ -98,15 +98,15 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(run, carol, s
     assert run("keys", "list", "--as", "carol").out == "carol has no API keys.\n"
 
 
-def test_what_a_command_changes_is_in_the_audit_log(run, carol, services):
+def test_changes_are_in_the_audit_log(run, carol, services):
     run("keys", "add", "carol")
     job_id = run.submits("noop", "--as", "carol")
     run("jobs", "cancel", job_id)
     run("users", "delete", "carol", "--yes")
 
     acts = [entry.act for entry in services.audit.page().entries]
-    told = [(act.action, act.user_id) for act in reversed(acts)]
-    assert told == [
+    noted = [(act.action, act.user_id) for act in reversed(acts)]
+    assert noted == [
         ("create-user", None),
         ("create-api-key", "carol"),
         ("submit-job", "carol"),

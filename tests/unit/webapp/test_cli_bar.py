@@ -1,4 +1,4 @@
-"""The bar of `follow` moves, tells rate and time left, and fits the terminal."""
+"""The bar of `follow` moves, shows rate and time left, and fits the terminal."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ def test_the_bar_grows_with_the_job(running: Job) -> None:
     bar = Bar()
     drawn = []
     for current in range(9):
-        bar.tell(at(running, current), now=float(current))
+        bar.show(at(running, current), now=float(current))
         drawn.append(bar.draw(120, now=float(current)).count("#"))
     assert drawn == [round(WIDTH * current / 8) for current in range(9)]
 
 
-def test_the_rate_is_that_of_the_last_seconds_and_eta_runs_down(running: Job) -> None:
+def test_the_rate_covers_the_last_seconds_and_the_eta_counts_down(running: Job) -> None:
     bar = Bar()
-    bar.tell(at(running, 0), now=100.0)
-    bar.tell(at(running, 4, eta_seconds=20.0), now=102.0)
+    bar.show(at(running, 0), now=100.0)
+    bar.show(at(running, 4, eta_seconds=20.0), now=102.0)
     assert bar.words(now=102.0) == " 50 %  running  4 of 8  2.0/s  ETA 20 s"
     assert bar.words(now=107.0) == " 50 %  running  4 of 8  2.0/s  ETA 15 s"
 
 
-def test_a_new_attempt_begins_a_new_rate(running: Job) -> None:
+def test_a_new_attempt_resets_the_rate(running: Job) -> None:
     bar = Bar()
-    bar.tell(at(running, 4), now=1.0)
-    bar.tell(at(running, 5), now=2.0)
-    bar.tell(at(running, 1, resumed=1), now=3.0)
+    bar.show(at(running, 4), now=1.0)
+    bar.show(at(running, 5), now=2.0)
+    bar.show(at(running, 1, resumed=1), now=3.0)
     assert "/s" not in bar.words(now=3.0)
 
 
 def test_it_is_never_wider_than_the_terminal(running: Job) -> None:
     bar = Bar()
-    bar.tell(at(running, 4, progress_message="a message " * 30))
+    bar.show(at(running, 4, progress_message="a message " * 30))
     assert all(len(bar.draw(columns)) <= columns for columns in (10, 40, 80, 200))
 
 
@@ -72,17 +72,17 @@ def test_it_is_never_wider_than_the_terminal(running: Job) -> None:
     [
         (PendingReason.QUEUED, "queued, position 3"),
         (PendingReason.WAITING, "waiting for other jobs"),
-        (PendingReason.LIMITED, "waiting for room under a limit"),
-        (PendingReason.RETRYING, "retrying for -"),
+        (PendingReason.LIMITED, "waiting for a free slot"),
+        (PendingReason.RETRYING, "retrying at -"),
     ],
 )
-def test_a_job_that_waits_says_for_what(running: Job, reason: PendingReason, words: str) -> None:
+def test_a_waiting_job_shows_the_reason(running: Job, reason: PendingReason, words: str) -> None:
     bar = Bar()
-    bar.tell(replace(running, status=Status.PENDING, pending_reason=reason, queue_position=3))
+    bar.show(replace(running, status=Status.PENDING, pending_reason=reason, queue_position=3))
     assert bar.words() == f"  0 %  {words}"
 
 
-def test_on_a_terminal_the_line_is_drawn_over_and_over(running: Job, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_shows_one_line_that_is_redrawn(running: Job, capsys: pytest.CaptureFixture[str]) -> None:
     display = Terminal()
     display.job(at(running, 2))
     display.job(at(running, 4))
@@ -93,7 +93,7 @@ def test_on_a_terminal_the_line_is_drawn_over_and_over(running: Job, capsys: pyt
     assert log == "2030-01-31T12:00:00Z  info     hello\n"
 
 
-def test_elsewhere_there_are_plain_lines_and_few(
+def test_a_file_receives_few_plain_lines(
     running: Job, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     display = Plain()
@@ -107,7 +107,7 @@ def test_elsewhere_there_are_plain_lines_and_few(
     assert capsys.readouterr().out.count("\n") == 2
 
 
-def test_seconds_are_told_as_people_read_them() -> None:
+def test_seconds_are_readable() -> None:
     assert [duration(seconds) for seconds in (0.44, 12, 185, 7385)] == ["0.4 s", "12 s", "3:05", "2:03:05"]
 
 

@@ -1,4 +1,4 @@
-"""`jobs check`: what waits is held against the code about to be deployed, and what no longer fits is named."""
+"""`jobs check` finds unfinished jobs and schedules that the code to deploy can't run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .command import Answer, Command, end_next
 
 
 def new_echo(text: str, loudness: int) -> list[str]:
-    """As `echo` will be: `times` is gone, and `loudness` has to be given."""
+    """The next version of `echo`: without `times`, and with `loudness` required."""
     return [text] * loudness
 
 
@@ -50,11 +50,11 @@ def misfits(answer: Answer) -> dict[str, dict[str, Any]]:
     return {each["id"]: each for each in answer.json["misfits"]}
 
 
-def test_an_empty_broker_fits(run):
+def test_an_empty_broker_is_compatible(run):
     answer = run("jobs", "check")
     assert answer.code == 0
-    assert "Settings:\n  PORT=8000\n" in answer.out and "job types: " in answer.out
-    assert answer.out.endswith("0 unfinished jobs and 0 schedules fit this code.\n")
+    assert answer.out.startswith("Settings:\n") and "\n  PORT=8000\n" in answer.out and "job types: " in answer.out
+    assert answer.out.endswith("0 unfinished jobs and 0 schedules are compatible with this code.\n")
 
 
 def test_secrets_are_not_printed(run, settings):
@@ -62,24 +62,24 @@ def test_secrets_are_not_printed(run, settings):
         assert settings.secret_key not in answer.out
 
 
-def test_what_fits_is_counted_and_fine(run):
+def test_compatible_jobs_are_counted(run):
     run.submits("echo", "--text", "x")
     run.submits("noop", "--delay", "60")
     assert run("jobs", "check", "--json").json["jobs"] == 2
 
 
-def test_a_queued_job_that_no_longer_fits_is_named_with_its_reason(run, deploy):
+def test_an_incompatible_job_is_listed_with_the_reason(run, deploy):
     job_id = run.submits("echo", "--text", "x", "--times", "2")
     answer = deploy()
     assert answer.code == 1
     reasons = (
-        f"Does not fit: job {job_id} (echo, queued): /loudness: Field required; /times: There is no such parameter"
+        f"Incompatible: job {job_id} (echo, queued): /loudness: Field required; /times: There is no such parameter"
     )
     assert reasons in answer.out.replace("\n", " ")
-    assert "1 of 1 unfinished jobs and 0 schedules do not fit this code" in answer.out
+    assert "1 of 1 unfinished jobs and 0 schedules are incompatible with this code" in answer.out
 
 
-def test_jobs_in_every_unfinished_state_are_looked_at(run, deploy, services):
+def test_jobs_in_every_unfinished_state_are_checked(run, deploy, services):
     running = run.submits("echo", "--text", "x", "--priority", "high")
     assert services.client.store.claim("host-1-w", "e1", ["high"]) is not None
     states = {
@@ -91,20 +91,20 @@ def test_jobs_in_every_unfinished_state_are_looked_at(run, deploy, services):
     assert {job_id: each["state"] for job_id, each in misfits(deploy("--json")).items()} == states
 
 
-def test_jobs_that_have_ended_are_passed_over(run, deploy, services):
+def test_ended_jobs_are_skipped(run, deploy, services):
     run.submits("echo", "--text", "x")
     end_next(services)
     run("jobs", "cancel", run.submits("echo", "--text", "x"))
     assert deploy("--json").json["fits"] is True
 
 
-def test_a_job_type_that_is_gone_is_named(run, deploy):
+def test_a_job_of_a_removed_type_is_listed(run, deploy):
     job_id = run.submits("noop")
     (fault,) = misfits(deploy("--json", without=("noop",)))[job_id]["faults"]
     assert fault["message"] == "there is no function tests.jobs_for_tests.behaviours.noop in the catalogue any more"
 
 
-def test_a_function_that_has_moved_is_named_with_its_new_place(run, services):
+def test_a_moved_function_is_listed_with_its_new_path(run, services):
     job_id = run.submits("echo", "--text", "x")
     moved = replace(services.catalogue["echo"], func_name="elsewhere.echo")
     command = Command(make_app(replace(services, catalogue=Catalogue([moved]))))
@@ -112,13 +112,13 @@ def test_a_function_that_has_moved_is_named_with_its_new_place(run, services):
     assert "calls tests.jobs_for_tests.behaviours.echo, and echo is elsewhere.echo now" in fault["message"]
 
 
-def test_a_long_queue_is_read_in_chunks_and_whole(run, deploy, monkeypatch):
+def test_a_long_queue_is_read_completely_in_chunks(run, deploy, monkeypatch):
     monkeypatch.setattr(deploy_check, "CHUNK", 3)
     ids = {run.submits("echo", "--text", str(number)) for number in range(10)}
     assert set(misfits(deploy("--json"))) == ids
 
 
-def test_a_step_that_waits_for_a_result_is_judged_by_what_is_known(run, deploy, services):
+def test_a_step_is_checked_without_the_results_it_waits_for(run, deploy, services):
     kind = services.catalogue["echo"]
     steps = [Step(kind, {"text": "x"}), Step(kind, {"text": {"$ref": "#/steps/0/result/0"}})]
     services.accounts.ensure_admin()
@@ -128,7 +128,7 @@ def test_a_step_that_waits_for_a_result_is_judged_by_what_is_known(run, deploy, 
     assert {fault["pointer"] for fault in faults} == {"/loudness"}
 
 
-def test_a_schedule_that_no_longer_fits_is_named(run, deploy, services):
+def test_an_incompatible_schedule_is_listed(run, deploy, services):
     services.accounts.ensure_admin()
     made = Schedules(services.client).create("admin", Plan("echo", {"text": "x"}, "0 3 * * *"))
     assert run("jobs", "check", "--json").json["schedules"] == 1
@@ -136,7 +136,7 @@ def test_a_schedule_that_no_longer_fits_is_named(run, deploy, services):
     assert misfits(deploy("--json", without=("echo",)))[made.schedule_id]["faults"][0]["code"] == "job_type_not_found"
 
 
-def test_a_job_of_plain_rq_needs_its_function_alone(run, services, settings):
+def test_a_job_of_plain_rq_needs_only_its_function(run, services, settings):
     queue = Queue("low", connection=services.client.store.connection, serializer="json")
     queue.enqueue("tests.jobs_for_tests.behaviours.echo", "x", "anything")
     assert run("jobs", "check").code == 0
@@ -148,13 +148,13 @@ def test_a_job_of_plain_rq_needs_its_function_alone(run, services, settings):
     assert run("jobs", "check").code == 0
 
 
-def test_a_broker_that_is_away_fails_the_release(run, broker):
+def test_an_unreachable_broker_fails_the_release(run, broker):
     broker.connected = False
     answer = run("jobs", "check")
     assert answer.code == 3 and "can't be reached" in answer.err
 
 
-def test_a_broker_that_goes_away_meanwhile_fails_the_release(run, services, broker, monkeypatch):
+def test_a_broker_that_becomes_unreachable_fails_the_release(run, services, broker, monkeypatch):
     run.submits("noop")
     original = deploy_check.DeployCheck._members
 

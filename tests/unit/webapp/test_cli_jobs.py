@@ -1,4 +1,4 @@
-"""`flask --app webapp jobs …`: what it prints, and which exit code it ends with."""
+"""`flask --app webapp jobs …`: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def run(app: Flask) -> Command:
 # --- help ----------------------------------------------------------------------------
 
 
-def test_the_help_tells_every_command_and_every_exit_code(run):
-    told = run("jobs", "--help").out
+def test_the_help_lists_every_command_and_every_exit_code(run):
+    shown = run("jobs", "--help").out
     for line in (
         "  cancel  Cancel a job.",
-        "  check   Hold what waits against the code about to be deployed.",
-        "  doctor  Look for damage in the broker, and mend it.",
+        "  check   Check unfinished jobs against the code to deploy.",
+        "  doctor  Find damage in the broker and repair it.",
         "  follow  Show a job's progress until it ends, then its result.",
         "  list    List a user's jobs, newest first.",
-        "  logs    Print what a job printed and logged.",
+        "  logs    Print a job's log, which includes what it printed.",
         "  retry   Run a failed or cancelled job again, from its checkpoint.",
         "  show    Show one job.",
-        "  submit  Submit a job, and print its id.",
-        "  types   List what can be submitted; with JOB_TYPE, describe it.",
-        "  0  fine",
+        "  submit  Submit a job and print its ID.",
+        "  types   List the job types, or describe one.",
+        "  0  success",
         "  3  the broker can't be reached",
-        "  5  refused: it can't be done in this state, or a limit is reached",
+        "  5  refused: not possible in this state, or a limit is reached",
     ):
-        assert line in told, line
+        assert line in shown, line
 
 
 @pytest.mark.parametrize(
@@ -56,24 +56,24 @@ def test_the_help_tells_every_command_and_every_exit_code(run):
     + ["jobs submit echo", "users add", "users list", "users delete", "users password"]
     + ["keys add", "keys list", "keys revoke"],
 )
-def test_every_command_can_answer_in_json(run, command):
+def test_every_command_can_print_json(run, command):
     answer = run(*command.split(), "--help")
     assert answer.code == 0 and "--json" in answer.out
 
 
 def test_the_help_of_submit_names_the_parameters_of_the_signature(run):
-    told = run("jobs", "submit", "echo", "--help").out
-    assert "Give back a text." in told
-    _, _, rest = told.partition("Parameters:\n")
-    parameters, _, how = rest.partition("\nHow to run it:\n")
+    shown = run("jobs", "submit", "echo", "--help").out
+    assert "Give back a text." in shown
+    _, _, rest = shown.partition("Parameters:\n")
+    parameters, _, options = rest.partition("\nOptions:\n")
     assert parameters == "  --text TEXT      [required]\n  --times INTEGER  [default: 1]\n"
     for option in "--params --priority --delay --run-at --timeout --tag --depends-on --as --wait --follow".split():
-        assert option in how
+        assert option in options
 
 
 def test_the_job_types_are_the_commands_of_submit(run, services):
-    told = run("jobs", "submit", "--help").out
-    assert all(f"  {name} " in told for name in services.catalogue)
+    shown = run("jobs", "submit", "--help").out
+    assert all(f"  {name} " in shown for name in services.catalogue)
 
 
 # --- submitting --------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_options_become_parameters_of_the_types_in_the_signature(run, services):
     assert (stored.user_id, stored.status) == ("admin", "pending")
 
 
-def test_all_parameters_can_come_as_json_and_single_options_go_over_them(run, services, tmp_path):
+def test_single_options_override_parameters_in_json(run, services, tmp_path):
     path = tmp_path / "params.json"
     path.write_text('{"text": "from a file", "times": 2}')
     assert services.client.find(run.submits("echo", "--params", f"@{path}")).params["text"] == "from a file"
@@ -96,7 +96,7 @@ def test_all_parameters_can_come_as_json_and_single_options_go_over_them(run, se
     assert services.client.find(answer.out.strip()).params == {"text": "piped"}
 
 
-def test_how_it_is_to_run_is_said_by_options(run, services):
+def test_options_set_priority_tags_delay_and_dependencies(run, services):
     first = run.submits("noop", "--priority", "low", "--tag", "a", "--tag", "b", "--delay", "60")
     stored = services.client.find(first)
     assert (stored.priority, stored.tags, stored.pending_reason) == ("low", ["a", "b"], "scheduled")
@@ -104,41 +104,41 @@ def test_how_it_is_to_run_is_said_by_options(run, services):
     assert waiting.pending_reason == "waiting"
 
 
-def test_a_job_can_be_submitted_as_somebody(run, services, alice):
+def test_a_job_can_be_submitted_for_another_user(run, services, alice):
     assert services.client.find(run.submits("noop", "--as", "alice")).user_id == "alice"
     unknown = run("jobs", "submit", "noop", "--as", "nobody")
-    assert (unknown.code, unknown.err) == (4, "Error: There is no user 'nobody'; 'users list' lists them.\n")
+    assert (unknown.code, unknown.err) == (4, "Error: There is no user 'nobody'; 'users list' shows all users.\n")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["echo"], "--text: Field required"),
         (["echo", "--text", "x", "--times", "many"], "--times: Input should be a valid integer"),
-        (["echo", "--params", "{"], "--params is not JSON"),
-        (["echo", "--params", "[]"], "--params is list; it has to be a JSON object."),
+        (["echo", "--params", "{"], "--params is not valid JSON"),
+        (["echo", "--params", "[]"], "--params must be a JSON object, not list."),
         (["echo", "--params", "@/nowhere"], "--params: /nowhere can't be read: No such file or directory."),
         (["echo", "--params", '{"text": "x", "txet": 1}'], "/txet: There is no such parameter; did you mean 'text'?"),
         (["noop", "--delay", "-1"], "--delay: Input should be greater than or equal to 0"),
-        (["noop", "--run-at", "tomorrow"], "'tomorrow' is no time with a zone, as in 2030-01-31T12:00:00Z"),
+        (["noop", "--run-at", "tomorrow"], "'tomorrow' is not a time with a zone, for example 2030-01-31T12:00:00Z"),
         (["noop", "--priority", "urgent"], "'urgent' is not one of 'high', 'default', 'low'"),
         (["noop", "--bogus"], "No such option"),
     ],
 )
-def test_what_is_wrong_with_a_submission_is_said_in_the_words_of_the_options(run, arguments, said):
+def test_an_error_names_the_option_it_is_about(run, arguments, message):
     answer = run("jobs", "submit", *arguments)
     assert answer.code == 2
-    assert said in answer.err and answer.out == ""
+    assert message in answer.err and answer.out == ""
 
 
-def test_a_job_type_that_does_not_exist_is_not_found_and_the_nearest_is_named(run):
+def test_an_unknown_job_type_is_not_found_and_a_similar_one_is_suggested(run):
     answer = run("jobs", "submit", "ehco")
     assert (answer.code, answer.err) == (4, "Error: There is no job type 'ehco'; did you mean 'echo'?\n")
-    assert "'jobs types' lists them" in run("jobs", "submit", "xyzzy-plugh").err
+    assert "'jobs types' lists all job types" in run("jobs", "submit", "xyzzy-plugh").err
 
 
 @pytest.mark.parametrize("max_active_jobs", [1])
-def test_a_limit_that_is_reached_refuses(run):
+def test_a_job_over_the_limit_is_refused(run):
     run.submits("noop")
     assert run("jobs", "submit", "noop").code == REFUSED
 
@@ -172,11 +172,11 @@ def test_an_option_reads_its_text_by_the_schema():
     assert options["image"].value("0" * 32) == "0" * 32
 
 
-def test_a_parameter_that_is_called_like_one_of_our_options_gets_another_flag():
+def test_a_parameter_with_the_name_of_an_option_gets_another_flag():
     assert kinds()["timeout"].flag == "--param-timeout"
 
 
-def test_a_local_file_is_uploaded_where_a_file_is_asked_for(run, services, tmp_path, monkeypatch):
+def test_a_local_file_is_uploaded_for_a_file_parameter(run, services, tmp_path, monkeypatch):
     from jobs.engine.catalogue.catalogue import JobType
 
     monkeypatch.setitem(services.catalogue._by_name, "all-kinds", JobType.of(all_kinds))
@@ -195,7 +195,7 @@ def test_a_local_file_is_uploaded_where_a_file_is_asked_for(run, services, tmp_p
 def test_types_lists_the_catalogue_and_describes_one(run, services):
     assert "echo" in run("jobs", "types").out
     assert [kind["name"] for kind in run("jobs", "types", "--json").json["job_types"]] == list(services.catalogue)
-    assert "Priority default, 60 s an attempt, one attempt." in run("jobs", "types", "echo").out
+    assert "Priority default, timeout 60 s, one attempt." in run("jobs", "types", "echo").out
     assert run("jobs", "types", "echo", "--json").json["timeout"] == 60
     assert run("jobs", "types", "nothing").code == 4
 
@@ -211,10 +211,10 @@ def test_list_shows_the_newest_first_and_filters(run, services):
     assert "echo" not in run("jobs", "list", "--status", "failed").out
     assert len(run("jobs", "list", "--type", "echo", "--json").json["jobs"]) == 1
     assert len(run("jobs", "list", "--tag", "first", "--json").json["jobs"]) == 1
-    assert run("jobs", "list", "--status", "running").out == "No such jobs of admin; 'jobs submit' makes one.\n"
+    assert run("jobs", "list", "--status", "running").out == "admin has no matching jobs.\n"
 
 
-def test_a_long_list_goes_on_at_its_cursor(run):
+def test_a_long_list_continues_at_its_cursor(run):
     ids = [run.submits("noop") for _ in range(3)]
     page = run("jobs", "list", "--limit", "2", "--json").json
     rest = run("jobs", "list", "--cursor", page["next_cursor"], "--json").json
@@ -223,7 +223,7 @@ def test_a_long_list_goes_on_at_its_cursor(run):
     assert run("jobs", "list", "--cursor", "nonsense").code == 2
 
 
-def test_show_tells_all_there_is(run, services):
+def test_show_prints_the_job(run, services):
     job_id = run.submits("echo", "--text", "hello", "--tag", "t")
     lines = dict(line.split(None, 1) for line in run("jobs", "show", job_id).out.splitlines() if line[0] != " ")
     assert (lines["job"], lines["type"], lines["user"], lines["status"]) == (job_id, "echo", "admin", "pending")
@@ -242,7 +242,7 @@ def test_show_has_a_line_for_each_field_with_a_value(run, services):
     assert len(labels) > 10 and labels == filled
 
 
-def test_nothing_that_a_job_says_can_steer_the_terminal(run, services):
+def test_control_characters_of_a_job_do_not_reach_the_terminal(run, services):
     job_id = run.submits("noop", "--tag", "t")
     end_next(services, "failed", error="\x1b[2Jboo\x07", error_type="ValueError")
     for answer in (run("jobs", "show", job_id), run("jobs", "list"), run("jobs", "follow", job_id)):
@@ -270,7 +270,7 @@ def test_following_a_job_ends_with_its_result(run, services):
     assert run("jobs", "follow", job_id, "--json").json["result"] == "42"
 
 
-def test_following_a_job_that_failed_says_so_by_its_exit_code(run, services):
+def test_following_a_failed_job_exits_with_1(run, services):
     job_id = run.submits("noop")
     end_next(services, "failed", error="the well is dry", error_type="ValueError")
     answer = run("jobs", "follow", job_id)
@@ -278,7 +278,7 @@ def test_following_a_job_that_failed_says_so_by_its_exit_code(run, services):
     assert answer.err.startswith("failed after 0.") and answer.err.endswith("ValueError: the well is dry\n")
 
 
-def test_follow_prints_one_document_or_the_log_but_not_both(run):
+def test_follow_refuses_json_together_with_logs(run):
     assert run("jobs", "follow", "x", "--json", "--logs").code == 2
     assert run("jobs", "follow", "nothing").code == 4
 
@@ -299,15 +299,15 @@ def test_cancel_and_retry(run, services):
     "command",
     ["jobs list", "jobs submit noop", "jobs show x", "jobs follow x", "jobs doctor", "jobs check", "users list"],
 )
-def test_a_broker_that_is_away_is_a_sentence_and_an_exit_code(run, broker, settings, command):
+def test_an_unreachable_broker_is_reported_in_a_sentence(run, broker, settings, command):
     broker.connected = False
     answer = run(*command.split())
     assert answer.code == UNREACHABLE
-    assert answer.err.startswith("Error: The broker can't be reached; try again shortly. It was sought at ")
+    assert answer.err.startswith("Error: The broker can't be reached; try again shortly. Tried ")
     assert str(settings.broker_socket) in answer.err
 
 
-def test_commands_that_need_no_broker_do_without_it(run, broker):
+def test_some_commands_work_without_a_broker(run, broker):
     broker.connected = False
     assert run("jobs", "types").code == 0
     assert run("jobs", "submit", "echo").code == 2
@@ -323,7 +323,7 @@ def test_every_error_has_an_exit_code():
     assert all(next(CODES[each] for each in kind.__mro__ if each in CODES) for kind in every_error())
 
 
-def test_the_local_admin_is_made_if_missing_and_its_key_is_never_replaced(run, services: Services):
+def test_the_key_of_an_existing_admin_is_never_replaced(run, services: Services):
     before = services.accounts.ensure_admin()
     run.submits("noop")
     assert services.accounts.bearers.authenticate(before).user_id == "admin"
