@@ -1,4 +1,4 @@
-"""The README's story, executed: its job, its shell session with curl, against what `make run` starts."""
+"""Run the job and the shell sessions of the README and of two pages of docs, against an instance of `make run`."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ from tests.acceptance.house import end_now
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+GETTING_STARTED = ROOT / "docs" / "getting-started.md"
+HTTP_API = ROOT / "docs" / "http-api.md"
 
 PACKAGE = "jobs_of_the_readme"
 GRACE_SECONDS = 10
 #: The embedded broker stops after all others.
 BROKER_STOP_SECONDS = 5
 COMMAND_SECONDS = 40
-SENTINEL = "that was all of it"
+SENTINEL = "end of output"
 
-#: What differs from run to run, and is copied from an output into a later command.
+#: Ids and keys: they differ from run to run, and readers copy them from an output into a later command.
 COPIED = re.compile(r"[0-9a-f]{16,}|wh_[0-9A-Za-z]{40,}")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 # --- the instance --------------------------------------------------------------------------
@@ -48,7 +50,7 @@ def blocks(language: str) -> list[str]:
 
 @dataclass
 class Instance:
-    """What `make run` starts, in a folder of its own, with the README's job in its catalogue."""
+    """An instance as `make run` starts it, in a folder of its own, with the README's job in its catalogue."""
 
     home: Path
     port: int
@@ -84,7 +86,7 @@ class Instance:
         return (self.home / "printed").read_text()
 
     def interrupt(self) -> float:
-        """Press Ctrl-C, and wait for the end. Answers how many seconds it took."""
+        """Press Ctrl-C and wait for the end. Return how many seconds it took."""
         main = psutil.Process(self.process.pid)
         self.family = [main, *main.children(recursive=True)]
         began = time.monotonic()
@@ -114,15 +116,30 @@ class Instance:
             return dict(json.load(answer))
 
 
-@pytest.fixture
-def instance(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Instance]:
-    package = tmp_path / PACKAGE
+def with_the_job_of_the_readme(home: Path, grace_seconds: int = GRACE_SECONDS) -> Instance:
+    package = home / PACKAGE
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "pi.py").write_text(blocks("python")[0])
+    (package / "pi.py").write_text(blocks(README, "python")[0])
     with socket.create_server(("127.0.0.1", 0)) as free:
-        instance = Instance(tmp_path, free.getsockname()[1], getattr(request, "param", GRACE_SECONDS))
+        return Instance(home, free.getsockname()[1], grace_seconds)
+
+
+@pytest.fixture
+def instance(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Instance]:
+    instance = with_the_job_of_the_readme(tmp_path, getattr(request, "param", GRACE_SECONDS))
     instance.start()
+    yield instance
+    instance.end()
+
+
+@pytest.fixture(scope="module")
+def shared_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """Yield an instance for all sessions. A worker is ready: it is once a reader gets to the first command."""
+    instance = with_the_job_of_the_readme(tmp_path_factory.mktemp("shared"))
+    instance.start()
+    first = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
+    eventually(lambda: instance.ask(f"/jobs/{first}")["status"] == "completed", "it is completed", 40)
     yield instance
     instance.end()
 
@@ -133,14 +150,14 @@ def instance(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Instanc
 @dataclass(frozen=True)
 class Step:
     command: str
-    #: What the README says that it prints.
+    #: The output that the page shows.
     output: list[str]
 
 
-def steps() -> list[Step]:
-    """The commands of all `console` blocks, in order, with their outputs."""
+def steps(page: Path) -> list[Step]:
+    """Return the commands of all `console` blocks, in order, with their outputs."""
     found: list[Step] = []
-    for line in "".join(blocks("console")).splitlines():
+    for line in "".join(blocks(page, "console")).splitlines():
         if line.startswith("$ "):
             found.append(Step(line.removeprefix("$ "), []))
         elif line.startswith("> "):
@@ -171,26 +188,28 @@ class Shell:
         printed = b""
         while not printed.endswith(f"{SENTINEL}\n".encode()):
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"it did not end in {COMMAND_SECONDS} s: {command}"
+            assert ready, f"not finished after {COMMAND_SECONDS} s: {command}"
             printed += self._process.stdout.read(65_536)
         return printed.decode().removesuffix(f"{SENTINEL}\n").splitlines()
 
     def close(self) -> None:
-        # With all that it started: a command that hangs would hold the pipe.
+        # With all its children: a command that hangs would keep the pipe open.
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    (tmp_path / "tests").symlink_to(ROOT / "tests")  # the session names a sample as it is seen from here
-    shell = Shell(tmp_path)
+def shell(shared_instance: Instance) -> Iterator[Shell]:
+    samples = shared_instance.home / "demo"  # a session uploads a sample by its path in the project
+    if not samples.exists():
+        samples.symlink_to(ROOT / "demo")
+    shell = Shell(shared_instance.home)
     yield shell
     shell.close()
 
 
 def document(line: str) -> Any:
-    """A line of JSON, or of members that grep took out of an object; other text as it is."""
+    """Parse a line of JSON, or of members that grep took out of an object. Return other text unchanged."""
     for text in (line, f"{{{line}}}"):
         try:
             return json.loads(text)
@@ -199,31 +218,31 @@ def document(line: str) -> Any:
     return line
 
 
-def copied(told: Any, seen: Any) -> dict[str, str]:
-    """What a reader would copy: the ids and keys of the README, each with what this run has in its place."""
-    if isinstance(told, dict) and isinstance(seen, dict):
-        return {old: new for name in told.keys() & seen.keys() for old, new in copied(told[name], seen[name]).items()}
-    if isinstance(told, list) and isinstance(seen, list):
-        return {old: new for each in zip(told, seen, strict=False) for old, new in copied(*each).items()}
-    if isinstance(told, str) and isinstance(seen, str) and COPIED.fullmatch(told):
-        return {told: seen}
+def copied(shown: Any, seen: Any) -> dict[str, str]:
+    """Map the ids and keys that the page shows to those of this run."""
+    if isinstance(shown, dict) and isinstance(seen, dict):
+        return {old: new for name in shown.keys() & seen.keys() for old, new in copied(shown[name], seen[name]).items()}
+    if isinstance(shown, list) and isinstance(seen, list):
+        return {old: new for each in zip(shown, seen, strict=False) for old, new in copied(*each).items()}
+    if isinstance(shown, str) and isinstance(seen, str) and COPIED.fullmatch(shown):
+        return {shown: seen}
     return {}
 
 
-def assert_same_shape(told: Any, seen: Any) -> None:
-    """The same members with values of the same types; null stands for any: a job may be a moment further."""
-    if told is None or seen is None:
+def assert_same_shape(shown: Any, seen: Any) -> None:
+    """Check for the same members with values of the same types. null matches anything: a job may be further on."""
+    if shown is None or seen is None:
         return
-    if isinstance(told, dict):
-        assert told.keys() == seen.keys()
-        for name in told:
-            assert_same_shape(told[name], seen[name])
-    elif isinstance(told, (int, float)) and not isinstance(told, bool):
+    if isinstance(shown, dict):
+        assert shown.keys() == seen.keys()
+        for name in shown:
+            assert_same_shape(shown[name], seen[name])
+    elif isinstance(shown, (int, float)) and not isinstance(shown, bool):
         assert isinstance(seen, (int, float))
-    elif isinstance(told, str) and not isinstance(document(told), str):
+    elif isinstance(shown, str) and not isinstance(document(shown), str):
         assert isinstance(seen, str)
     else:
-        assert type(told) is type(seen)
+        assert type(shown) is type(seen)
 
 
 @dataclass(frozen=True)
@@ -236,48 +255,56 @@ class Ran:
         return [document(line) for line in self.printed]
 
 
-def run_session(shell: Shell, port: int) -> list[Ran]:
-    """Type the README's commands, with this run's port, ids and key in place of those that it shows."""
+def run_session(page: Path, shell: Shell, port: int) -> list[Ran]:
+    """Type the commands of a page, with this run's port, ids and key, and check the shapes of their outputs."""
     replaced = {"127.0.0.1:8000": f"127.0.0.1:{port}"}
     session = []
-    for step in steps():
+    for step in steps(page):
         command = step.command
         for old, new in replaced.items():
             command = command.replace(old, new)
         ran = Ran(step, shell.run(command))
+        assert_output(ran)
         session.append(ran)
-        for told, seen in zip(step.output, ran.printed, strict=False):
-            replaced |= copied(document(told), document(seen))
+        for shown, seen in zip(step.output, ran.printed, strict=False):
+            replaced |= copied(document(shown), document(seen))
     return session
 
 
+def assert_output(ran: Ran) -> None:
+    if "/job-types" in ran.step.command:
+        assert ran.printed == ran.step.output
+    elif "/stream" in ran.step.command:
+        assert ran.printed[-1].split() == ran.step.output[-1].split() == ["1", "event:", "complete"]
+        assert len(ran.printed) > 1, "the job had ended before the stream began"
+    else:
+        shown_documents = [document(line) for line in ran.step.output if line]
+        seen_documents = [each for each in ran.documents if each != ""]
+        assert len(shown_documents) == len(seen_documents), ran
+        for shown, seen in zip(shown_documents, seen_documents, strict=True):
+            assert_same_shape(shown, seen)
+
+
 def only(session: list[Ran], words: str) -> Ran:
-    """The one step whose command has these words."""
+    """Return the one step whose command contains these words."""
     (found,) = [ran for ran in session if words in ran.step.command]
     return found
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the session is one with curl")
-def test_the_session_in_the_readme_prints_what_the_readme_says(instance: Instance, shell: Shell) -> None:
-    # The session polls for three seconds: its worker must be up, as it is once somebody has read so far.
-    first = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
-    eventually(lambda: instance.ask(f"/jobs/{first}")["status"] == "completed", "it is completed", 40)
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the sessions use curl")
 
-    session = run_session(shell, instance.port)
 
-    for ran in session:
-        told = [document(line) for line in ran.step.output if line]
-        if "/job-types" in ran.step.command:
-            assert ran.printed == ran.step.output
-            continue
-        if "/stream" in ran.step.command:
-            assert ran.printed[-1].split() == ran.step.output[-1].split() == ["1", "event:", "complete"]
-            assert len(ran.printed) > 1, "it was over before it was followed"
-            continue
-        seen_documents = [each for each in ran.documents if each != ""]
-        assert len(told) == len(seen_documents), ran
-        for expected, seen in zip(told, seen_documents, strict=True):
-            assert_same_shape(expected, seen)
+@needs_curl
+def test_the_session_of_the_readme_prints_what_the_readme_shows(shared_instance: Instance, shell: Shell) -> None:
+    session = run_session(README, shell, shared_instance.port)
+
+    (estimated,) = session[-1].documents
+    assert 3.1 < estimated["result"] < 3.2
+
+
+@needs_curl
+def test_the_session_of_getting_started_prints_what_the_page_shows(shared_instance: Instance, shell: Shell) -> None:
+    session = run_session(GETTING_STARTED, shell, shared_instance.port)
 
     assert only(session, '"many"').documents[0]["errors"][0]["pointer"] == "/rounds"
     assert only(session, "HTTP %{http_code}").printed[-1] == "HTTP 202"
@@ -288,12 +315,18 @@ def test_the_session_in_the_readme_prints_what_the_readme_says(instance: Instanc
     assert 3.1 < estimated["result"] < 3.2
     (predicted,) = only(session, "Prefer: wait").documents
     assert [each["label"] for each in predicted["result"]["predictions"]] == ["positive", "negative"]
+
+
+@needs_curl
+def test_the_session_of_the_http_api_page_prints_what_the_page_shows(shared_instance: Instance, shell: Shell) -> None:
+    session = run_session(HTTP_API, shell, shared_instance.port)
+
     (used,) = only(session, "?wait=20").documents
     assert used["result"]["label"] == "cooking"
 
 
 @pytest.mark.slow
-def test_a_second_start_knows_the_jobs_and_goes_on_with_the_one_that_was_running(instance: Instance) -> None:
+def test_a_restart_keeps_the_jobs_and_continues_the_one_that_was_running(instance: Instance) -> None:
     done = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
     eventually(lambda: instance.ask(f"/jobs/{done}")["status"] == "completed", "it is completed", 40)
     long = instance.ask("/jobs/estimate-pi?timeout=3600", {"rounds": 1_000_000})["job_id"]
@@ -313,9 +346,9 @@ def test_a_second_start_knows_the_jobs_and_goes_on_with_the_one_that_was_running
     eventually(lambda: instance.ask(f"/jobs/{long}")["status"] == "cancelled", "it is cancelled", 40)
 
 
-#: Long enough that even a busy machine shows that it was not waited out.
+#: So long that even on a busy machine the test shows that the grace time was not used up.
 @pytest.mark.parametrize("instance", [25], indirect=True)
-def test_ctrl_c_without_a_running_job_ends_it_all_at_once(instance: Instance) -> None:
+def test_ctrl_c_without_a_running_job_stops_everything_at_once(instance: Instance) -> None:
     assert instance.interrupt() < instance.grace_seconds
     assert instance.left_behind() == []
     with pytest.raises(urllib.error.URLError):

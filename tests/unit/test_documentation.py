@@ -1,4 +1,4 @@
-"""The documentation agrees with the code: settings, states, links and snippets."""
+"""The documentation agrees with the code: settings, states, API, links and snippets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from jobs.engine.author import decorator
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.files import s3
 from jobs.engine.settings import Settings
-from jobs.engine.states import TRANSITIONS, Status
+from jobs.engine.states import TRANSITIONS, PendingReason, Status
 from webapp import create_app
 from webapp.cli import job_commands
+from webapp.openapi import openapi_document
+from webapp.problems import STATUSES
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+HTTP_API = DOCS / "http-api.md"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
+README_LINES = 120
 
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
@@ -33,23 +38,36 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def snippets(page: Path, language: str) -> list[str]:
-    """The fenced blocks of a language, those in lists included."""
+    """Return the fenced blocks of a language, including those in lists."""
     found = re.findall(rf"^ *```{language}\n(.*?)^ *```$", page.read_text(), re.MULTILINE | re.DOTALL)
     return [dedent(block) for block in found]
+
+
+def section(page: Path, heading: str) -> str:
+    """Return the text below a heading, up to the next heading of the same level."""
+    level, _, _ = heading.partition(" ")
+    _, found, text = page.read_text().partition(f"\n{heading}\n")
+    assert found, heading
+    return text.partition(f"\n{level} ")[0]
+
+
+def first_cells(text: str) -> list[str]:
+    """Return the code words in the first column of the tables in a text."""
+    return [
+        word for cell in re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE) for word in re.findall(r"`([^`]+)`", cell)
+    ]
+
+
+@pytest.fixture(scope="module")
+def openapi() -> dict[str, Any]:
+    return openapi_document(Catalogue.discover(["jobs"]), Settings())
 
 
 # --- settings ------------------------------------------------------------------------------
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the table under a heading of the README."""
-    _, _, section = README.partition(f"\n## {heading}\n")
-    lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
-
-
 @pages
-def test_a_page_names_no_setting_that_does_not_exist(page: Path) -> None:
+def test_a_page_names_only_settings_that_exist(page: Path) -> None:
     # boto3 reads its own.
     names = {name.upper() for name in Settings.model_fields} | set(re.findall(r"AWS_[A-Z_]+", s3.__doc__ or ""))
     written = set(re.findall(r"`([A-Z][A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", page.read_text()))
@@ -59,50 +77,102 @@ def test_a_page_names_no_setting_that_does_not_exist(page: Path) -> None:
 # --- states --------------------------------------------------------------------------------
 
 
-def test_the_picture_of_states_shows_every_move_that_may_happen_and_no_other() -> None:
-    (diagram,) = snippets(ROOT / "README.md", "mermaid")
+def test_the_state_diagram_shows_exactly_the_allowed_transitions() -> None:
+    (diagram,) = snippets(DOCS / "concepts.md", "mermaid")
     drawn = re.findall(r"^ *([a-z]+) --> ([a-z]+): \S", diagram, re.MULTILINE)
     assert len(drawn) == len(set(drawn))
     assert set(drawn) == {(str(before), str(after)) for before, moves in TRANSITIONS.items() for after in moves}
 
 
-def test_the_picture_of_states_begins_where_a_job_begins() -> None:
-    (diagram,) = snippets(ROOT / "README.md", "mermaid")
+def test_the_state_diagram_begins_with_pending() -> None:
+    (diagram,) = snippets(DOCS / "concepts.md", "mermaid")
     assert re.findall(r"\[\*\] --> (\w+)", diagram) == [Status.PENDING]
 
 
-# --- what is there, and what is not ----------------------------------------------------------
+def test_the_concepts_explain_every_pending_reason() -> None:
+    assert first_cells(section(DOCS / "concepts.md", "## States"))[: len(PendingReason)] == list(PendingReason)
 
 
-def test_the_readme_names_every_resource_of_the_api(tmp_path: Path) -> None:
+# --- the HTTP API --------------------------------------------------------------------------
+
+
+def test_the_http_api_page_names_every_resource(tmp_path: Path) -> None:
     routes = [rule.rule for rule in create_app(Settings(data_dir=tmp_path)).url_map.iter_rules()]
     resources = {rule.split("/")[3] for rule in routes if rule.startswith("/api/v1/")}
-    assert {each for each in resources if f"/{each}" not in README} == set()
+    assert {each for each in resources if f"/{each}" not in HTTP_API.read_text()} == set()
 
 
-def test_writing_jobs_names_all_that_a_job_may_import() -> None:
-    text = (ROOT / "docs" / "writing-jobs.md").read_text()
+def test_the_http_api_page_explains_every_field_of_a_job(openapi: dict[str, Any]) -> None:
+    fields = set(openapi["components"]["schemas"]["Job"]["properties"])
+    assert set(first_cells(section(HTTP_API, "## The job"))) == fields
+
+
+def test_the_http_api_page_explains_every_option_of_a_submission(openapi: dict[str, Any]) -> None:
+    parameters = openapi["paths"]["/api/v1/jobs/batch-predict"]["post"]["parameters"]
+    table, _, _ = section(HTTP_API, "## Submit a job").partition("| header |")
+    assert set(first_cells(table)) == {each["name"] for each in parameters if each["in"] == "query"}
+
+
+def test_the_http_api_page_lists_every_status_of_a_refusal() -> None:
+    refusals = {int(status) for status in STATUSES.values()}
+    listed = re.findall(r"\b[45]\d\d\b", section(HTTP_API, "## Errors").partition("| status |")[2])
+    assert refusals == {int(status) for status in listed}
+
+
+# --- names of things that exist ------------------------------------------------------------
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= README_LINES
+
+
+def test_every_file_in_the_layout_exists() -> None:
+    for name in first_cells(section(README, "## Layout")):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_layout_lists_every_room_of_the_engine() -> None:
+    rooms = {path.parent.name for path in (ROOT / "jobs" / "engine").glob("*/__init__.py")}
+    listed = re.findall(r"`jobs/engine/(\w+)/`", section(README, "## Layout"))
+    assert sorted(listed) == sorted(rooms)
+
+
+def test_the_index_links_to_every_page_of_docs() -> None:
+    linked = re.findall(r"\]\(([^)]+)\)", (DOCS / "README.md").read_text())
+    assert [page.name for page in sorted(DOCS.glob("*.md")) if page.name not in [*linked, "README.md"]] == []
+
+
+def test_writing_jobs_names_everything_that_a_job_may_import() -> None:
+    text = (DOCS / "writing-jobs.md").read_text()
     assert [name for name in jobs.engine.__all__ if not re.search(rf"\b{name}\b", text)] == []
 
 
-def test_operations_names_every_command_and_its_make_targets_exist() -> None:
-    text = (ROOT / "docs" / "operations.md").read_text()
-    assert [name for name in job_commands.jobs.commands if f"`{name}`" not in text and f"jobs {name}" not in text] == []
+def test_the_table_of_options_lists_every_option_of_job() -> None:
+    assert first_cells(section(DOCS / "writing-jobs.md", "## Options of @job")) == list(decorator.EXPECTED)
+
+
+def test_operations_names_every_command() -> None:
+    text = (DOCS / "operations.md").read_text()
+    assert [name for name in job_commands.jobs.commands if f"jobs {name}" not in text] == []
+
+
+@pages
+def test_a_page_names_only_make_targets_that_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {name for page in PAGES for name in re.findall(r"`make ([a-z]+)", page.read_text())} <= targets
+    assert set(re.findall(r"`make ([a-z]+)", page.read_text())) <= targets
 
 
 # --- links ---------------------------------------------------------------------------------
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them from headings."""
+    """Return the anchors that GitHub makes from a page's headings."""
     headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pages
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_relative_link_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", page.read_text())):
         if link.startswith("https://"):
             continue
@@ -118,7 +188,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.fixture
 def module_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Makes one module of a page's Python snippets, in a package that a catalogue can search."""
+    """Return a function that makes one module of a page's Python snippets, in a package that a catalogue can search."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
@@ -137,7 +207,7 @@ def module_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page, "python")], ids=lambda page: page.name)
-def test_the_snippets_of_a_page_run_and_can_be_served(page: Path, module_of: Any) -> None:
+def test_the_python_snippets_of_a_page_run_and_can_be_served(page: Path, module_of: Any) -> None:
     module = module_of(page)
     defined = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
     for test in [value for value in defined if getattr(value, "__name__", "").startswith("test_")]:
@@ -151,17 +221,8 @@ def test_the_snippets_of_a_page_run_and_can_be_served(page: Path, module_of: Any
 
 
 def test_the_job_of_the_readme_estimates_pi(module_of: Any) -> None:
-    assert 3.0 < module_of(ROOT / "README.md").estimate_pi(rounds=2) < 3.3
+    assert 3.0 < module_of(README).estimate_pi(rounds=2) < 3.3
 
 
-def test_the_table_of_options_names_every_option_of_job() -> None:
-    text = (ROOT / "docs" / "writing-jobs.md").read_text()
-    _, _, section = text.partition("\n## Options of @job\n")
-    told = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
-    assert told == list(decorator.EXPECTED)
-
-
-def test_no_page_speaks_of_what_is_not_in_the_house() -> None:
-    """Each file that a table of the README names is there."""
-    for name, *_ in rows("The layout"):
-        assert (ROOT / name.strip("`")).exists(), name
+def test_getting_started_uses_the_job_of_the_readme() -> None:
+    assert snippets(DOCS / "getting-started.md", "python") == snippets(README, "python")
