@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from jobs.engine.broker.connection import connect
+from jobs.engine.broker.store import LEASE_SECONDS
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
@@ -76,20 +77,24 @@ class Harness:
         submission = Submission(self.catalogue.find(name), params, user_id, **(options or {}))
         return self.client.submit(submission).job
 
-    def start_workers(self, wait: bool = True, **environment: str) -> subprocess.Popen[bytes]:
-        """Start `worker.py`, and with `wait` return once its workers have signed on."""
+    def start_workers(
+        self, wait: bool = True, *, log: Path | None = None, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Start `worker.py`. With `wait`, return once its workers have registered. With `log`, write its log there."""
         before = self.connection.scard("rq:workers") if wait else 0
-        process = subprocess.Popen(
-            [sys.executable, "worker.py"],
-            cwd=ROOT,
-            env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with log.open("wb") if log else nullcontext() as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "worker.py"],
+                cwd=ROOT,
+                env=self.environment | environment,
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
         self._started.append(process)
         wanted = before + int(environment.get("WORKERS", self.settings.workers))
         if wait:
-            eventually(lambda: self.connection.scard("rq:workers") >= wanted, "the workers sign on")
+            eventually(lambda: self.connection.scard("rq:workers") >= wanted, "the workers register")
         return process
 
     def end_all(self) -> None:
@@ -103,6 +108,14 @@ class Harness:
                 os.kill(pid, signum)
             except ProcessLookupError:
                 continue
+
+    def until_signals_are_received(self, workers: subprocess.Popen[bytes]) -> None:
+        """Wait until every process has received the signals that were sent to it."""
+        eventually(lambda: not any(_signals_are_pending(pid) for pid in _session(workers.pid)), "signals are received")
+
+    def until_leases_have_expired(self, since: float) -> None:
+        """Wait until no lease can be valid that was prolonged before `since`, in seconds since 1970."""
+        eventually(lambda: time.time() > since + LEASE_SECONDS, "the leases expire")
 
     def ended_after_outage(self, job: Job) -> Job:
         def ended() -> Job | None:
@@ -143,6 +156,14 @@ class Harness:
     def worker_pids(self) -> list[int]:
         keys = self.connection.smembers("rq:workers")
         return [int(self.connection.hget(key, "pid") or 0) for key in keys]
+
+
+def _signals_are_pending(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return any(int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd")))
 
 
 def _session(sid: int) -> list[int]:

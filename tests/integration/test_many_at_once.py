@@ -15,6 +15,7 @@ from jobs.engine.client.pipelines import Step, submit_pipeline
 from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.errors import GroupEnded, InvalidRequest
+from jobs.engine.states import Status
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
@@ -222,7 +223,11 @@ def test_a_failed_step_that_is_retried_keeps_its_pipeline_alive(
 # --- schedules --------------------------------------------------------------------------
 
 
-def test_every_tick_of_a_schedule_makes_one_job_though_two_hosts_look(harness: Harness, tmp_path: Path) -> None:
+def due(harness: Harness) -> list[tuple[str, int, str, str]]:
+    return harness.client.store.due_schedules(at_most=10)[1]
+
+
+def test_each_tick_of_a_schedule_submits_one_job_although_two_hosts_watch_it(harness: Harness, tmp_path: Path) -> None:
     path = tmp_path / "notes"
     schedules = Schedules(harness.client)
     plan = Plan("note", {"path": str(path), "text": "tick"}, "* * * * *")
@@ -235,7 +240,9 @@ def test_every_tick_of_a_schedule_makes_one_job_though_two_hosts_look(harness: H
             "each schedule has run",
             timeout=5,
         )
-    time.sleep(1.5)  # the other host looks, too
+    eventually(lambda: not due(harness), "no host finds a due schedule any longer")
+    eventually(lambda: not harness.client.page("alice", status=Status.PENDING).jobs, "every job has started")
+    eventually(lambda: not harness.client.page("alice", status=Status.RUNNING).jobs, "every job has ended")
 
     assert len(path.read_text().split()) == 15
     shown = schedules.find(made[0].schedule_id)

@@ -1,4 +1,4 @@
-"""A worker whose way to the broker is cut, or long."""
+"""A worker whose connection to the broker is cut or slow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def relay(harness: Harness, tmp_path: Path) -> Iterator[Relay]:
     harness.forget_everything()
 
 
-def test_a_worker_that_is_cut_off_for_a_while_saves_what_its_job_has_computed(
+def test_a_worker_that_is_cut_off_for_a_few_seconds_saves_the_result_of_its_job(
     harness: Harness, relay: Relay, tmp_path: Path
 ) -> None:
     harness.start_workers(REDIS_URL=relay.url)
@@ -31,7 +31,8 @@ def test_a_worker_that_is_cut_off_for_a_while_saves_what_its_job_has_computed(
     eventually(lambda: path.exists() and path.read_text(), "the job starts")
 
     relay.freeze()
-    time.sleep(5)  # the job ends meanwhile; a lease lasts 8 s
+    horse = int(path.read_text())
+    eventually(lambda: not alive(horse), "the job ends while the broker is out of reach")
     assert harness.client.find(job.job_id).status == "running"
     relay.heal()
 
@@ -41,7 +42,7 @@ def test_a_worker_that_is_cut_off_for_a_while_saves_what_its_job_has_computed(
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_its_horse_is_ended(
+def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_ends_its_horse(
     harness: Harness, relay: Relay, tmp_path: Path
 ) -> None:
     harness.start_workers(REDIS_URL=relay.url)
@@ -52,13 +53,13 @@ def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_its_horse_is_ended(
 
     relay.freeze()
     cut = time.monotonic()
-    eventually(lambda: len(path.read_text().split()) == 2, "another worker takes it up", timeout=15)
+    eventually(lambda: len(path.read_text().split()) == 2, "another worker resumes it", timeout=15)
     assert time.monotonic() - cut < 15
     first, second = map(int, path.read_text().split())
-    assert alive(first), "a worker cut off lets its horse go on"
+    assert alive(first), "a worker that is cut off lets its horse continue"
     relay.heal()
 
-    # Its sockets time out within 2 s, it connects again, and then learns that the job is another's.
+    # Its sockets time out within 2 s, it connects again, and then learns that another worker holds the job.
     eventually(lambda: not alive(first), "the first horse is ended", timeout=6)
     assert alive(second)
     harness.client.cancel(job.job_id)
@@ -69,7 +70,7 @@ def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_its_horse_is_ended(
 
 
 @pytest.mark.slow
-def test_a_worker_with_a_long_way_to_its_broker_works_and_keeps_its_lease(harness: Harness, relay: Relay) -> None:
+def test_a_worker_with_a_slow_connection_to_its_broker_keeps_its_lease(harness: Harness, relay: Relay) -> None:
     relay.delay_seconds = 0.25  # each way
     harness.start_workers(REDIS_URL=relay.url)
 
