@@ -74,7 +74,7 @@ def site(data_dir: Path, *packages: str, workers: int = 1) -> Iterator[Site]:
     with EmbeddedBroker(settings) as broker, ExitStack() as stack:
         harness = Harness(broker, settings, stack)
         web = Web(harness, "carol", SHUTDOWN_GRACE="2")
-        harness.start_workers(wait=False)
+        harness.launch_workers()
         stack.callback(web.stop)
         web.start()
         yield Site(web, harness)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -77,24 +77,28 @@ class Harness:
         submission = Submission(self.catalogue.find(name), params, user_id, **(options or {}))
         return self.client.submit(submission).job
 
-    def start_workers(
-        self, wait: bool = True, *, log: Path | None = None, **environment: str
+    def start_workers(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start `worker.py`, and return once its workers have registered."""
+        before = self.connection.scard("rq:workers")
+        process = self.launch_workers(environment)
+        wanted = before + int(environment.get("WORKERS", self.settings.workers))
+        eventually(lambda: self.connection.scard("rq:workers") >= wanted, "the workers register")
+        return process
+
+    def launch_workers(
+        self, environment: Mapping[str, str] | None = None, log: Path | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start `worker.py`. With `wait`, return once its workers have registered. With `log`, write its log there."""
-        before = self.connection.scard("rq:workers") if wait else 0
+        """Start `worker.py`, and return at once. With `log`, its log is written to this file."""
         with log.open("wb") if log else nullcontext() as stderr:
             process = subprocess.Popen(
                 [sys.executable, "worker.py"],
                 cwd=ROOT,
-                env=self.environment | environment,
+                env={**self.environment, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
                 start_new_session=True,
             )
         self._started.append(process)
-        wanted = before + int(environment.get("WORKERS", self.settings.workers))
-        if wait:
-            eventually(lambda: self.connection.scard("rq:workers") >= wanted, "the workers register")
         return process
 
     def end_all(self) -> None:

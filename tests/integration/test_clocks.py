@@ -28,7 +28,7 @@ def clean(harness: Harness) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_its_jobs_are_neither_rescued_early_nor_held_for_ever(harness: Harness) -> None:
-    skewed = [harness.start_workers(True, **clock_off(seconds)) for seconds in (HOUR, -HOUR)]
+    skewed = [harness.start_workers(**clock_off(seconds)) for seconds in (HOUR, -HOUR)]
     jobs = [harness.submit("sleep", seconds=60) for _ in skewed]
     for job in jobs:
         harness.running(job)
@@ -55,7 +55,7 @@ def test_a_scheduler_that_is_off_takes_no_live_job_for_dead(harness: Harness) ->
     job = harness.submit("sleep", seconds=6)
     harness.running(job)
     for seconds in (HOUR, -HOUR):
-        harness.start_workers(True, **clock_off(seconds))
+        harness.start_workers(**clock_off(seconds))
 
     ended = harness.ended(job)
     assert (ended.status, ended.resumed, ended.attempt) == ("completed", 0, 1)
@@ -63,7 +63,7 @@ def test_a_scheduler_that_is_off_takes_no_live_job_for_dead(harness: Harness) ->
 
 @EITHER_WAY
 def test_timeouts_delays_and_retries_take_as_long_as_ever(harness: Harness, seconds: int, tmp_path: Path) -> None:
-    harness.start_workers(True, **clock_off(seconds))
+    harness.start_workers(**clock_off(seconds))
     assert abs(float(harness.run("what-time-is-it").result) - time.time() - seconds) < HOUR / 2
 
     submitted = time.monotonic()
@@ -86,10 +86,10 @@ def test_a_job_of_plain_rq_is_not_failed_by_a_worker_whose_clock_is_ahead(
 ) -> None:
     """rq keeps the time until which a job is alive on the clock of the worker that runs it."""
     queue = rq.Queue("default", connection=harness.connection, serializer=JSONSerializer)
-    harness.start_workers(True, **clock_off(runs))
+    harness.start_workers(**clock_off(runs))
     job = queue.enqueue("tests.jobs_for_tests.behaviours.sleep", kwargs={"seconds": 3})
     until(job, "started")
-    harness.start_workers(True, **clock_off(cleans))  # each begins with rq's maintenance
+    harness.start_workers(**clock_off(cleans))  # each begins with rq's maintenance
     until(job, "finished", "failed")
     assert job.get_status() == "finished"
 

@@ -62,7 +62,7 @@ def test_a_worker_that_starts_while_the_broker_hangs_waits_for_it(harness: Harne
     log = tmp_path / "log"
     assert harness.broker.pid
     os.kill(harness.broker.pid, signal.SIGSTOP)
-    workers = harness.start_workers(wait=False, log=log)
+    workers = harness.launch_workers(log=log)
     eventually(lambda: log.read_text().count("WARNING") >= 4, "the worker and the scheduler have both tried twice")
     os.kill(harness.broker.pid, signal.SIGCONT)
 
