@@ -63,7 +63,7 @@ def process_image(
 def _opened(file: File, longest: int) -> tuple[Image, Format]:
     from PIL import Image, ImageOps
 
-    with _sentences(), file.open() as source:
+    with image_errors(), file.open() as source:
         image = Image.open(source, formats=READ)
         _refuse_bomb(image.width, image.height)
         own: Format = {"JPEG": "jpeg", "WEBP": "webp"}.get(image.format or "", "png")  # type: ignore[assignment]
@@ -75,8 +75,8 @@ def _opened(file: File, longest: int) -> tuple[Image, Format]:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
-    """Say what is wrong with the image, for its reader raises whatever its decoders do."""
+def image_errors() -> Iterator[None]:
+    """Turn the errors that Pillow and its decoders raise into messages for the user."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -31,7 +31,7 @@ def read_text(file: File, until_percent: float) -> list[str]:
     """The text of each page; progress goes up to `until_percent`."""
     from pypdf import apply_configuration
 
-    with _sentences(), apply_configuration(**_LIMITS), file.open() as source:
+    with pdf_errors(), apply_configuration(**_LIMITS), file.open() as source:
         reader = _opened(source)
         pages: list[str] = []
         for page in track(reader.pages, "Reading the text", total=round(len(reader.pages) * 100 / until_percent)):
@@ -59,7 +59,8 @@ def _opened(source: object) -> PdfReader:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def pdf_errors() -> Iterator[None]:
+    """Turn the errors that pypdf raises into messages for the user."""
     from pypdf import errors
 
     try:

@@ -38,7 +38,7 @@ class ProcessedVideo(SavedFile):
 @job(timeout=3600, preload=("av",))
 def process_video(file: File, height: Height = 720) -> ProcessedVideo:
     """Scale a video to a height, keep its shape and its length, and write it as MP4 that browsers can play."""
-    with tempfile.TemporaryDirectory() as folder, _sentences():
+    with tempfile.TemporaryDirectory() as folder, video_errors():
         target = Path(folder) / "video.mp4"
         width, frames, seconds = _transcode(file.path, target, height)
         saved = save_file(target, f"{PurePath(file.filename).stem}-{height}p.mp4", "video/mp4")
@@ -46,7 +46,7 @@ def process_video(file: File, height: Height = 720) -> ProcessedVideo:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def video_errors() -> Iterator[None]:
     import av
 
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engine.broker.connection import connect
-from jobs.engine.broker.store import LEASE_SECONDS
+from jobs.engine.broker.store.leases import LEASE_SECONDS
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job

@@ -224,7 +224,7 @@ def test_a_failed_step_that_is_retried_keeps_its_pipeline_alive(
 
 
 def due(harness: Harness) -> list[tuple[str, int, str, str]]:
-    return harness.client.store.due_schedules(at_most=10)[1]
+    return harness.client.store.schedules.due(at_most=10)[1]
 
 
 def test_each_tick_of_a_schedule_submits_one_job_although_two_hosts_watch_it(harness: Harness, tmp_path: Path) -> None:

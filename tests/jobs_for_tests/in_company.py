@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -49,6 +50,12 @@ def join(words: list[str], separator: str = " ") -> str:
 
 
 @job
+def count_items(items: list[Any]) -> int:
+    """Count items of any kind."""
+    return len(items)
+
+
+@job
 def repeat(text: str, times: int) -> list[str]:
-    """Say it a few times."""
+    """Repeat a text."""
     return [text] * times

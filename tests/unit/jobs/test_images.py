@@ -116,9 +116,9 @@ def test_a_profile_of_its_colours_stays_with_an_image_and_one_of_inks_does_not(f
     assert saved_with(profile[:16] + b"CMYK" + profile[20:], "CMYK") is None
 
 
-@pytest.mark.parametrize("reading", [images._sentences, pdf_text._sentences])
-def test_an_attempt_whose_time_is_over_is_not_taken_for_a_damaged_file(reading):
-    with pytest.raises(JobTimeout), reading():
+@pytest.mark.parametrize("reading_errors", [images.image_errors, pdf_text.pdf_errors])
+def test_a_timeout_is_not_mistaken_for_a_damaged_file(reading_errors):
+    with pytest.raises(JobTimeout), reading_errors():
         raise JobTimeout
 
 

@@ -61,19 +61,12 @@ def broker() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-def max_active_jobs() -> int:
-    """Return a user's limit of unfinished jobs; a test that needs another one parametrizes it."""
-    return 1_000
-
-
-@pytest.fixture
-def settings(tmp_path: Path, max_active_jobs: int) -> Settings:
-    return Settings(
-        data_dir=tmp_path,
-        secret_key="s" * 32,
-        max_params_bytes=MAX_PARAMS_BYTES,
-        max_active_jobs_per_user=max_active_jobs,
-    )
+def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """Make the settings of a test. `@pytest.mark.settings(name=value)` changes some of them."""
+    marker = request.node.get_closest_marker("settings")
+    changed: dict[str, Any] = marker.kwargs if marker else {}
+    values: dict[str, Any] = {"data_dir": tmp_path, "secret_key": "s" * 32, "max_params_bytes": MAX_PARAMS_BYTES}
+    return Settings(**(values | changed))
 
 
 @pytest.fixture

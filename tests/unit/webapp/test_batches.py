@@ -100,12 +100,12 @@ def test_every_bad_entry_is_named(alice):
     ],
     ids=["empty", "too many", "missing", "unknown", "no list"],
 )
-def test_what_is_no_batch_is_refused(alice, app, body, pointer):
-    app.extensions["workhorse"].settings.__dict__["max_params_bytes"] = 1_000_000
+@pytest.mark.settings(max_params_bytes=1_000_000)
+def test_a_malformed_batch_is_refused(alice, body, pointer):
     assert pointers(alice.post(BATCHES, json=body)) == [pointer]
 
 
-@pytest.mark.parametrize("max_active_jobs", [3])
+@pytest.mark.settings(max_active_jobs_per_user=3)
 def test_a_batch_that_would_pass_the_limit_of_active_jobs_is_refused_whole(alice, services):
     alice.submits()
 

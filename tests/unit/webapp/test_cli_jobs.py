@@ -137,7 +137,7 @@ def test_an_unknown_job_type_is_not_found_and_a_similar_one_is_suggested(run):
     assert "'jobs types' lists all job types" in run("jobs", "submit", "xyzzy-plugh").err
 
 
-@pytest.mark.parametrize("max_active_jobs", [1])
+@pytest.mark.settings(max_active_jobs_per_user=1)
 def test_a_job_over_the_limit_is_refused(run):
     run.submits("noop")
     assert run("jobs", "submit", "noop").code == REFUSED

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
 from webapp.services import Services
 
 JOBS = "/api/v1/jobs"
@@ -175,10 +176,8 @@ def test_a_job_that_does_not_end_within_the_preferred_wait_is_202(alice):
 
 def test_a_job_that_ends_within_the_preferred_wait_is_200(alice, services: Services):
     def cancel_soon() -> None:
-        deadline = time.monotonic() + 5
-        while not (jobs := services.client.page("alice").jobs) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        services.client.cancel(jobs[0].job_id)
+        (job,) = eventually(lambda: services.client.page("alice").jobs, "the job is submitted", timeout=5)
+        services.client.cancel(job.job_id)
 
     threading.Thread(target=cancel_soon).start()
     answer = alice.post(f"{JOBS}/noop", json={}, headers={"Prefer": 'respond-async, wait="10"; x=y'})

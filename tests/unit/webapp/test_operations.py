@@ -18,7 +18,7 @@ def test_a_web_process_starts_and_lives_while_the_broker_is_down(settings):
 
 
 def test_the_admin_is_made_with_the_first_request_that_finds_the_broker(stranger, services, broker):
-    key = services.accounts._settings.kept_secret("admin_api_key", lambda: "k" * 40)
+    key = services.settings.kept_secret("admin_api_key", lambda: "k" * 40)
     headers = {"Authorization": f"Bearer {key}"}
     broker.connected = False
     assert stranger.get("/api/v1/jobs", headers=headers).status_code == 503

@@ -80,7 +80,7 @@ def test_a_user_may_have_only_so_many(alice, services):
     assert (answer.status_code, answer.get_json()["code"]) == (409, "too_many_schedules")
 
 
-def test_a_tick_makes_one_job_however_often_and_wherever_it_is_looked_for(alice, services, schedules, monkeypatch):
+def test_a_tick_submits_one_job_however_many_hosts_see_it(alice, services, schedules, monkeypatch):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     overdue(services, schedule)
     found = services.client.store.schedules.due(10)
@@ -140,9 +140,9 @@ def test_a_record_that_can_t_be_read_is_put_off_and_reported(alice, services, sc
     assert schedules.find(bad["schedule_id"]).problem == "It can't be read; delete it and make a new one."
 
 
-@pytest.mark.parametrize("max_active_jobs", [1])
-def test_a_user_with_too_many_active_jobs_misses_the_tick_and_is_told(alice, services, schedules):
-    job = alice.submits()
+@pytest.mark.settings(max_active_jobs_per_user=1)
+def test_a_schedule_of_a_user_with_too_many_active_jobs_skips_the_tick_and_says_so(alice, services, schedules):
+    active = alice.submits()
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     overdue(services, schedule)
 
@@ -150,7 +150,7 @@ def test_a_user_with_too_many_active_jobs_misses_the_tick_and_is_told(alice, ser
     assert len(jobs_of(services)) == 1
     assert "unfinished jobs" in alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"]
 
-    alice.delete(job["poll_url"])
+    alice.delete(active["poll_url"])
     overdue(services, schedule)
     assert schedules.run_due() == 1
     assert alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"] is None
