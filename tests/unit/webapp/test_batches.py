@@ -127,6 +127,19 @@ def test_a_repeat_with_the_same_key_answers_the_same_batch_and_starts_nothing(al
     assert services.client.counts("alice")["pending"] == 2
 
 
+def test_a_key_whose_batch_is_gone_starts_a_new_batch(alice, services):
+    key = {"Idempotency-Key": "k"}
+    first = alice.post(BATCHES, json={"jobs": [ECHO]}, headers=key).get_json()["batch_id"]
+    services.client.store.connection.delete(f"wh:group:{first}")
+
+    second = alice.post(BATCHES, json={"jobs": [ECHO]}, headers=key)
+    again = alice.post(BATCHES, json={"jobs": [ECHO]}, headers=key)
+
+    assert second.status_code == 202 and "Idempotency-Replayed" not in second.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json()["batch_id"] == second.get_json()["batch_id"] != first
+
+
 def test_a_batch_is_its_owner_s_and_admins_alone(alice, bob, admin, stranger):
     address = alice.post(BATCHES, json={"jobs": [ECHO]}).headers["Location"]
 

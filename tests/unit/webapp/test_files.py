@@ -332,6 +332,15 @@ def test_a_repeat_with_its_key_is_answered_also_when_its_file_has_gone(alice, su
     assert submit({"first": file_id}).status_code == 422
 
 
+def test_a_key_whose_job_and_file_are_gone_is_refused_as_a_new_request_is(alice, submit, services):
+    file_id = uploaded(alice)["file_id"]
+    headers = {"Idempotency-Key": "k1"}
+    job_id = submit({"first": file_id}, headers=headers).get_json()["job_id"]
+    alice.delete(f"/api/v1/files/{file_id}")
+    services.client.store.connection.delete(f"rq:job:{job_id}")
+    assert submit({"first": file_id}, headers=headers).status_code == 422
+
+
 def test_a_file_parameter_is_told_apart_in_the_schema(alice, app: Flask):
     schema = alice.get("/api/v1/job-types/read-files").get_json()["params_schema"]
     assert schema["properties"]["first"]["format"] == "file-id"

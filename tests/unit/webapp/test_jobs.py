@@ -165,6 +165,19 @@ def test_a_refused_submission_does_not_use_its_key_up(alice):
     alice.submits("echo", {"text": "x"}, headers=headers)
 
 
+def test_a_key_whose_job_is_gone_starts_a_new_job(alice, services: Services):
+    headers = {"Idempotency-Key": "k1"}
+    first = alice.submits("echo", {"text": "x"}, headers=headers)
+    services.client.store.connection.delete(f"rq:job:{first['job_id']}")
+
+    second = alice.post(f"{JOBS}/echo", json={"text": "y"}, headers=headers)
+    again = alice.post(f"{JOBS}/echo", json={"text": "y"}, headers=headers)
+
+    assert second.status_code == 202 and "Idempotency-Replayed" not in second.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json()["job_id"] == second.get_json()["job_id"] != first["job_id"]
+
+
 # --- preferring to wait -------------------------------------------------------------
 
 
