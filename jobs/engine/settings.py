@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     max_active_jobs_per_user: int = Field(
         1_000,
         ge=1,
-        description="Pending and running jobs of one user. Further submissions get 429.",
+        description="Pending and running jobs of one user. Further submissions and retries get 429.",
     )
     max_running_jobs_per_user: int = Field(
         0,

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from jobs.engine.client.groups import Groups
 from jobs.engine.client.job import Job
-from jobs.engine.errors import Conflict
+from jobs.engine.errors import Conflict, TooManyActiveJobs
 from jobs.engine.states import Status
 from webapp.auth import caller
 from webapp.ownership import visible_job
@@ -100,6 +100,6 @@ def retry_job(job_id: str) -> Response:
     place = url_for("pages.job", job_id=job_id)
     try:
         services().client.retry(job_id)
-    except Conflict as error:
+    except (Conflict, TooManyActiveJobs) as error:
         return refused(error.message, place)
     return done("The job runs again.", place)

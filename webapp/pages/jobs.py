@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from jobs.engine.client.job import Job
 from jobs.engine.client.listing import Page
-from jobs.engine.errors import Conflict, Forbidden, NotFound
+from jobs.engine.errors import Conflict, Forbidden, NotFound, TooManyActiveJobs
 from jobs.engine.states import Status
 from webapp.auth import caller
 from webapp.ownership import visible_job, visible_user_jobs
@@ -88,20 +88,27 @@ def change_jobs() -> Response:
     change, words = verbs.get(request.form.get("do", ""), (None, ""))
     if change is None or not chosen:
         return refused("Choose at least one job, and then what to do with it.", filters.address())
-    changed = sum(_changed(job_id, change) for job_id in chosen)
+    changed, limit = _change(chosen, change)
     left = len(chosen) - changed
-    more = f"; {left} could not be: {'it has' if left == 1 else 'they have'} ended, or not yet" if left else ""
+    reason = limit.rstrip(".") or f"{'it has' if left == 1 else 'they have'} ended, or not yet"
+    more = f"; {left} could not be: {reason}" if left else ""
     say, are = (done if changed else refused), "job is" if changed == 1 else "jobs are"
     return say(f"{changed} of {len(chosen)} {are} {words}{more}.", filters.address())
 
 
-def _changed(job_id: str, change: Callable[[str], Job]) -> bool:
-    try:
-        visible_job(job_id)
-        change(job_id)
-    except (Conflict, NotFound, Forbidden):
-        return False
-    return True
+def _change(job_ids: list[str], change: Callable[[str], Job]) -> tuple[int, str]:
+    """Change these jobs. Return how many were changed, and the message of a limit that has stopped it."""
+    changed = 0
+    for job_id in job_ids:
+        try:
+            visible_job(job_id)
+            change(job_id)
+        except TooManyActiveJobs as error:
+            return changed, error.message
+        except (Conflict, NotFound, Forbidden):
+            continue
+        changed += 1
+    return changed, ""
 
 
 def _counts(filters: Filters) -> dict[str, int]:

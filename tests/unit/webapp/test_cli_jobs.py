@@ -292,6 +292,16 @@ def test_cancel_and_retry(run, services):
     assert run("jobs", "retry", job_id).code == REFUSED
 
 
+@pytest.mark.settings(max_active_jobs_per_user=1)
+def test_a_retry_above_the_limit_of_active_jobs_is_refused(run):
+    first = run.submits("noop")
+    run("jobs", "cancel", first)
+    run.submits("noop")
+    answer = run("jobs", "retry", first)
+    assert (answer.code, answer.out) == (REFUSED, "")
+    assert "has 1 unfinished jobs, and the limit is 1" in answer.err
+
+
 # --- what goes wrong -----------------------------------------------------------------------
 
 

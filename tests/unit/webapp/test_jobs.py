@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jobs.engine.client.submission import Submission
 from tests.waiting import eventually
 from webapp.services import Services
 
@@ -374,6 +375,30 @@ def test_a_cancelled_job_runs_again_and_one_that_has_not_ended_does_not(alice):
     answer = alice.post(job["poll_url"] + "/retry", json={})
     assert (answer.status_code, answer.get_json()["status"]) == (202, "pending")
     assert answer.headers["Location"] == job["poll_url"]
+
+
+@pytest.mark.settings(max_active_jobs_per_user=1)
+def test_a_retry_above_the_limit_of_active_jobs_is_429_until_there_is_room(alice, admin):
+    first = alice.submits()
+    alice.delete(first["poll_url"])
+    second = alice.submits()
+
+    for caller in (alice, admin):
+        refused = caller.post(first["poll_url"] + "/retry")
+        assert (refused.status_code, refused.get_json()["code"]) == (429, "too_many_active_jobs")
+        assert refused.headers["Retry-After"] == "5"
+    assert alice.get(first["poll_url"]).get_json()["status"] == "cancelled"
+
+    alice.delete(second["poll_url"])
+    assert alice.post(first["poll_url"] + "/retry").status_code == 202
+
+
+@pytest.mark.settings(max_active_jobs_per_user=1)
+def test_a_job_that_no_user_owns_is_retried_whatever_the_limit(services: Services):
+    noop = services.client.catalogue.find("noop")
+    services.client.submit_unowned([Submission(noop, {}, "", job_id=job_id) for job_id in ("unowned", "other")])
+    services.client.cancel("unowned")
+    assert services.client.retry("unowned").status == "pending"
 
 
 def test_a_retry_has_nothing_to_say(alice):

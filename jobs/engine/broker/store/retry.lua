@@ -8,6 +8,10 @@ if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
 local state, culprit = 'met', nil
 if job[4] then state, culprit = dependencies(cjson.decode(job[4])) end
 if state == 'doomed' then return { 'dependency_failed', culprit } end
+if user ~= '' then
+  local active = active_jobs(user)
+  if active >= tonumber(ARGV[2]) then return { 'too_many_active', active } end
+end
 
 keep(id, user, status)
 if job[5] then begin_in_group(job[5], id) end
