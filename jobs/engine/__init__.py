@@ -9,9 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .author.checkpoint import checkpoint
 from .author.decorator import job
+from .author.progress import progress, track
 from .author.retry import Retry
-from .author.run import cancelled, checkpoint, current_job, log, progress, track
+from .author.running import cancelled, current_job, log
 from .errors import Fatal, FetchFailed, ResponseTooLarge, RetryLater, TryAgainLater
 from .settings import settings
 

@@ -26,7 +26,7 @@ from jobs.engine.errors import BlobNotFound, TryAgainLater
 from jobs.engine.files.filesystem import open_filesystem
 from jobs.engine.settings import Settings, settings
 
-from .run import current_job
+from .running import current_job
 
 #: A dead holder's lock is free after this. Whoever waits, waits longer, so a death alone fails nobody.
 LOCK_LIFETIME_SECONDS = 30.0

@@ -21,7 +21,7 @@ from jobs.engine.errors import Fatal, StoredFileNotFound, UserNotFound
 from jobs.engine.files.files import OCTETS, StoredFile, own_store, patiently
 from jobs.engine.settings import settings
 
-from .run import at_end, current_job
+from .running import at_end, current_job
 
 FORMAT = "file-id"
 

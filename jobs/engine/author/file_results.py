@@ -17,7 +17,8 @@ from jobs.engine.files.bytes import CHUNK_BYTES
 from jobs.engine.files.files import own_store, patiently, safe_content_type, safe_filename
 from jobs.engine.settings import settings
 
-from .run import Cancelled, checkpoint, current_job
+from .checkpoint import checkpoint
+from .running import Cancelled, current_job
 
 #: A file to copy from, or the content itself.
 Content = str | os.PathLike[str] | bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-from jobs.engine.author.run import current_job
+from jobs.engine.author.running import current_job
 from jobs.engine.broker.connection import connect
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.settings import settings

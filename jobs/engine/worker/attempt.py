@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from jobs.engine.author import run
+from jobs.engine.author import running
+from jobs.engine.author.reporting import Progress
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.errors import Fatal, InvalidParameters, JobTimeout, ResultInvalid, ResultTooLarge, RetryLater
 from jobs.engine.settings import Settings
@@ -28,9 +29,15 @@ def perform(channel: SocketChannel, catalogue: Catalogue, settings: Settings) ->
     order = channel.read()
     job_type = catalogue.by_function(order["func_name"])
     assert job_type is not None, "the worker checks this before it hands a job over"
-    current = run.CurrentJob(order["job_id"], job_type.name, order["user_id"], order["attempt"], order["resumed"])
-    attempt = run.Attempt(current, channel, order["checkpoint"], order["meta"], order["positions"])
-    run.begin(attempt)
+    current = running.CurrentJob(order["job_id"], job_type.name, order["user_id"], order["attempt"], order["resumed"])
+    attempt = running.Attempt(
+        current,
+        channel,
+        order["checkpoint"],
+        progress=Progress.from_meta(order["meta"]),
+        positions=order["positions"],
+    )
+    running.begin(attempt)
     _listen_for_cancel(attempt)
     horse = os.getpid()
     outcome = _outcome(job_type, order, settings)
@@ -38,10 +45,10 @@ def perform(channel: SocketChannel, catalogue: Catalogue, settings: Settings) ->
         # A child that the function forked came out of it: how the attempt ends is its parent's to say.
         flush_output()
         os._exit(0 if outcome["kind"] == "completed" else 1)
-    run.end()
-    attempt.flush()
+    running.end()
+    attempt.reporting.flush()
     flush_output()
-    channel.send({"outcome": outcome | {"state": attempt.state()}})
+    channel.send({"outcome": outcome | {"state": attempt.reporting.progress().as_meta()}})
 
 
 def timeout_message(seconds: int) -> str:
@@ -57,10 +64,9 @@ def rendered(failure: Failure) -> dict[str, Any]:
     }
 
 
-def _listen_for_cancel(attempt: run.Attempt) -> None:
+def _listen_for_cancel(attempt: running.Attempt) -> None:
     def note(_signum: int, _frame: FrameType | None) -> None:
-        attempt.cancel_requested = True
-        attempt.due = True
+        attempt.request_cancel()
 
     signal.signal(CANCEL_SIGNAL, note)
 
@@ -71,7 +77,7 @@ def _outcome(job_type: JobType, order: dict[str, Any], settings: Settings) -> di
         with _time_limit(order["timeout"]):
             value = job_type.function(*args, **kwargs)
         return _completed(job_type.result.dump(value), settings)
-    except run.Cancelled:
+    except running.Cancelled:
         return {"kind": "cancelled"}
     except BaseException as error:  # noqa: BLE001 - also SystemExit: whatever ends a function ends its attempt
         return _failed(error, job_type, settings)

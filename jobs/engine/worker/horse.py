@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from jobs.engine.author.running import LOG_LINE_CHARACTERS
 from jobs.engine.processes import die_with_parent
 
 from .at_fork import put_back_hooks
@@ -25,8 +26,6 @@ from .at_fork import put_back_hooks
 #: What a worker sends to ask the function to stop by itself.
 CANCEL_SIGNAL = signal.SIGUSR2
 CHUNK_BYTES = 65_536
-#: Characters of one line of a log that are kept.
-LOG_LINE_CHARACTERS = 8_000
 
 
 class SocketChannel:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.engine.author.positions import Reader
+from jobs.engine.author.running import LOG_LINE_CHARACTERS
 from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.store import KEEP_LOG_LINES, Store
 from jobs.engine.times import rfc3339
 
-from .horse import LOG_LINE_CHARACTERS
 from .zygote import Horse
 
 logger = logging.getLogger("workhorse")

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.author import run
 from jobs.engine.author.file_parameters import File
 from jobs.engine.author.file_results import SavedFile
-from jobs.engine.author.run import Attempt, CurrentJob
+from jobs.engine.author.running import Attempt, CurrentJob, begin
 from jobs.engine.broker.connection import connect
 from jobs.engine.files.files import own_store
 from jobs.engine.local.embedded_broker import EmbeddedBroker
@@ -25,13 +24,13 @@ class RecordedAttempt(Attempt):
     """An attempt that keeps every progress it was told, before any is superseded."""
 
     def __init__(self, job: CurrentJob, checkpoint: dict[str, Any]) -> None:
-        super().__init__(job, Acknowledging(), checkpoint, {})
+        super().__init__(job, Acknowledging(), checkpoint)
         self.steps: list[tuple[float, str | None]] = []
 
     def progress(self, *args: Any) -> None:
         super().progress(*args)
-        state = self.state()
-        self.steps.append((state["progress"], state["progress_message"]))
+        state = self.reporting.progress()
+        self.steps.append((state.percent, state.message))
 
 
 class Acknowledging:
@@ -113,11 +112,11 @@ def in_job(house: Path) -> Callable[..., Any]:
         job_id: str = "job-1", *, user: str = "alice", checkpoint: dict[str, Any] | None = None
     ) -> Iterator[RecordedAttempt]:
         attempt = RecordedAttempt(CurrentJob(job_id, "some-job", user, 1, 0), checkpoint or {})
-        run.begin(attempt)
+        begin(attempt)
         try:
             yield attempt
         finally:
-            run.begin(None)
+            begin(None)
 
     return in_job
 

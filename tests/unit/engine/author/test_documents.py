@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from jobs.engine.author import documents as storage
-from jobs.engine.author import run
 from jobs.engine.author.documents import blob_exists, read_blob, user_document, user_path, write_blob
-from jobs.engine.author.run import Attempt, CurrentJob
+from jobs.engine.author.running import Attempt, CurrentJob, begin
 from jobs.engine.broker.connection import connect
 from jobs.engine.errors import BlobNotFound, BrokerUnavailable, TryAgainLater
 from jobs.engine.local.embedded_broker import EmbeddedBroker
@@ -56,9 +55,9 @@ def with_broker(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @pytest.fixture
 def in_a_job_of_alice(with_broker: None) -> Iterator[None]:
-    run.begin(Attempt(CurrentJob("j1", "some-job", "alice", 1, 0), NoChannel(), {}, {}))
+    begin(Attempt(CurrentJob("j1", "some-job", "alice", 1, 0), NoChannel(), {}))
     yield
-    run.begin(None)
+    begin(None)
 
 
 # --- blobs ----------------------------------------------------------------------

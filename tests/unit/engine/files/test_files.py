@@ -16,9 +16,9 @@ from pydantic import BaseModel
 
 from jobs.engine import Fatal, File, SavedFile, save_file
 from jobs.engine.accounts.accounts import Accounts
-from jobs.engine.author import file_parameters, run
+from jobs.engine.author import file_parameters
 from jobs.engine.author.documents import blob_exists, delete_user_blobs, user_path, write_blob
-from jobs.engine.author.run import Attempt, Cancelled, CurrentJob
+from jobs.engine.author.running import Attempt, Cancelled, CurrentJob, begin
 from jobs.engine.broker.connection import connect
 from jobs.engine.catalogue.parameters import Parameters
 from jobs.engine.catalogue.result_type import ResultType
@@ -129,14 +129,14 @@ def save(content: bytes = b"content", owner: str = "alice", name: str = "a.txt",
 
 
 def enter(user: str | None = "alice", job_id: str = "j1", checkpoint: dict[str, Any] | None = None) -> None:
-    run.begin(Attempt(CurrentJob(job_id, "some-job", user, 1, 0), NoChannel(), checkpoint or {}, {}))
+    begin(Attempt(CurrentJob(job_id, "some-job", user, 1, 0), NoChannel(), checkpoint or {}))
 
 
 @pytest.fixture
 def in_a_job(storage: str) -> Iterator[None]:
     enter()
     yield
-    run.begin(None)
+    begin(None)
 
 
 # --- the store --------------------------------------------------------------------
