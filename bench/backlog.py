@@ -15,6 +15,7 @@ from uuid import uuid4
 import redis
 
 from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.verdicts import SubmitVerdict
 from jobs.engine.client.client import Client
 from jobs.engine.client.submission import Submission, described
@@ -93,7 +94,7 @@ def _claims_per_second(client: Client, user: str) -> float:
         claim = client.store.claim(worker, f"{worker}-{execution}", ("high", "default", "low"))
         if not isinstance(claim, Claim):
             raise NotMeasured(f"claimed {claim}")
-        ended = client.store.finish(claim.job_id, claim.execution, worker, {"kind": "completed", "meta": "{}"})
+        ended = client.store.finish(claim.job_id, claim.execution, worker, Outcome(OutcomeKind.COMPLETED))
         if ended != "completed":
             raise NotMeasured(f"finished as {ended}")
     return CLAIMED / (time.perf_counter() - began)

@@ -24,6 +24,7 @@ from urllib.parse import quote
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
 from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
 from jobs.engine.client.new_groups import NewGroup, submit_batch
@@ -136,14 +137,14 @@ def endings(jobs: int) -> list[tuple[str, int]]:
 
 def end(client: Client, how: str, count: int) -> str:
     """Let so many of those that wait end like this. Answers the id of the last."""
-    outcome = {"kind": how, "meta": "{}", "error": "The well is dry.", "error_type": "ValueError"}
+    outcome = Outcome(OutcomeKind(how), "The well is dry.", "ValueError", result="bnVsbA==")
     job_id = ""
     for number in range(count):
         claim = client.store.claim("bench", f"{how}-{number}", QUEUES)
         if not isinstance(claim, Claim):
             raise SystemExit(f"Claimed {claim}.")
         client.store.report(claim.job_id, claim.execution, progress={"progress": random.random() * 100})
-        client.store.finish(claim.job_id, claim.execution, "bench", outcome, result="bnVsbA==")
+        client.store.finish(claim.job_id, claim.execution, "bench", outcome)
         job_id = claim.job_id
     return job_id
 

@@ -29,6 +29,7 @@ import psutil
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
 from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
 from jobs.engine.client.submission import Submission
@@ -151,9 +152,8 @@ def emit(settings: Settings, executions: dict[str, str], rate: float, seconds: f
         store.report(job_id, executions[job_id], progress=progress)
     late = time.monotonic() - began - seconds
     for job_id in job_ids:
-        store.finish(
-            job_id, executions[job_id], executions[job_id], {"kind": "completed", "meta": "{}"}, result="bnVsbA=="
-        )
+        outcome = Outcome(OutcomeKind.COMPLETED, result="bnVsbA==")
+        store.finish(job_id, executions[job_id], executions[job_id], outcome)
     print(f"reported {total} times in {seconds + late:.1f} s", file=sys.stderr)
 
 

@@ -10,6 +10,7 @@ from rq import Queue
 
 from jobs.engine.broker.connection import connect
 from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
 from jobs.engine.broker.store.verdicts import SubmitVerdict
 from jobs.engine.local.embedded_broker import EmbeddedBroker
@@ -67,7 +68,7 @@ def claim(store: Store, execution: str = "e1") -> Claim:
 
 
 def finish(store: Store, claimed: Claim, kind: str = "completed") -> str:
-    outcome = {"kind": kind, "meta": "{}", "error": "no", "error_type": "ValueError"}
+    outcome = Outcome(OutcomeKind(kind), "no", "ValueError")
     return store.finish(claimed.job_id, claimed.execution, "host-1-w", outcome)
 
 

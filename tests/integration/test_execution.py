@@ -159,7 +159,7 @@ def test_a_result_over_its_limit_fails_and_says_what_to_do(harness: Harness) -> 
     job = harness.run("return-too-much", size=200_000)
 
     assert (job.status, job.error_type) == ("failed", "result_too_large")
-    assert job.error and "save it as a file" in job.error
+    assert job.error and "Save it as a file" in job.error
 
 
 def test_a_result_that_does_not_fit_its_hint_fails(harness: Harness) -> None:

@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 
 from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import Priority
+from jobs.engine.worker.outcome import Death, after_death
 from jobs.engine.worker.scheduler import Scheduler
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
 QUEUES = ("high", "default", "low")
-COMPLETED = {"kind": "completed", "meta": "{}"}
+COMPLETED = Outcome(OutcomeKind.COMPLETED)
+DEATH = Death("signal SIGKILL")
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +55,8 @@ class Host:
         assert claim
         return claim
 
-    def finish(self, claim: Claim, outcome: dict[str, Any] | None = None) -> str:
-        return self.store.finish(claim.job_id, claim.execution, "", dict(outcome or COMPLETED))
+    def finish(self, claim: Claim, outcome: Outcome = COMPLETED) -> str:
+        return self.store.finish(claim.job_id, claim.execution, "", outcome)
 
 
 @pytest.fixture
@@ -142,13 +145,13 @@ def test_a_finish_puts_the_one_of_highest_priority_back_first(harness: Harness) 
     "outcome",
     [
         COMPLETED,
-        {"kind": "failed", "error": "no", "error_type": "ValueError"},
-        {"kind": "cancelled"},
-        {"kind": "retrying", "delay": 60, "error": "later", "error_type": "ConnectionError"},
+        Outcome(OutcomeKind.FAILED, "no", "ValueError"),
+        Outcome(OutcomeKind.CANCELLED),
+        Outcome(OutcomeKind.RETRYING, "later", "ConnectionError", delay_seconds=60),
     ],
-    ids=lambda outcome: outcome["kind"],
+    ids=lambda outcome: outcome.kind,
 )
-def test_however_a_job_ends_its_slot_is_free(harness: Harness, outcome: dict[str, Any]) -> None:
+def test_however_a_job_ends_its_slot_is_free(harness: Harness, outcome: Outcome) -> None:
     host = Host(harness, user_limit=1)
     _first, second = submitted(harness, 2)
     running = host.claims()
@@ -165,7 +168,7 @@ def test_a_job_whose_worker_died_is_the_next_to_run_and_keeps_its_slot(harness: 
     running = host.claims()
     assert host.claim() is None
 
-    assert host.finish(running, {"kind": "died", "reason": "worker_lost"}) == "resumed"
+    assert host.finish(running, after_death(running.order.deaths, DEATH)) == "resumed"
 
     again = host.claims()
     assert again.job_id == first.job_id
@@ -177,8 +180,9 @@ def test_a_job_whose_worker_died_is_the_next_to_run_and_keeps_its_slot(harness: 
 def test_the_third_death_of_a_job_frees_its_slot(harness: Harness) -> None:
     host = Host(harness, user_limit=1)
     _first, second = submitted(harness, 2)
-    died = {"kind": "died", "reason": "worker_lost", "error": "It died.", "error_type": "worker_lost"}
-    assert [host.finish(host.claims(), died) for _ in range(3)] == ["resumed", "resumed", "failed"]
+    claims = (host.claims() for _ in range(3))
+    ends = [host.finish(claim, after_death(claim.order.deaths, DEATH)) for claim in claims]
+    assert ends == ["resumed", "resumed", "failed"]
 
     assert host.claims().job_id == second.job_id
 

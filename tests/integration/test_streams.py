@@ -17,6 +17,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.client.job import Job
 from tests.integration.harness import Harness
 from tests.integration.streams_support import Event, Stream, Web
@@ -51,8 +52,8 @@ class Held:
         assert self._store.report(self.id, self._execution, progress={"progress": percent})
 
     def end(self) -> None:
-        outcome = {"kind": "completed", "meta": "{}"}
-        self._store.finish(self.id, self._execution, self._execution, outcome, result="bnVsbA==")
+        outcome = Outcome(OutcomeKind.COMPLETED, result="bnVsbA==")
+        self._store.finish(self.id, self._execution, self._execution, outcome)
 
 
 @pytest.fixture

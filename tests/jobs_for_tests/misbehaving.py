@@ -37,7 +37,7 @@ def let_a_child_out(path: str, fails: bool = False) -> str:
 @job
 def scribble() -> str:
     """Write to every descriptor there is."""
-    for text in (b"garbage{{{\n", b"[1]\n", b'{"outcome": {"kind": "what"}}\n', b'{"lines": 5}\n', b"\xff\n"):
+    for text in (b"garbage{{{\n", b"[1]\n", b'{"ending": {"kind": "what"}}\n', b'{"lines": 5}\n', b"\xff\n"):
         for descriptor in range(3, 64):
             try:
                 os.write(descriptor, text)

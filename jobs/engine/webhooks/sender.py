@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.engine.author.run import current_job
+from jobs.engine.author.running import current_job
 from jobs.engine.broker.connection import connect
 from jobs.engine.errors import UserNotFound, WebhookNotFound
 from jobs.engine.settings import settings

@@ -1,25 +1,26 @@
-"""One execution as its worker sees it: hand the job to a horse, watch it, and settle what became of it."""
+"""One execution, as its worker sees it: send the job to a horse, watch the horse, and finish."""
 
 from __future__ import annotations
 
-import json
 import logging
 import select
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from jobs.engine.broker.connection import NOT_NOW
 from jobs.engine.broker.store.claims import Claim, ForeignClaim, Order
 from jobs.engine.broker.store.leases import HEARTBEAT_SECONDS
+from jobs.engine.broker.store.outcome import Outcome
 from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.processes import memory_bytes
 from jobs.engine.settings import Settings
 
+from .assignment import Assignment
 from .horse_reports import Reports
-from .outcome import Ending, decided, died
+from .outcome import AttemptEnd, Death, KillReason, Limits, decide
 from .zygote import Horse, Zygote
 
 logger = logging.getLogger("workhorse")
@@ -33,13 +34,17 @@ BROKER_RETRY_SECONDS = 0.5
 
 NEVER = float("inf")
 
+T = TypeVar("T")
+
 
 @dataclass
 class Stop:
-    """What the worker's owner wants of it. `kill_at` is when a running horse must have been stopped."""
+    """A request to stop the worker. Times are those of `time.monotonic`."""
 
     requested: bool = False
+    #: When a running horse is killed.
     kill_at: float = NEVER
+    #: When the worker stops waiting for a broker that is away.
     give_up_at: float = NEVER
 
 
@@ -54,13 +59,15 @@ class Execution:
     settings: Settings
     stop: Stop
     zygote: Zygote
-    #: Called a few times a second while the horse runs: commands from RQ's tools.
+    #: Called a few times a second while the horse runs, to read commands from RQ's tools.
     listen: Callable[[], None]
 
     horse: Horse = field(init=False)
     reports: Reports = field(init=False)
-    #: Why the worker ended the horse, if it did.
-    killed_for: str | None = None
+    #: Why the worker killed the horse, if it did.
+    killed_for: KillReason | None = None
+    #: Another execution holds the job; this one may not write.
+    _lost: bool = False
     _flush_at: float = 0.0
     _cancel_kill_at: float = NEVER
 
@@ -69,18 +76,19 @@ class Execution:
         return self.claim.order
 
     def run(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
-        """Run it start to finish, and claim the next job in the round trip of the finish.
+        """Run the job, and claim the next one in the round trip of the finish.
 
         Args:
             claim_next: the id of the next execution.
 
         Returns:
-            What became of the job (completed, failed, …, or `lost`), and the next claim, unless this worker is to stop.
+            How the job ended or continues (completed, failed, …, or `lost`), and the next claim, unless this worker
+            must stop.
         """
         self._start()
         try:
             self._watch()
-            return self._settle(claim_next)
+            return self._finish(claim_next)
         finally:
             self.reports.close()
             self.zygote.let_go(self.horse)
@@ -95,44 +103,44 @@ class Execution:
         self._listen_at = now + LISTEN_SECONDS
         self.horse = self.zygote.take()
         self.reports = Reports(self.horse, self.claim, self.store)
-        self.horse.tell(self._told())
+        self.horse.send(self._assignment().as_message())
 
-    def _told(self) -> dict[str, Any]:
-        return {
-            "job_id": self.claim.job_id,
-            "func_name": self.job_type.func_name,
-            "user_id": self.order.user_id,
-            "params": self.order.params,
-            "attempt": self.order.attempt,
-            "resumed": self.order.resumed,
-            "timeout": self._timeout,
-            "checkpoint": self.order.checkpoint,
-            "positions": self.order.positions,
-            "meta": self.order.meta,
-        }
+    def _assignment(self) -> Assignment:
+        return Assignment(
+            job_id=self.claim.job_id,
+            func_name=self.job_type.func_name,
+            user_id=self.order.user_id,
+            params=self.order.params,
+            attempt=self.order.attempt,
+            resumed=self.order.resumed,
+            timeout_seconds=self._timeout,
+            checkpoint=self.order.checkpoint,
+            positions=self.order.positions,
+            meta=self.order.meta,
+        )
 
     # --- watch -------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Until the horse has told its outcome, or is dead."""
+        """Return once the horse has reported its ending, or is dead."""
         poll = select.poll()
         channel, pipes = self.horse.channel.fileno(), (self.horse.stdout, self.horse.stderr)
         for descriptor in (channel, *pipes):
             poll.register(descriptor, select.POLLIN)
-        while self.reports.outcome is None:
-            ready = {descriptor for descriptor, _event in poll.poll(self._patience() * 1000)}
+        while self.reports.ending is None:
+            ready = {descriptor for descriptor, _event in poll.poll(self._seconds_to_wait() * 1000)}
             for pipe in pipes:
                 if pipe in ready and not self.reports.read_pipe(pipe):
                     poll.unregister(pipe)
             if channel in ready and not self.reports.read_channel():
-                # It is dead, or has closed what it can't be without. Dead it shall be before anybody else has the job.
+                # It is dead, or has closed its channel. It must be dead before another execution starts.
                 self.horse.kill()
                 break
             self._take_care(time.monotonic())
         self.reports.read_the_rest()
 
-    def _patience(self) -> float:
-        if self.reports.has_words():
+    def _seconds_to_wait(self) -> float:
+        if self.reports.has_messages():
             return min(max(self._flush_at - time.monotonic(), 0.0), FLUSH_SECONDS)
         return FLUSH_SECONDS
 
@@ -152,17 +160,22 @@ class Execution:
     def _check_clocks(self, now: float) -> None:
         stall = self.job_type.stall_timeout
         if now >= self._began + self._timeout + KILL_AFTER_TIMEOUT_SECONDS:
-            self._kill("timeout")
+            self._kill(KillReason.TIMEOUT)
         elif stall and now >= self.reports.active_at + stall:
-            self._kill("stalled")
+            self._kill(KillReason.STALLED)
         elif now >= self._cancel_kill_at:
-            self._kill("cancelled")
+            self._kill(KillReason.CANCELLED)
         elif now >= self.stop.kill_at:
-            self._kill("shutdown")
+            self._kill(KillReason.SHUTDOWN)
 
-    def _kill(self, reason: str) -> None:
-        if self.killed_for is None:
+    def _kill(self, reason: KillReason) -> None:
+        if self.killed_for is None and not self._lost:
             self.killed_for = reason
+            self.horse.kill()
+
+    def _lose(self) -> None:
+        if not self._lost:
+            self._lost = True
             self.horse.kill()
 
     def _flush(self, now: float) -> None:
@@ -173,17 +186,17 @@ class Execution:
             return
         self._flush_at = time.monotonic() + FLUSH_SECONDS
         if not held:
-            self._kill("lost")
+            self._lose()
 
     def _prolong_lease(self, now: float) -> None:
         try:
             verdict = self.store.heartbeat(self.worker, self.claim.job_id, self.claim.execution, self.worker_ttl)
         except NOT_NOW as error:
-            # The horse goes on: only another holder ends our right to the job, and nobody could have become one.
+            # The horse continues: only another holder ends our right to the job, and without a broker there is none.
             logger.warning("%s: no heartbeat, the broker is away: %s", self.worker, error)
             return
         if verdict == "lost":
-            self._kill("lost")
+            self._lose()
         elif verdict == "cancel" and self._cancel_kill_at == NEVER:
             self._cancel_kill_at = now + KILL_AFTER_CANCEL_SECONDS
             self.horse.ask_to_stop()
@@ -191,51 +204,47 @@ class Execution:
     def _check_memory(self) -> None:
         limit = self.settings.max_job_memory_bytes
         if limit and memory_bytes(self.horse.pid) > limit:
-            self._kill("memory_limit")
+            self._kill(KillReason.MEMORY_LIMIT)
 
-    # --- settle ------------------------------------------------------------------------
+    # --- finish ------------------------------------------------------------------
 
-    def _settle(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
-        if self.killed_for == "lost":
+    def _finish(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
+        if self._lost:
             return "lost", None
         if self.reports.has_news():
-            self._patiently(self.reports.write)
+            self._wait_for_broker_to(self.reports.write)
         outcome = self._outcome()
-        trace, result = outcome.pop("trace", ""), outcome.pop("result", "")
-        answer: tuple[str, Claim | ForeignClaim | None] = self._patiently(
+        return self._wait_for_broker_to(
             lambda: self.store.finish_and_claim(
                 self.claim.job_id,
                 self.claim.execution,
                 self.worker,
                 outcome,
-                result=result,
-                trace=trace,
                 claim_next=None if self.stop.requested else claim_next,
                 queues=self.queues,
             )
         )
-        return answer
 
-    def _outcome(self) -> dict[str, Any]:
-        told = self.reports.outcome
-        state = told.pop("state") if told is not None else self.reports.last_progress
-        ending = Ending(
-            self.job_type,
-            self.order.attempt,
-            self.order.attempts,
-            self._timeout,
-            told,
-            self.killed_for,
-            self.stop.requested,
-            self.settings.max_job_memory_bytes,
+    def _outcome(self) -> Outcome:
+        cause = self.reports.ending or self.killed_for or Death(self.zygote.how_it_ended(self.horse))
+        limits = Limits(self._timeout, self.job_type.stall_timeout, self.settings.max_job_memory_bytes)
+        end = AttemptEnd(
+            cause,
+            self.job_type.retry,
+            limits,
+            self.reports.progress,
+            attempt=self.order.attempt,
+            max_attempts=self.order.attempts,
+            deaths=self.order.deaths,
+            stopping=self.stop.requested,
         )
-        outcome = decided(ending) or died(self.zygote.how_it_ended(self.horse))
-        if outcome["kind"] == "completed":
-            outcome["meta"] = json.dumps(state | {"progress": 100.0, "eta_seconds": None})
-        return outcome
+        return decide(end)
 
-    def _patiently(self, step: Callable[[], Any]) -> Any:
-        """Do it, however long the broker is away: what has been computed is not computed again."""
+    def _wait_for_broker_to(self, step: Callable[[], T]) -> T:
+        """Call `step` until the broker is there, however long it is away: a result that exists is not computed again.
+
+        Raises redis-py's errors once the worker must stop and its time is up.
+        """
         while True:
             try:
                 return step()

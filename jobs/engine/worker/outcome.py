@@ -1,78 +1,123 @@
-"""What becomes of an attempt: from how it ended to what the finish script is told."""
+"""The decision at the end of an attempt: completed, failed, cancelled, retried, or resumed."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
 
-from jobs.engine.catalogue.catalogue import JobType
-from jobs.engine.errors import JobTimeout
+from jobs.engine.author.reporting import Progress
+from jobs.engine.author.retry import Retry
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
+from jobs.engine.errors import MAX_LATER_SECONDS, JobTimeout
 
-from .attempt import timeout_message
+from .ending import Ending, EndingKind, timed_out
+
+#: A job fails when its process has died this many times in a row.
+MAX_DEATHS = 3
+WORKER_LOST = "worker_lost"
+SHUTDOWN = Outcome(OutcomeKind.RESUMED, reason="shutdown")
+
+
+class KillReason(StrEnum):
+    """Why a worker killed a horse. A reason that fails the job is also its error type."""
+
+    CANCELLED = "cancelled"
+    SHUTDOWN = "shutdown"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    MEMORY_LIMIT = "memory_limit"
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How an attempt ended, as its worker saw it."""
+class Death:
+    """The process ended without an `Ending`, and its worker did not kill it."""
 
-    job_type: JobType
+    #: For people, such as "signal SIGKILL".
+    how: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    timeout_seconds: int
+    stall_seconds: float | None
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """Everything that the decision depends on."""
+
+    cause: Ending | KillReason | Death
+    policy: Retry | None
+    limits: Limits
+    #: The last one that the attempt reported.
+    progress: Progress
     attempt: int
     max_attempts: int
-    timeout: int
-    #: What the horse said of its end; None: it ended without a word.
-    told: dict[str, Any] | None
-    #: Why the worker ended the horse, if it did.
-    killed_for: str | None
-    #: The worker is to stop.
+    #: Deaths of the job's process in a row, before this execution.
+    deaths: int
+    #: The worker must stop.
     stopping: bool
-    memory_limit: int
 
 
-def decided(ending: Ending) -> dict[str, Any] | None:
-    """The outcome for the finish script, or None if the process died without a word."""
-    told = ending.told or _said_by_the_worker(ending)
-    if told is None:
-        return None
-    outcome = {name: value for name, value in told.items() if name not in ("retryable", "fatal")}
-    if outcome["kind"] == "later":
-        return outcome | {"kind": "retrying", "uncharged": True}
-    if outcome["kind"] != "failed" or told.get("fatal"):
-        return outcome
-    if ending.stopping:
-        # Its children were told to stop as well, or the network was taken away: not its own failure.
-        return {"kind": "resumed", "reason": "shutdown"}
-    if told.get("retryable") and ending.attempt < ending.max_attempts:
-        assert ending.job_type.retry is not None
-        return outcome | {"kind": "retrying", "delay": ending.job_type.retry.seconds_before(ending.attempt)}
-    return outcome
+def decide(end: AttemptEnd) -> Outcome:
+    """Decide what the end of an attempt means for its job."""
+    if isinstance(end.cause, Death):
+        return after_death(end.deaths, end.cause)
+    if end.cause is KillReason.SHUTDOWN:
+        return SHUTDOWN
+    ending = end.cause if isinstance(end.cause, Ending) else _ending_of_killed(end.cause, end)
+    if ending.kind is EndingKind.COMPLETED:
+        meta = json.dumps(end.progress.completed().as_meta())
+        return Outcome(OutcomeKind.COMPLETED, result=ending.result, meta=meta)
+    if ending.kind is EndingKind.CANCELLED:
+        return Outcome(OutcomeKind.CANCELLED)
+    if ending.kind is EndingKind.LATER:
+        return _retried(ending, ending.delay_seconds, charged=False)
+    return _after_failure(ending, end)
 
 
-def died(how: str) -> dict[str, Any]:
-    """The outcome of an attempt whose process ended without a word. The third in a row is its last."""
-    return {
-        "kind": "died",
-        "reason": "worker_lost",
-        "error": f"The process that ran this job ended without a word ({how}), three times running.",
-        "error_type": "worker_lost",
-    }
+def after_death(deaths_before: int, death: Death) -> Outcome:
+    """Decide what the death of its process means for a job: it is resumed, unless it has died too often in a row."""
+    deaths = deaths_before + 1
+    if deaths < MAX_DEATHS:
+        return Outcome(OutcomeKind.RESUMED, reason=WORKER_LOST, deaths=deaths)
+    error = f"The process that ran this job ended unexpectedly {MAX_DEATHS} times in a row (last: {death.how})."
+    return Outcome(OutcomeKind.FAILED, error=error, error_type=WORKER_LOST, deaths=deaths)
 
 
-def _said_by_the_worker(ending: Ending) -> dict[str, Any] | None:
-    if ending.killed_for == "cancelled":
-        return {"kind": "cancelled"}
-    if ending.killed_for == "shutdown":
-        return {"kind": "resumed", "reason": "shutdown"}
-    if ending.killed_for == "timeout":
-        return _too_slow(ending, timeout_message(ending.timeout))
-    if ending.killed_for == "stalled":
-        return _too_slow(ending, f"The job made no progress for {ending.job_type.stall_timeout:g} s (stall_timeout).")
-    if ending.killed_for == "memory_limit":
-        message = f"The job used more than its {ending.memory_limit:,} bytes of memory (MAX_JOB_MEMORY_BYTES)."
-        return {"kind": "failed", "error": message, "error_type": "memory_limit", "fatal": True}
-    return None
+def _after_failure(ending: Ending, end: AttemptEnd) -> Outcome:
+    if not ending.fatal:
+        if end.stopping:
+            # Its children were signalled too, or its network was shut down: the failure is not its own.
+            return SHUTDOWN
+        if ending.retryable and end.policy is not None and end.attempt < end.max_attempts:
+            return _retried(ending, end.policy.seconds_before(end.attempt), charged=True)
+    return Outcome(OutcomeKind.FAILED, ending.error, ending.error_type, trace=ending.trace)
 
 
-def _too_slow(ending: Ending, message: str) -> dict[str, Any]:
-    policy = ending.job_type.retry
-    retryable = policy is not None and policy.applies_to(JobTimeout(message))
-    return {"kind": "failed", "error": message, "error_type": ending.killed_for, "retryable": retryable}
+def _retried(ending: Ending, delay_seconds: float, charged: bool) -> Outcome:
+    return Outcome(
+        OutcomeKind.RETRYING,
+        ending.error,
+        ending.error_type,
+        trace=ending.trace,
+        delay_seconds=min(delay_seconds, MAX_LATER_SECONDS),
+        charged=charged,
+    )
+
+
+def _ending_of_killed(reason: KillReason, end: AttemptEnd) -> Ending:
+    """Return what the horse would have reported, had it noticed."""
+    if reason is KillReason.CANCELLED:
+        return Ending(EndingKind.CANCELLED)
+    if reason is KillReason.MEMORY_LIMIT:
+        message = f"The job used more than its {end.limits.memory_bytes:,} bytes of memory (MAX_JOB_MEMORY_BYTES)."
+        return Ending(EndingKind.FAILED, error=message, error_type=reason, fatal=True)
+    if reason is KillReason.STALLED:
+        error = JobTimeout(f"The job made no progress for {end.limits.stall_seconds:g} s (stall_timeout).")
+    else:
+        error = timed_out(end.limits.timeout_seconds)
+    retryable = end.policy is not None and end.policy.applies_to(error)
+    return Ending(EndingKind.FAILED, error=error.message, error_type=reason, retryable=retryable)

@@ -28,6 +28,7 @@ from rq.worker import WorkerStatus
 
 from jobs.engine.broker.connection import NOT_NOW
 from jobs.engine.broker.store.claims import Claim, ForeignClaim
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.processes import die_with_parent
@@ -36,7 +37,7 @@ from jobs.engine.states import Priority
 
 from .execution import Execution, Stop
 from .horse import outlive_the_stop_of_others
-from .outcome import died
+from .outcome import SHUTDOWN, Death, KillReason, after_death
 from .plain_rq import refusal
 from .zygote import Zygote
 
@@ -208,7 +209,7 @@ class Worker(rq.Worker):
         if job_type is None:
             name = claim.order.type_name
             message = f"The worker that took this job has no job type {name!r}; deploy the code that has, and retry."
-            outcome = {"kind": "failed", "error": message, "error_type": "JobTypeNotFound"}
+            outcome = Outcome(OutcomeKind.FAILED, message, "JobTypeNotFound")
             self.engine.store.finish(claim.job_id, claim.execution, self.name, outcome)
         return job_type
 
@@ -218,7 +219,7 @@ class Worker(rq.Worker):
         if self._stopped_job_id == claim.job_id:
             # RQ's stop command has already killed the horse (rq/command.py, handle_stop_job_command).
             self._stopped_job_id = None
-            execution.killed_for = "cancelled"
+            execution.killed_for = KillReason.CANCELLED
 
     # --- jobs of plain RQ ----------------------------------------------------------------
 
@@ -295,8 +296,8 @@ class Worker(rq.Worker):
         if self.engine is None or self._foreign is None or not self._horse_died:
             super().handle_job_failure(job, queue, *args, **kwargs)
             return
-        kind = {"kind": "resumed"} if self.stop.requested else died("its process ended")
-        ended = self.engine.store.finish(job.id, self._foreign.execution, self.name, kind)
+        outcome = SHUTDOWN if self.stop.requested else after_death(self._foreign.deaths, Death("its process ended"))
+        ended = self.engine.store.finish(job.id, self._foreign.execution, self.name, outcome)
         logger.warning("%s: plain RQ's job %s lost its process: %s", self.name, job.id, ended)
         self.execution = None
 

@@ -18,10 +18,11 @@ from types import FrameType
 import redis
 
 from jobs.engine.broker.connection import NOT_NOW
+from jobs.engine.broker.store.claims import Holding
 from jobs.engine.broker.store.store import Store
 from jobs.engine.errors import BrokerUnavailable
 
-from .outcome import died
+from .outcome import Death, after_death
 from .rq_worker import QUEUES, Worker
 
 logger = logging.getLogger("workhorse")
@@ -99,21 +100,22 @@ class Scheduler:
     def free_the_claims_of_the_dead(self) -> None:
         """Put back what this host's dead workers held."""
         for pid in list(self._dead):
-            for job_id, execution in self._store.held_by(Worker.host_prefix(pid)):
-                self._free(job_id, execution, "its worker ended")
+            for holding in self._store.held_by(Worker.host_prefix(pid)):
+                self._free(holding, "its worker ended")
             self._dead.remove(pid)
 
     def recover(self) -> None:
         """Put back the jobs of workers that have not been heard of."""
-        for job_id, execution in self._store.suspects():
-            self._free(job_id, execution, "its worker was not heard of any more")
+        for holding in self._store.suspects():
+            self._free(holding, "its worker stopped responding")
 
-    def _free(self, job_id: str, execution: str, why: str) -> None:
+    def _free(self, holding: Holding, why: str) -> None:
+        job_id = holding.job_id
         try:
-            ended = self._store.finish(job_id, execution, "", died(why))
+            ended = self._store.finish(job_id, holding.execution, "", after_death(holding.deaths, Death(why)))
         except NOT_NOW:
             raise
-        except redis.ResponseError:  # the next one is to be freed none the less
+        except redis.ResponseError:  # the next one must be freed all the same
             logger.exception("scheduler: job %s can't be freed, %s; see `flask --app webapp jobs doctor`", job_id, why)
         else:
             logger.warning("scheduler: job %s: %s: %s", job_id, why, ended)

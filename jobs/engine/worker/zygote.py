@@ -59,7 +59,7 @@ class Horse:
     #: The wait status, once the zygote has told it.
     status: int | None = None
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         self.channel.setblocking(True)
         try:
             self.channel.sendall(json.dumps(message).encode() + b"\n")

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask
 
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from webapp.services import Services
 
 
@@ -45,5 +46,5 @@ def end_next(services: Services, kind: str = "completed", **outcome: Any) -> str
     store = services.client.store
     claim = store.claim("host-1-w", "e1", ["high", "default", "low"])
     assert claim is not None
-    store.finish(claim.job_id, "e1", "host-1-w", {"kind": kind, "meta": "{}", **outcome}, result="IjQyIg==")
+    store.finish(claim.job_id, "e1", "host-1-w", Outcome(OutcomeKind(kind), result="IjQyIg==", **outcome))
     return claim.job_id

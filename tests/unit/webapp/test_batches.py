@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from webapp.services import Services
 
 BATCHES = "/api/v1/batches"
@@ -171,7 +172,7 @@ def test_cancelling_a_batch_cancels_what_has_not_ended_and_then_there_is_nothing
         2,
         "running",
     )
-    services.client.store.finish(running.job_id, "execution", "worker", {"kind": "cancelled"})
+    services.client.store.finish(running.job_id, "execution", "worker", Outcome(OutcomeKind.CANCELLED))
     assert alice.get(address).get_json() | {"job_ids": []} == {
         "batch_id": batch["batch_id"],
         "status": "cancelled",
@@ -190,7 +191,7 @@ def test_a_batch_expires_with_the_last_of_its_jobs_and_remembers_those_that_expi
     for number, job_id in enumerate(batch["job_ids"]):
         services.client.store.claim("worker", f"e{number}", ["default"])
         assert connection.ttl(key) == -1
-        outcome = {"kind": "completed", "meta": "{}"} if number else {"kind": "failed", "error": "x", "error_type": "X"}
+        outcome = Outcome(OutcomeKind.COMPLETED) if number else Outcome(OutcomeKind.FAILED, "x", "X")
         services.client.store.finish(job_id, f"e{number}", "worker", outcome)
     assert connection.ttl(key) > 0 and connection.ttl(f"{key}:ended") > 0
 

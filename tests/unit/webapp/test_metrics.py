@@ -70,10 +70,10 @@ def test_an_exception_of_the_functions_own_is_no_label(run, services, admin):
 
 def test_retries_resumptions_and_deaths_are_counted(run, services, admin):
     run.submits("noop")
-    end_next(services, "retrying", delay=0)
+    end_next(services, "retrying")
     services.client.store.promote(["default"])
     end_next(services, "resumed", reason="shutdown")
-    end_next(services, "died", reason="worker_lost")
+    end_next(services, "resumed", reason="worker_lost", deaths=1)
     found = samples(admin)
     assert found["workhorse_jobs_retried_total"] == {("noop",): 1}
     assert found["workhorse_jobs_resumed_total"] == {("noop", "shutdown"): 1, ("noop", "worker_lost"): 1}

@@ -33,7 +33,7 @@ local function take(id, queue)
     redis.call('HSET', key, 'execution', execution)
     redis.call('ZADD', 'wh:leases', decimal(NOW + lease), id .. ':' .. execution)
     redis.call('HSET', 'rq:worker:' .. worker, 'current_job', id, 'execution', execution)
-    return { 'foreign', queue, id }
+    return { 'foreign', queue, id, redis.call('HGET', key, 'deaths') or '0' }
   end
   -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.
   if job[1] ~= 'queued' then return end
@@ -72,8 +72,8 @@ end
 -- The answer to the last claim was lost on its way: a worker that asks again with the same execution gets it again.
 local held = redis.call('HMGET', 'rq:worker:' .. worker, 'execution', 'current_job')
 if held[1] == execution and held[2] and redis.call('HGET', job_key(held[2]), 'execution') == execution then
-  local job = redis.call('HMGET', job_key(held[2]), 'origin', 'references', 'version')
-  if not job[3] then return { 'foreign', job[1], held[2] } end
+  local job = redis.call('HMGET', job_key(held[2]), 'origin', 'references', 'version', 'deaths')
+  if not job[3] then return { 'foreign', job[1], held[2], job[4] or '0' } end
   return claimed(job[1], held[2], job[2])
 end
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.engine.broker.references import resolved
 
-from .records import mapping
+from .records import mapping, text
 
 
 class UnreadableRecord(Exception):
@@ -29,6 +29,8 @@ class Order:
     attempt: int
     attempts: int
     resumed: int
+    #: Deaths of the job's process in a row.
+    deaths: int
     #: Seconds; 0: what the job type says.
     timeout: int
     checkpoint: dict[str, Any]
@@ -53,6 +55,22 @@ class ForeignClaim:
     job_id: str
     queue: str
     execution: str
+    #: Deaths of the job's process in a row.
+    deaths: int = 0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A job and the execution that holds it."""
+
+    job_id: str
+    execution: str
+    #: Deaths of the job's process in a row, before this execution.
+    deaths: int
+
+    @classmethod
+    def read(cls, job_id: bytes, execution: bytes, deaths: bytes | None) -> Holding:
+        return cls(text(job_id), text(execution), counter(deaths))
 
 
 def read_claim(answer: Sequence[Any], execution: str) -> Claim | ForeignClaim:
@@ -65,7 +83,7 @@ def read_claim(answer: Sequence[Any], execution: str) -> Claim | ForeignClaim:
     try:
         queue, job_id = answer[1].decode(), answer[2].decode()
         if answer[0] == b"foreign":
-            return ForeignClaim(job_id, queue, execution)
+            return ForeignClaim(job_id, queue, execution, counter(answer[3]))
         return Claim(job_id, queue, execution, _order(mapping(answer[3]), answer[4], answer[5:]))
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
@@ -81,6 +99,7 @@ def _order(fields: dict[str, bytes], checkpoint: bytes, results: Sequence[Any]) 
         attempt=int(fields.get("attempt", b"1")),
         attempts=int(fields.get("attempts", b"1")),
         resumed=int(fields.get("resumed", b"0")),
+        deaths=counter(fields.get("deaths", b"0")),
         timeout=int(fields.get("timeout", b"0") or 0),
         checkpoint=json.loads(checkpoint or b"{}"),
         positions=json.loads(fields.get("positions", b"[]")),
@@ -99,3 +118,8 @@ def _results(entries: Sequence[Any]) -> dict[int, Any]:
         for step, found in entries
         if found
     }
+
+
+def counter(value: bytes | None) -> int:
+    """Read a counter of ours. A job of plain RQ may have anything in its place."""
+    return int(value) if value and value.isdigit() and len(value) < 10 else 0

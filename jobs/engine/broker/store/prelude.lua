@@ -11,9 +11,6 @@ local FEED_SECONDS = 86400
 -- Seconds without a sign of life after which RQ's record of a worker goes.
 local WORKER_TTL = 80
 local KEEP_RINGS = 64
-local DEATHS_ALLOWED = 3
--- Seconds: a year.
-local MOST_DELAY = 31536000
 
 local function job_key(id) return 'rq:job:' .. id end
 local function events_key(id) return 'wh:events:' .. id end
@@ -284,31 +281,6 @@ local function let_go(id, queue, worker, execution)
     redis.call('HDEL', 'rq:worker:' .. worker, 'current_job', 'execution')
     redis.call('HSET', 'rq:worker:' .. worker, 'state', 'idle')
   end
-end
-
--- A job of plain RQ goes back to the head of its queue, or fails if its process died too often. Whatever rq's own path
--- kept of the execution that was given up goes with it (rq/executions.py, 2.12.0).
-local function give_back_foreign(id, queue, worker, execution, outcome, deaths)
-  let_go(id, queue, worker ~= '' and worker, execution)
-  redis.call('LREM', queue_key(queue) .. ':intermediate', 0, id)
-  for _, other in ipairs(redis.call('ZRANGE', 'rq:executions:' .. id, 0, -1)) do
-    redis.call('ZREM', 'rq:wip:' .. queue, id .. ':' .. other)
-    redis.call('DEL', 'rq:execution:' .. id .. ':' .. other)
-  end
-  redis.call('DEL', 'rq:executions:' .. id)
-  local died = (tonumber(deaths or '') or 0) + (outcome.kind == 'died' and 1 or 0)
-  if outcome.kind == 'died' and died >= DEATHS_ALLOWED then
-    local ttl = tonumber(redis.call('HGET', job_key(id), 'failure_ttl') or '') or 31536000
-    redis.call('HSET', job_key(id), 'status', 'failed', 'ended_at', NOW_ISO, 'error_type', outcome.error_type)
-    redis.call('ZADD', 'rq:failed:' .. queue, whole(NOW + ttl), id)
-    redis.call('EXPIRE', job_key(id), ttl)
-    return 'failed'
-  end
-  redis.call('HSET', job_key(id), 'status', 'queued', 'deaths', died)
-  redis.call('LPUSH', queue_key(queue), id)
-  redis.call('LPUSH', 'wh:doorbell:' .. queue, '1')
-  redis.call('LTRIM', 'wh:doorbell:' .. queue, 0, KEEP_RINGS - 1)
-  return 'resumed'
 end
 
 -- Everything a job owns goes together, its results' time after its end.

@@ -12,10 +12,11 @@ from pydantic_core import to_json
 
 from jobs.engine.errors import ReferenceUnresolved
 
-from .claims import Claim, ForeignClaim, UnreadableRecord, read_claim
+from .claims import Claim, ForeignClaim, Holding, UnreadableRecord, read_claim
 from .counters import Counters
 from .feeds import Feeds
 from .leases import LEASE_SECONDS, SUSPICION_SECONDS
+from .outcome import Outcome, OutcomeKind
 from .records import Record, mapping, text
 from .schedule_records import ScheduleRecords
 from .scripts import Scripts
@@ -80,8 +81,7 @@ class Store:
             self.scripts.run("release", job_id, execution, worker)
         else:
             message = error.message if isinstance(error, ReferenceUnresolved) else UNREADABLE
-            outcome = {"kind": "failed", "error": message, "error_type": type(error).__name__}
-            self.scripts.run("finish", job_id, execution, worker, json.dumps(outcome), "", "")
+            self.finish(job_id, execution, worker, Outcome(OutcomeKind.FAILED, message, type(error).__name__))
 
     def _claim_arguments(self, worker: str, execution: str, queues: Sequence[str]) -> list[Any]:
         return [worker, execution, LEASE_SECONDS, self._max_running_per_user, *queues]
@@ -112,35 +112,22 @@ class Store:
             )
         )
 
-    def finish(
-        self,
-        job_id: str,
-        execution: str,
-        worker: str,
-        outcome: dict[str, Any],
-        *,
-        result: str = "",
-        trace: str = "",
-    ) -> str:
-        """End an execution. Answers what became of the job, or `lost`."""
-        return text(self.scripts.run("finish", job_id, execution, worker, json.dumps(outcome), result, trace))
+    def finish(self, job_id: str, execution: str, worker: str, outcome: Outcome) -> str:
+        """End an execution. Return how the job ended or continues, or `lost` if the execution no longer holds it."""
+        return text(self.scripts.run("finish", *_finish_arguments(job_id, execution, worker, outcome)))
 
     def finish_and_claim(
         self,
         job_id: str,
         execution: str,
         worker: str,
-        outcome: dict[str, Any],
+        outcome: Outcome,
         *,
-        result: str,
-        trace: str,
         claim_next: str | None,
         queues: Sequence[str],
     ) -> tuple[str, Claim | ForeignClaim | None]:
         """End an execution and, with `claim_next`, claim for that execution: two scripts in one round trip."""
-        calls: list[tuple[str, list[Any]]] = [
-            ("finish", [job_id, execution, worker, json.dumps(outcome), result, trace])
-        ]
+        calls: list[tuple[str, list[Any]]] = [("finish", _finish_arguments(job_id, execution, worker, outcome))]
         if claim_next:
             calls.append(("claim", self._claim_arguments(worker, claim_next, queues)))
         ended, *claimed = self.scripts.run_all(calls)
@@ -177,19 +164,19 @@ class Store:
         moved, nearest = self.scripts.run("promote", at_most, *queues)
         return int(moved), float(nearest) if nearest else None
 
-    def suspects(self) -> list[tuple[str, str]]:
-        """The job and execution ids of leases that were seen expired twice."""
-        pairs = [text(member).split(":", 1) for member in self.scripts.run("suspects", SUSPICION_SECONDS)]
-        return [(job_id, execution) for job_id, execution in pairs]
+    def suspects(self) -> list[Holding]:
+        """Return the holdings whose lease was seen expired twice."""
+        return [Holding.read(*found) for found in self.scripts.run("suspects", SUSPICION_SECONDS)]
 
-    def held_by(self, name_prefix: str) -> list[tuple[str, str]]:
-        """The job and execution ids held by workers whose names begin so. Reads as much as there are workers."""
+    def held_by(self, name_prefix: str) -> list[Holding]:
+        """Return what the workers hold whose names begin with `name_prefix`. The cost grows with the workers."""
         held = []
         for key in cast(set[bytes], self.connection.smembers("rq:workers")):
             if text(key).startswith(f"rq:worker:{name_prefix}"):
                 job_id, execution = cast(list[bytes | None], self.connection.hmget(key, "current_job", "execution"))
                 if job_id and execution:
-                    held.append((text(job_id), text(execution)))
+                    deaths = cast("bytes | None", self.connection.hget(f"rq:job:{text(job_id)}", "deaths"))
+                    held.append(Holding.read(job_id, execution, deaths))
         return held
 
     def sweep(self, queues: Sequence[str], at_most: int = 500) -> int:
@@ -258,3 +245,20 @@ class Store:
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
         """Sleep until something is pushed to one of the queues, `seconds` at most."""
         self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
+
+
+def _finish_arguments(job_id: str, execution: str, worker: str, outcome: Outcome) -> list[Any]:
+    """Return the arguments of finish.lua. What its kind has no use for is left out."""
+    completed = outcome.kind is OutcomeKind.COMPLETED
+    fields = {
+        "kind": outcome.kind,
+        "error": outcome.error,
+        "error_type": outcome.error_type,
+        "meta": outcome.meta if completed else None,
+        "reason": outcome.reason,
+        "delay": outcome.delay_seconds or None,
+        "uncharged": None if outcome.charged else True,
+        "deaths": outcome.deaths or None,
+    }
+    given = json.dumps({name: value for name, value in fields.items() if value is not None})
+    return [job_id, execution, worker, given, outcome.result, outcome.trace]

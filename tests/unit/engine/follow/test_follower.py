@@ -14,6 +14,7 @@ import pytest
 
 from jobs.engine.author.decorator import job
 from jobs.engine.broker.store.feeds import FeedBounds
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.catalogue.catalogue import Catalogue, JobType
 from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
@@ -60,8 +61,7 @@ class Bench:
         assert self.store.report(job_id, execution, progress={"progress": percent})
 
     def finish(self, job_id: str, kind: str = "completed", execution: str = "e1", **outcome: Any) -> None:
-        whole = {"kind": kind, "meta": "{}", **outcome}
-        self.store.finish(job_id, execution, "w1", whole, result="Mw==")
+        self.store.finish(job_id, execution, "w1", Outcome(OutcomeKind(kind), result="Mw==", **outcome))
 
     def messages_of(self, job_id: str, after: int | None = None, *, logs: bool = False) -> Following:
         inbox = Inbox()
@@ -119,7 +119,7 @@ def test_one_who_comes_back_is_told_what_was_missed_as_it_then_was(bench: Bench)
     job_id = bench.start("e1")
     bench.report(job_id, 10)
     bench.report(job_id, 20)
-    bench.finish(job_id, "retrying", delay=0, error="no", error_type="ValueError")
+    bench.finish(job_id, "retrying", error="no", error_type="ValueError")
     bench.store.promote(["default"])
     bench.start("e2")
     bench.finish(job_id, execution="e2")
