@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,9 +28,17 @@ DEATH = Death("signal SIGKILL")
 
 
 def decided(cause: Ending | KillReason | Death, **facts: Any) -> Outcome:
-    facts = {"policy": POLICY, "attempt": 1, "max_attempts": 3, "deaths": 0, "stopping": False} | facts
-    limits = Limits(timeout_seconds=60, stall_seconds=5, memory_bytes=1_000_000)
-    return decide(AttemptEnd(cause, limits=limits, progress=Progress(40), **facts))
+    end = AttemptEnd(
+        cause,
+        POLICY,
+        Limits(timeout_seconds=60, stall_seconds=5, memory_bytes=1_000_000),
+        Progress(40),
+        attempt=1,
+        max_attempts=3,
+        deaths=0,
+        stopping=False,
+    )
+    return decide(replace(end, **facts))
 
 
 @pytest.mark.parametrize(
