@@ -17,6 +17,8 @@ from jobs.engine.author.decorator import full_name_of
 from jobs.engine.errors import UnservableFunction
 from jobs.engine.pydantic_errors import plain_errors
 
+from .typed_dicts import servable
+
 logger = logging.getLogger(__name__)
 
 DIALECT = GenerateJsonSchema.schema_dialect
@@ -61,7 +63,7 @@ def resolve_hint(function: Callable[..., Any], name: str, annotation: Any) -> An
     holder = type("Hint", (), {"__annotations__": {name: annotation}})
     names = getattr(inspect.unwrap(function), "__globals__", {})
     try:
-        return typing.get_type_hints(holder, globalns=names, include_extras=True)[name]
+        return servable(typing.get_type_hints(holder, globalns=names, include_extras=True)[name])
     except Exception as error:
         what = "its return hint" if name == "return" else f"the hint of parameter '{name}'"
         raise UnservableFunction(
