@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import socket
+import sys
 import time
 import warnings
 from typing import Any
@@ -19,6 +20,9 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
+from jobs.engine.errors import WorkhorseError
+
+from .boot_failure import boot_failure
 from .shutdown import shutdown
 
 #: A body may take this long, and longer only if it comes at this pace: a large upload does, a slow attack does not.
@@ -43,6 +47,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         util.write_error = write_problem
         wsgi.Response = OneSend
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        try:
+            super().load_wsgi()
+        except WorkhorseError as error:
+            boot_failure.report(error.message, self.log)
+            sys.exit(0)  # the parent exits with the failure
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         if client.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):

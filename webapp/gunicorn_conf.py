@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from jobs.engine.errors import ConfigurationError
 from jobs.engine.settings import Settings
+from webapp.boot_failure import EXIT_CODE, boot_failure
 
 #: Held back from the grace time, for gunicorn to end what is left and to leave.
 _LEAVING_SECONDS = 3
@@ -34,3 +36,9 @@ preload_app = False
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
+
+
+def on_exit(_server: Any) -> None:
+    """Exit with a failure if the app could not start."""
+    if boot_failure.happened:
+        sys.exit(EXIT_CODE)

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -57,6 +58,14 @@ class JobType:
         """
         options: JobOptions = getattr(function, OPTIONS)
         _refuse_unimportable(function)
+        try:
+            parameters, result = Parameters(function), ResultType(function)
+        except WorkhorseError:
+            raise
+        except Exception as error:
+            # A type of the author's may raise anything while pydantic makes a schema of it.
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UnservableFunction(f"{full_name_of(function)}: its signature can't be served: {reason}") from error
         summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n")
         return cls(
             name=options.name,
@@ -71,8 +80,8 @@ class JobType:
             result_ttl=options.result_ttl,
             max_running=options.max_running,
             preload=options.preload,
-            parameters=Parameters(function),
-            result=ResultType(function),
+            parameters=parameters,
+            result=result,
         )
 
     @property
@@ -182,9 +191,17 @@ def _import(name: str) -> ModuleType:
     except WorkhorseError as error:
         raise ConfigurationError(f"The module {name} of JOB_PACKAGES can't be imported: {error.message}") from error
     except (Exception, SystemExit) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigurationError(
-            f"The module {name} of JOB_PACKAGES can't be imported: {type(error).__name__}: {error}"
+            f"The module {name} of JOB_PACKAGES can't be imported{_place(name, error)}: {reason}"
         ) from error
+
+
+def _place(module_name: str, error: BaseException) -> str:
+    """Return the line of the module that raised an error, as in ' (line 3)'; '' if it raised none itself."""
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_globals.get("__name__") == module_name]
+    return f" (line {lines[-1]})" if lines else ""
 
 
 def _refuse_unimportable(function: Callable[..., Any]) -> None:

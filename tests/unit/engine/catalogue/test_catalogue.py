@@ -203,6 +203,26 @@ def test_a_signature_that_cannot_be_served_is_refused_at_start_up(write_package:
         Catalogue.discover([write_package(a="@job\ndef run(text): ...")])
 
 
+def test_a_type_that_breaks_while_its_schema_is_made_is_refused_with_its_function(write_package: Write):
+    text = """
+    class Odd:
+        @classmethod
+        def __get_pydantic_core_schema__(cls, *_):
+            raise RuntimeError("no schema\\nfor this")
+
+    @job
+    def run(odd: Odd) -> None: ...
+    """
+    with pytest.raises(UnservableFunction, match=r"a\.run: its signature can't be served: RuntimeError: no schema for"):
+        Catalogue.discover([write_package(a=text)])
+
+
+def test_the_line_of_a_module_that_cannot_be_imported_is_named(write_package: Write):
+    package = write_package(helper="def fail(): 1 / 0", faulty="from PACKAGE.helper import fail\n\nfail()")
+    with pytest.raises(ConfigurationError, match=r"faulty of JOB_PACKAGES can't be imported \(line \d+\): ZeroDiv"):
+        Catalogue.discover([package])
+
+
 def test_a_function_that_its_module_no_longer_holds_is_refused(write_package: Write):
     text = "@job(name='first')\ndef run() -> None: ...\nkept = run\n@job(name='second')\ndef run() -> None: ..."
     with pytest.raises(UnservableFunction, match=r"a\.run is not what its module holds"):
