@@ -15,7 +15,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import backlog, environments, floor, reports, throughput, web
+from . import backlog, environments, floor, progress, throughput, web
 from .chart import chart
 from .environments import ROOT
 from .http_load import BadAnswer
@@ -25,7 +25,7 @@ from .samples import Result, verdicts
 from .table import page, summary
 from .workbench import FULL, QUICK, NotMeasured, Workbench
 
-ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *reports.ROWS, *floor.ROWS)
+ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress.ROWS, *floor.ROWS)
 PAGE = ROOT / "docs" / "performance-table.md"
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.workbench import free_port
 
+from .experiment import Options, run
 from .faults import ALL
-from .run import Options, run
 from .stock import run_stock
 
 

@@ -17,9 +17,9 @@ from jobs.engine.states import FROM_RQ
 
 from .doors import Acked, Answer, Door, Refused, Unknown
 from .ledger import Entry, Ledger
-from .processes import World
 from .witness import Witness
 from .workload import Wish, deploy_wishes
+from .world import World
 
 SUBMITTERS = 3
 #: Jobs under way beyond which the clients wait: a long queue would hide how soon a job runs again.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .processes import Server, World, children, family, kill
 from .witness import born
+from .world import Server, World, children, family, kill
 
 Candidate = TypeVar("Candidate", int, Server)
 

@@ -20,8 +20,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from .plain import note
-from .processes import Server, World, children, family, kill
 from .workload import PRIORITIES
+from .world import Server, World, children, family, kill
 
 WORKERS = 3
 OPEN_JOBS = 40

@@ -11,9 +11,9 @@ import redis
 
 from .faults import Blow
 from .ledger import TERMINAL, Entry, Ledger
-from .processes import World
 from .witness import Line, all_witnesses
 from .workload import DEPLOY_NUMBERS
+from .world import World
 
 #: How late a delayed job may be while there is a broker and a host.
 LATE_SECONDS = 5.0

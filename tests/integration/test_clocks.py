@@ -11,7 +11,7 @@ import rq
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from bench.chaos.processes import clock_off
+from bench.chaos.world import clock_off
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 

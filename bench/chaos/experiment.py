@@ -15,10 +15,10 @@ from .client_side import Clients, look
 from .doors import ClientDoor, Door, HttpDoor
 from .faults import Fault, Hand, plan
 from .ledger import Ledger
-from .processes import World
-from .table import table
+from .results import table
 from .verdict import Verdict, judge
 from .workload import wishes
+from .world import World
 
 START_PATIENCE_SECONDS = 60.0
 #: The run has drained, or never will, when nothing has ended for this long.
