@@ -15,7 +15,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import backlog, environments, floor, progress, throughput, web
+from . import backlog, checkout, environments, floor, progress, throughput, web
 from .chart import chart
 from .environments import ROOT
 from .http_load import BadAnswer
@@ -30,14 +30,17 @@ PAGE = ROOT / "docs" / "performance-table.md"
 
 
 def main(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # Whatever ends this ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     effort = QUICK if options.quick else FULL
     effort = replace(effort, rounds=options.rounds or effort.rounds)
-    chosen = [row for row in ROWS if not options.only or row.name in options.only]
+    rows = checkout.rows(options.against) if options.against else ROWS
+    chosen = [row for row in rows if not options.only or row.name in options.only]
+    if not chosen:
+        parser().error(f"--against measures these rows only: {', '.join(row.name for row in rows)}")
     about = facts(shlex.join(["python", "-m", "bench", *arguments]), effort)
-    for peer in environments.PINNED:
+    for peer in () if options.against else environments.PINNED:
         # Now: an installation would disturb what is measured meanwhile.
         environments.python(peer)
     with Workbench(effort) as bench:
@@ -46,20 +49,35 @@ def main(arguments: list[str]) -> int:
         print(json.dumps({"facts": about, "rows": [_plain(result) for result in results]}, indent=2))
     else:
         print(summary(results))
-    out = options.out or (None if options.only or options.quick else PAGE)
+    out = options.out or (None if options.only or options.quick or options.against else PAGE)
     if out is not None:
         _write(out, results, about)
     return 1 if any(result.troubles for result in results) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
-    parser.add_argument("--only", action="append", choices=[row.name for row in ROWS], help="this row; may be repeated")
-    parser.add_argument("--rounds", type=int, help=f"turns of each contender (default: {FULL.rounds})")
-    parser.add_argument("--json", action="store_true", help="print all samples as JSON")
-    parser.add_argument("--out", type=Path, help=f"write the page here (default: {PAGE.relative_to(ROOT)})")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    command.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
+    command.add_argument(
+        "--only", action="append", choices=[row.name for row in ROWS], help="this row; may be repeated"
+    )
+    command.add_argument(
+        "--against",
+        type=_checkout,
+        metavar="PATH",
+        help="take turns with another checkout of this project instead of the peers; the rows are jobs, post and poll",
+    )
+    command.add_argument("--rounds", type=int, help=f"turns of each contender (default: {FULL.rounds})")
+    command.add_argument("--json", action="store_true", help="print all samples as JSON")
+    command.add_argument("--out", type=Path, help=f"write the page here (default: {PAGE.relative_to(ROOT)})")
+    return command
+
+
+def _checkout(text: str) -> Path:
+    path = Path(text).resolve()
+    if not (path / "worker.py").is_file():
+        raise argparse.ArgumentTypeError(f"{path} is not a checkout of this project: it has no worker.py")
+    return path
 
 
 def _measured(row: Row, bench: Workbench) -> Result:

@@ -24,7 +24,7 @@ from .http_load import load, request
 from .queue_workers import StockRQ
 from .row import Contender, Row, say
 from .samples import Limit, Ratio
-from .web import caller, serve
+from .server import caller, serve
 from .workbench import NO_LIMIT, USER, NotMeasured, Workbench, until
 
 EMPTY_DATABASE, LONG_DATABASE, MEMORY_DATABASE = 7, 8, 9

@@ -47,12 +47,16 @@ class QueueWorker(ABC):
     def completed(self) -> int:
         """How many jobs have a result."""
 
+
+class TimedWorker(QueueWorker):
+    """A contender that also measures how long a submission takes to reach its function."""
+
     @abstractmethod
     def latencies(self, submissions: int) -> list[float]:
-        """Seconds from before a submission to the function's first line, one at a time, with its workers idle."""
+        """Return the seconds from each submission to the function's first line. Its workers are idle before each."""
 
 
-class Workhorse(QueueWorker):
+class Workhorse(TimedWorker):
     guess = 600.0
 
     def fill(self, jobs: int) -> None:
@@ -79,7 +83,7 @@ class Workhorse(QueueWorker):
             return latencies(lambda path: client.submit(Submission(stamp, {"path": path}, USER)), submissions)
 
 
-class _Peer(QueueWorker):
+class _Peer(TimedWorker):
     """A peer whose module fills its queue and measures its latencies, in its own environment."""
 
     environment: str

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
-from .queue_workers import HEAP_MEGABYTES, Celery, Huey, QueueWorker, SimpleRQ, StockRQ, Workhorse
+from .queue_workers import HEAP_MEGABYTES, Celery, Huey, QueueWorker, SimpleRQ, StockRQ, TimedWorker, Workhorse
 from .row import Contender, Row
 from .samples import Ratio
 from .workbench import NotMeasured, Workbench, until
@@ -74,7 +74,7 @@ def _two_workers(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
 
 
 def _idle(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
-    workers: dict[str, QueueWorker] = {
+    workers: dict[str, TimedWorker] = {
         "workhorse": Workhorse(bench),
         "rq": StockRQ(bench),
         "rq SimpleWorker": SimpleRQ(bench),
@@ -84,8 +84,8 @@ def _idle(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
     return {name: partial(_median_latency, worker) for name, worker in workers.items()}
 
 
-def _median_latency(worker: QueueWorker) -> float:
-    """Milliseconds."""
+def _median_latency(worker: TimedWorker) -> float:
+    """Return the median in milliseconds."""
     found = worker.latencies(worker.bench.effort.submissions)
     if not found:
         raise NotMeasured("no latencies")

@@ -126,13 +126,15 @@ class Workbench:
         return kept | {"PYTHONPATH": str(ROOT), "BENCH_BROKER": self.broker_url(database), **more}
 
     @contextmanager
-    def running(self, command: list[Any], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-        """A process with all it starts, in a session of its own, killed at the end."""
+    def running(
+        self, command: list[Any], environment: dict[str, str], folder: Path = ROOT
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a process in `folder` and in a session of its own. Kill it and all that it has started at the end."""
         log = self.folder / f"{time.monotonic_ns()}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [str(part) for part in command],
-                cwd=ROOT,
+                cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -49,7 +49,7 @@ def judge(world: World, ledger: Ledger, blows: list[Blow]) -> Verdict:
             if entry.job_id is not None:
                 lines = witnesses.get(entry.job_id, [])
                 _judge_end(verdict, entry, connection, lines)
-                _judge_deploy(verdict, entry, lines, blows)
+                judge_deploy(verdict, entry, lines, blows)
                 _measure_delay(verdict, entry, connection, blows)
         _judge_starts(verdict, ledger, witnesses)
         for lines in witnesses.values():
@@ -114,7 +114,7 @@ def _judge_reason(verdict: Verdict, entry: Entry, who: str, connection: redis.Re
         verdict.accuse("CANCELLED WITHOUT CAUSE", f"{who}: {error_type} {error[:120]}")
 
 
-def _judge_deploy(verdict: Verdict, entry: Entry, lines: list[Line], blows: list[Blow]) -> None:
+def judge_deploy(verdict: Verdict, entry: Entry, lines: list[Line], blows: list[Blow]) -> None:
     """A job that a deploy found running finishes if the grace time allows it, and spends no retry if not."""
     if entry.wish.number < DEPLOY_NUMBERS:
         return

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.chaos.faults import Blow
-from bench.chaos.verdict import Verdict, _judge_deploy
+from bench.chaos.verdict import Verdict, judge_deploy
 from bench.chaos.workload import DEPLOY_NUMBERS
 
 ENTRY: Any = SimpleNamespace(wish=SimpleNamespace(number=DEPLOY_NUMBERS, params={"steps": 40, "seconds": 0.5}))
@@ -34,5 +34,5 @@ def blow(kind: str, at: float, *pids: int, until: float = 0.0) -> Blow:
 )
 def test_a_deploy_is_accused_of_a_short_job_that_it_alone_has_cut(blows: list[Blow], accused: bool) -> None:
     verdict = Verdict()
-    _judge_deploy(verdict, ENTRY, STARTS, blows)
+    judge_deploy(verdict, ENTRY, STARTS, blows)
     assert bool(verdict.violations) is accused
