@@ -1,6 +1,6 @@
-"""The page of docs that shows each job type that ships, made from the functions themselves.
+"""Write docs/catalogue.md, the reference of the included job types, from their functions.
 
-python -m webapp.catalogue_page    # writes docs/catalogue.md
+python -m webapp.catalogue_page
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ PAGE = Path(__file__).parents[1] / "docs" / "catalogue.md"
 PACKAGES = ("jobs",)
 
 HEAD = """\
-# The job types that ship
+<!-- Written by `python -m webapp.catalogue_page` from the functions in jobs/. Change them there. -->
+# The included job types
 
-Each is one function in `jobs/`. This page is made from them by `python -m webapp.catalogue_page`; so is what
-`GET /api/v1/job-types` answers, with whole JSON Schemas.
+Each job type is a function in `jobs/`. `GET /api/v1/job-types` returns the same information with complete JSON
+Schemas.
 
-In the calls, `$API` is where the API is (`http://127.0.0.1:8000/api/v1`) and `$KEY` an API key. A `file` parameter
-takes the `file_id` that an upload answers:
+In the calls, `$API` is the address of the API (`http://127.0.0.1:8000/api/v1`) and `$KEY` an API key. A `file`
+parameter takes the `file_id` of an uploaded file:
 
 ```sh
 curl -s $API/files -H "Authorization: Bearer $KEY" -F file=@contract.pdf
-FILE=…    # its file_id
+FILE=…    # the file_id in the response
 ```
 """
 
 
 def page(catalogue: Catalogue) -> str:
-    """The whole page, as Markdown."""
+    """Return the whole page as Markdown."""
     contents = "\n".join(f"- [{name}](#{name}): {job_type.summary}" for name, job_type in catalogue.items())
     return "\n".join([HEAD, contents, "", *(section(job_type) for job_type in catalogue.values())])
 
 
 def section(job_type: JobType) -> str:
-    """One job type: what it does, what it takes, what it gives, and a call."""
+    """Return the section of one job type: its description, parameters, result and an example call."""
     parts = [f"## {job_type.name}", job_type.summary, _unwrapped(job_type.description), _how_it_runs(job_type)]
     parts += [_table("parameter", job_type.parameters.schema), "**Result:** " + _result(job_type), _call(job_type)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def example_call(job_type: JobType) -> Schema:
-    """Parameters that fit, with what is required."""
+    """Return valid parameters, with only the required ones."""
     sent: Schema = example(job_type.parameters.schema, job_type.parameters.schema.get("$defs", {}))
     return sent
 
@@ -57,13 +58,13 @@ def _unwrapped(text: str) -> str:
 
 def _how_it_runs(job_type: JobType) -> str:
     attempts = "1 attempt" if job_type.max_attempts == 1 else f"up to {job_type.max_attempts} attempts"
-    at_once = f", {job_type.max_running} at once" if job_type.max_running else ""
-    return f"Priority {job_type.priority}, {attempts} of at most {job_type.timeout} s{at_once}."
+    at_once = f", at most {job_type.max_running} at the same time" if job_type.max_running else ""
+    return f"Priority {job_type.priority}, {attempts} of up to {job_type.timeout} s{at_once}."
 
 
 def _table(heading: str, schema: Schema) -> str:
     rows = [f"| `{name}` | {text} | {note} |" for name, text, note in named_parts(schema, schema.get("$defs", {}))]
-    return "\n".join([f"| {heading} | takes | |", "|---|---|---|", *rows]) if rows else "It takes no parameters."
+    return "\n".join([f"| {heading} | type | |", "|---|---|---|", *rows]) if rows else "This job type has no parameters."
 
 
 def _result(job_type: JobType) -> str:
@@ -71,7 +72,7 @@ def _result(job_type: JobType) -> str:
     rows = [f"| `{name}` | {text} | {note} |" for name, text, note in named_parts(schema, schema.get("$defs", {}))]
     if not rows:
         return words(schema, schema.get("$defs", {}))
-    return "\n".join(["an object", "", "| field | is | |", "|---|---|---|", *rows])
+    return "\n".join(["an object", "", "| field | type | |", "|---|---|---|", *rows])
 
 
 def _call(job_type: JobType) -> str:

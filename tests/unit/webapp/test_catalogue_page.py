@@ -1,4 +1,4 @@
-"""The catalogue page is what the functions say, and its calls would be taken."""
+"""The page of job types agrees with the functions, and its example calls are valid."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def test_the_page_in_docs_is_current() -> None:
 
 
 @pytest.mark.parametrize("job_type", CATALOGUE.values(), ids=lambda job_type: job_type.name)
-def test_every_job_type_is_there_with_parameters_a_result_and_a_call_that_fits(job_type: JobType) -> None:
+def test_every_job_type_has_parameters_a_result_and_a_valid_example_call(job_type: JobType) -> None:
     job_type.parameters.validate(example_call(job_type))
-    told = section(job_type)
-    assert all(f"| `{name}` |" in told for name in job_type.parameters.names)
-    assert "**Result:**" in told and f"curl -s $API/jobs/{job_type.name} " in told
+    shown = section(job_type)
+    assert all(f"| `{name}` |" in shown for name in job_type.parameters.names)
+    assert "**Result:**" in shown and f"curl -s $API/jobs/{job_type.name} " in shown
