@@ -38,8 +38,9 @@ format: .venv/.install-stamp-dev ## fix what ruff can fix, and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/.install-stamp ## write the generated pages, docs/settings.md and docs/catalogue.md
+docs: .venv/.install-stamp ## write what is generated: settings.md, catalogue.md and tables in http-api.md
 	$(BIN)/python -m webapp.settings_page
+	$(BIN)/python -m webapp.api_page
 	$(BIN)/python -m webapp.catalogue_page
 
 screenshots: .venv/.install-stamp-dev ## take screenshots of the pages into docs/pictures (needs Chromium)

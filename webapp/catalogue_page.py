@@ -64,7 +64,9 @@ def _how_it_runs(job_type: JobType) -> str:
 
 def _table(heading: str, schema: Schema) -> str:
     rows = [f"| `{name}` | {text} | {note} |" for name, text, note in named_parts(schema, schema.get("$defs", {}))]
-    return "\n".join([f"| {heading} | type | |", "|---|---|---|", *rows]) if rows else "This job type has no parameters."
+    return (
+        "\n".join([f"| {heading} | type | |", "|---|---|---|", *rows]) if rows else "This job type has no parameters."
+    )
 
 
 def _result(job_type: JobType) -> str:
