@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from jobs.engine.author.running import LOG_LINE_CHARACTERS
 from jobs.engine.processes import die_with_parent
 
-from .at_fork import put_back_hooks
+from .at_fork import fork_hooks
 
 #: What a worker sends to ask the function to stop by itself.
 CANCEL_SIGNAL = signal.SIGUSR2
@@ -74,7 +74,7 @@ def become_horse(
     code = 1
     try:
         die_with_parent(parent)
-        put_back_hooks()
+        fork_hooks.restore()
         os.setpgid(0, 0)
         for source, target in ((stdout, 1), (stderr, 2)):
             os.dup2(source, target)

@@ -34,7 +34,7 @@ from jobs.engine.processes import (
     use_huge_pages,
 )
 
-from .at_fork import leave_out_hooks
+from .at_fork import fork_hooks
 from .horse import CANCEL_SIGNAL, SocketChannel, become_horse, outlive_the_stop_of_others, prepare_output
 
 logger = logging.getLogger("workhorse")
@@ -196,7 +196,7 @@ def _be_zygote(
         # What is alive now stays shared with every horse: no collection touches it.
         gc.freeze()
         if threading.active_count() == 1:
-            leave_out_hooks()
+            fork_hooks.skip()
         _serve(main, control)
     finally:
         os._exit(0)
