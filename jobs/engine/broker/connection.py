@@ -31,8 +31,10 @@ TURN_SECONDS = 10.0
 #: What redis-py raises when the broker is away, is still loading its data, or can't store more.
 UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError)
 FULL = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
+#: The broker's user may not run a command, until an operator permits it.
+REFUSED = redis.exceptions.NoPermissionError
 #: What the broker can't do now it can do later.
-NOT_NOW = UNREACHABLE + FULL
+NOT_NOW = (*UNREACHABLE, *FULL, REFUSED)
 
 
 def connect(
@@ -84,6 +86,8 @@ def wait_for_broker(connection: redis.Redis) -> None:
         except UNREACHABLE as error:
             logger.warning("the broker is away, trying again: %s", error)
             time.sleep(RETRY_SECONDS)
+        except REFUSED:
+            return  # it is there, and its user may not even ping
         else:
             return
 

@@ -19,6 +19,7 @@ from jobs.engine.processes import memory_bytes
 from jobs.engine.settings import Settings
 
 from .assignment import Assignment
+from .broker_trouble import BrokerTrouble
 from .horse_reports import Reports
 from .outcome import AttemptEnd, Death, KillReason, Limits, decide
 from .zygote import Horse, Zygote
@@ -59,6 +60,7 @@ class Execution:
     settings: Settings
     stop: Stop
     zygote: Zygote
+    trouble: BrokerTrouble
     #: Called a few times a second while the horse runs, to read commands from RQ's tools.
     listen: Callable[[], None]
 
@@ -193,7 +195,7 @@ class Execution:
             verdict = self.store.heartbeat(self.worker, self.claim.job_id, self.claim.execution, self.worker_ttl)
         except NOT_NOW as error:
             # The horse continues: only another holder ends our right to the job, and without a broker there is none.
-            logger.warning("%s: no heartbeat, the broker is away: %s", self.worker, error)
+            self.trouble.away(error)
             return
         if verdict == "lost":
             self._lose()
@@ -251,5 +253,5 @@ class Execution:
             except NOT_NOW as error:
                 if time.monotonic() >= self.stop.give_up_at:
                     raise
-                logger.warning("%s: the broker is away, trying again: %s", self.worker, error)
+                self.trouble.away(error)
                 time.sleep(BROKER_RETRY_SECONDS)

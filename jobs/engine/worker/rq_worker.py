@@ -26,7 +26,7 @@ from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from jobs.engine.broker.connection import NOT_NOW
+from jobs.engine.broker.connection import NOT_NOW, REFUSED
 from jobs.engine.broker.store.claims import Claim, ForeignClaim
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
@@ -35,6 +35,7 @@ from jobs.engine.processes import die_with_parent
 from jobs.engine.settings import Settings
 from jobs.engine.states import Priority
 
+from .broker_trouble import BrokerTrouble
 from .execution import Execution, Stop
 from .horse import outlive_the_stop_of_others
 from .outcome import SHUTDOWN, Death, KillReason, after_death
@@ -86,6 +87,7 @@ class Worker(rq.Worker):
                 "default_result_ttl": engine.settings.result_ttl,
             } | kwargs
         super().__init__(*(args or (QUEUES,)), **kwargs)
+        self._trouble = BrokerTrouble(self.name)
 
     @staticmethod
     def host_prefix(pid: int) -> str:
@@ -107,11 +109,11 @@ class Worker(rq.Worker):
             try:
                 found = self._turn()
             except NOT_NOW as error:
-                logger.warning("%s: the broker is away, trying again: %s", self.name, error)
+                self._trouble.away(error)
                 time.sleep(IDLE_SECONDS)
                 continue
-            except redis.ResponseError:  # what nobody here has written to the broker must not end a worker
-                logger.exception("%s: the broker has refused a step", self.name)
+            except redis.ResponseError as error:  # a record that is not one of ours must not end a worker
+                self._trouble.failed(error, "a claim or a finish")
                 time.sleep(IDLE_SECONDS)
                 continue
             worked = worked or found
@@ -129,7 +131,7 @@ class Worker(rq.Worker):
             self.subscribe()
             self.set_state(WorkerStatus.IDLE)
         except NOT_NOW as error:
-            logger.warning("%s: the broker is away, trying again: %s", self.name, error)
+            self._trouble.away(error)
             return False
         return True
 
@@ -167,7 +169,7 @@ class Worker(rq.Worker):
             self.engine.store.wait_for_doorbell(self.queue_names(), IDLE_SECONDS)
             self.heartbeat(WORKER_TTL)
         except NOT_NOW as error:
-            logger.warning("%s: the broker is away: %s", self.name, error)
+            self._trouble.away(error)
             time.sleep(IDLE_SECONDS)
 
     # --- our own jobs ------------------------------------------------------------------
@@ -188,6 +190,7 @@ class Worker(rq.Worker):
             self.engine.settings,
             self.stop,
             self.engine.zygote,
+            self._trouble,
             listen=lambda: self._obey(claim, execution),
         )
         self._state = WorkerStatus.BUSY
@@ -276,7 +279,7 @@ class Worker(rq.Worker):
             self._hear_commands()
             held = self.engine.store.heartbeat(self.name, job.id, self._foreign.execution, WORKER_TTL + 60)
         except NOT_NOW as error:
-            logger.warning("%s: no heartbeat, the broker is away: %s", self.name, error)
+            self._trouble.away(error)
             held = "held"
         if held == "lost" or time.monotonic() >= self.stop.kill_at - MONITOR_SECONDS:
             self.kill_horse()
@@ -333,6 +336,8 @@ class Worker(rq.Worker):
         try:
             while self.pubsub is not None and self.pubsub.get_message(timeout=0):
                 continue
+        except REFUSED as error:
+            self._trouble.away(error)
         except NOT_NOW:
             logger.debug("%s: no commands, the broker is away", self.name)
 

@@ -17,11 +17,12 @@ from types import FrameType
 
 import redis
 
-from jobs.engine.broker.connection import NOT_NOW
+from jobs.engine.broker.connection import NOT_NOW, REFUSED
 from jobs.engine.broker.store.claims import Holding
 from jobs.engine.broker.store.store import Store
 from jobs.engine.errors import BrokerUnavailable
 
+from .broker_trouble import BrokerTrouble
 from .outcome import Death, after_death
 from .rq_worker import QUEUES, Worker
 
@@ -50,6 +51,7 @@ class Scheduler:
         self._obituaries = obituaries
         self._dead: list[int] = []
         self._stop = False
+        self._trouble = BrokerTrouble("scheduler")
         self._chores = [
             Chore(PROMOTE_SECONDS, self.promote),
             Chore(RECOVER_SECONDS, self.recover),
@@ -85,12 +87,14 @@ class Scheduler:
     def _attend(self, chore: Chore) -> None:
         try:
             chore.do()
+        except REFUSED as error:
+            self._trouble.away(error)
         except (*NOT_NOW, BrokerUnavailable) as error:
-            logger.warning("scheduler: the broker is away, trying again: %s", error)
+            self._trouble.away(error)
             time.sleep(RECOVER_SECONDS)
-        except redis.ResponseError:
-            # A record that nobody here has written must not keep the other chores from being done.
-            logger.exception("scheduler: a chore failed, and comes up again at its time")
+        except redis.ResponseError as error:
+            # A record that is not one of ours must not stop the other chores. This one is tried again at its time.
+            self._trouble.failed(error, "a chore")
 
     def promote(self) -> None:
         """Move due jobs into their queues, all of them."""
