@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
@@ -20,6 +20,7 @@ KEEP_ENTRIES = 100_000
 #: Entries that one page of a filtered list looks at.
 PAGE_LOOK = 1_000
 
+_EPOCH, _MILLISECOND = datetime.fromtimestamp(0, UTC), timedelta(milliseconds=1)
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9]{1,15}", re.ASCII)
 
 # All or none, and for whoever writes it one command instead of hundreds.
@@ -107,8 +108,8 @@ class Audit:
         if cursor is not None and not _CURSOR.fullmatch(cursor):
             raise InvalidRequest([Fault("is none that a page gave out", "bad_cursor", parameter="cursor")])
         self.flush()
-        highest = f"({cursor}" if cursor else f"({_milliseconds(before)}" if before else "+"
-        lowest = str(_milliseconds(after) + 1) if after else "-"
+        highest = f"({cursor}" if cursor else f"({_first_from(before)}-0" if before else "+"
+        lowest = f"{_first_after(after)}-0" if after else "-"
         look = PAGE_LOOK if user_id or action else limit
         with broker_errors():
             rows = self._connection.xrevrange(KEY, max=highest, min=lowest, count=look + 1)
@@ -137,5 +138,11 @@ def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
     return Entry(entry_id.decode(), at, act)
 
 
-def _milliseconds(moment: datetime) -> int:
-    return max(0, int(moment.timestamp() * 1_000))
+def _first_from(moment: datetime) -> int:
+    """Return the first whole millisecond since 1970 that is not before a moment."""
+    return max(1, -((_EPOCH - moment) // _MILLISECOND))
+
+
+def _first_after(moment: datetime) -> int:
+    """Return the first whole millisecond since 1970 that is after a moment."""
+    return max(0, (moment - _EPOCH) // _MILLISECOND + 1)
