@@ -1,4 +1,4 @@
-"""Read query parameters strictly: unknown ones, repeated ones and odd spellings are refused."""
+"""Read query parameters strictly: unknown, repeated and malformed ones are refused."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def query(kind: type[Model]) -> Model:
-    """Read the query into a pydantic model. A field that is a tuple may be repeated, any other may not.
+    """Read the query into a pydantic model. Only a field that is a tuple may be repeated.
 
     Raises:
         InvalidRequest: with one fault for each parameter that is unknown, repeated or not valid.
     """
     if not request.environ.get("QUERY_STRING"):
-        nothing: Model = _nothing_asked(kind)
-        return nothing
+        empty: Model = _without_values(kind)
+        return empty
     if faults := list(_misplaced(kind)):
         raise InvalidRequest(faults)
     return read(
@@ -50,8 +50,8 @@ def query(kind: type[Model]) -> Model:
 
 
 @cache
-def _nothing_asked(kind: type[Model]) -> Model:
-    """What most requests ask for, made once."""
+def _without_values(kind: type[Model]) -> Model:
+    """Return the model without values, which most requests need, made once."""
     return read(kind, {})
 
 
@@ -72,9 +72,9 @@ def _misplaced(kind: type[BaseModel]) -> Iterator[Fault]:
     for name, values in request.args.lists():
         if name not in kind.model_fields:
             known = ", ".join(kind.model_fields) or "none"
-            yield Fault(f"unknown parameter; this call takes {known}", "unknown_parameter", parameter=name[:64])
+            yield Fault(f"unknown parameter; this request accepts {known}", "unknown_parameter", parameter=name[:64])
         elif len(values) > 1 and not _repeatable(kind, name):
-            yield Fault("given more than once", "repeated_parameter", parameter=name)
+            yield Fault("specified more than once", "repeated_parameter", parameter=name)
 
 
 def _repeatable(kind: type[BaseModel], name: str) -> bool:
@@ -110,11 +110,11 @@ def _moment(text: Any) -> Any:
         raise ValueError("the time does not exist or is out of range") from None
 
 
-#: pydantic alone would also take '1_000', ' 5' and '2.0' for whole numbers. Bounds belong before these: behind them,
-#: pydantic leaves them out of its JSON Schema.
+#: pydantic alone would also accept '1_000', ' 5' and '2.0' as whole numbers. Put bounds before these validators:
+#: pydantic leaves bounds that follow them out of its JSON Schema.
 WHOLE_NUMBER = BeforeValidator(_integer)
 NUMBER = BeforeValidator(_decimal)
 
 Whole = Annotated[int, WHOLE_NUMBER]
-#: pydantic alone would also take a number for a time.
+#: pydantic alone would also accept a number as a time.
 Moment = Annotated[datetime, BeforeValidator(_moment)]

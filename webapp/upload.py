@@ -1,4 +1,4 @@
-"""Read a multipart upload as a stream: one file, and nothing beside it."""
+"""Read a multipart upload of one file as a stream."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest, PayloadT
 from jobs.engine.json_pointer import pointer
 
 FIELD = "file"
-#: What boundaries and part headers may add to the file itself.
+#: The limit of what boundaries and part headers add to the file.
 FRAMING_BYTES = 65_536
 CHUNK_BYTES = 65_536
 
 
 class Upload:
-    """The one file of the request's body. Nothing more than a chunk of it is ever held.
+    """The one file in the request's body. At most a chunk of it is in memory.
 
     Raises:
-        PayloadTooLarge: the file has more than `max_bytes`: as soon as it is seen, without reading on.
+        PayloadTooLarge: the file has more than `max_bytes`. Nothing more is read.
         UnsupportedMediaType: the body is not multipart/form-data.
-        MalformedRequest: it can't be read as that.
-        InvalidRequest: the file is missing, or something else comes before it.
+        MalformedRequest: the body is not valid multipart/form-data.
+        InvalidRequest: the file is missing, or another field comes before it.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -33,22 +33,22 @@ class Upload:
         if (request.content_length or 0) > max_bytes + FRAMING_BYTES:
             raise self._too_large()
         request.max_content_length = max_bytes + FRAMING_BYTES
-        # It bounds what the decoder holds: a chunk, and before it what may be the beginning of a boundary or a header.
+        # The limit of the decoder's buffer: a chunk, after what may be the beginning of a boundary or a header.
         self._decoder = MultipartDecoder(_boundary(), max_form_memory_size=FRAMING_BYTES + CHUNK_BYTES, max_parts=2)
         part = self._next_part()
         if part is None:
             raise _invalid(f"send a file in the multipart field '{FIELD}'", "missing", FIELD)
         if not part.filename:
-            raise _invalid("it has no filename; send it as a file", "no_filename", FIELD)
+            raise _invalid("the field has no filename; send it as a file", "no_filename", FIELD)
         self.filename: str = part.filename
         self.content_type: str | None = part.headers.get("Content-Type")
 
     def chunks(self) -> Iterator[bytes]:
-        """The file's bytes as they arrive.
+        """Yield the file's bytes as they arrive.
 
         Raises:
             PayloadTooLarge, MalformedRequest: as above.
-            InvalidRequest: something else comes after the file.
+            InvalidRequest: another field comes after the file.
         """
         size = 0
         while True:
@@ -66,14 +66,14 @@ class Upload:
             raise _only_one(second.name)
 
     def _next_part(self) -> File | None:
-        """The next part, which must be the file; None at the end of the body."""
+        """Return the next part, which must be the file; None at the end of the body."""
         while True:
             event = self._next_event()
             if isinstance(event, Epilogue):
                 return None
             if isinstance(event, Field):
                 if event.name == FIELD:
-                    raise _invalid("it has no filename; send it as a file", "no_filename", FIELD)
+                    raise _invalid("the field has no filename; send it as a file", "no_filename", FIELD)
                 raise _only_one(event.name)
             if isinstance(event, File):
                 if event.name != FIELD:
@@ -85,7 +85,7 @@ class Upload:
     def _next_event(self) -> Any:
         try:
             while isinstance(event := self._decoder.next_event(), NeedData):
-                # An empty chunk is the body's end: the decoder refuses it if that comes too early.
+                # An empty chunk is the end of the body: the decoder refuses an early end.
                 self._decoder.receive_data(request.stream.read(CHUNK_BYTES) or None)
         except RequestEntityTooLarge:
             raise self._too_large() from None
@@ -101,21 +101,21 @@ def _boundary() -> bytes:
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType(f"Send the file as multipart/form-data, in the field '{FIELD}'.")
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+        raise UnsupportedMediaType("Send the body without Content-Encoding.")
     boundary = request.mimetype_params.get("boundary", "")
     if not 1 <= len(boundary) <= 70 or not boundary.isascii():  # RFC 2046, 5.1.1
-        raise MalformedRequest("The content type names no boundary of 1 to 70 ASCII characters.")
+        raise MalformedRequest("The content type must name a boundary of 1 to 70 ASCII characters.")
     return boundary.encode()
 
 
 def _malformed() -> MalformedRequest:
-    return MalformedRequest("The body is not multipart/form-data as announced, or ended too early.")
+    return MalformedRequest("The body is not valid multipart/form-data, or it is incomplete.")
 
 
 def _only_one(name: str | None) -> InvalidRequest:
     if name == FIELD:
         return _invalid("send one file at a time", "repeated_field", FIELD)
-    return _invalid(f"unknown field; send the field '{FIELD}' alone", "extra_forbidden", (name or "")[:64])
+    return _invalid(f"unknown field; send only the field '{FIELD}'", "extra_forbidden", (name or "")[:64])
 
 
 def _invalid(message: str, code: str, field: str) -> InvalidRequest:

@@ -1,4 +1,4 @@
-"""A site and a Chromium for each run of these tests; a page of its own, watched for complaints, for each test."""
+"""One site and one Chromium for all tests, and a watched page for each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.browser.watched import Watched
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if chromium() is None:
-        sentence = "There is no Chromium on this machine: apt install chromium"
+        sentence = "Chromium is not installed: apt install chromium"
         if os.environ.get("CI"):
             pytest.fail(sentence)
         pytest.skip(sentence)
@@ -33,7 +33,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def watched(browser: Browser, shown: Site) -> Iterator[Watched]:
-    """The administrator's browser. What it complains of fails the test."""
+    """Return the administrator's browser. An unexpected complaint fails the test."""
     context, page = shown.signed_in(browser)
     watched = Watched(context, page, shown.address)
     page.goto("/")

@@ -56,7 +56,7 @@ def _take_all(page: Page, places: dict[str, str], suffix: str) -> None:
 
 
 def _prepared(shown: Site) -> dict[str, str]:
-    """Jobs of every state, and the pages to look at."""
+    """Create jobs in every state, and return the paths of the pages to take."""
     photo = _uploaded(shown, "photo.jpg", "image/jpeg")
     pictured = shown.submit("process-image", "?tag=photos", file=photo, sizes=[480, 240, 120])
     texts = ["I love this", "It broke on the second day", "Fine, I suppose", "Would buy again at once"]
@@ -83,8 +83,8 @@ def _prepared(shown: Site) -> dict[str, str]:
     }
     shown.call("POST", "/api/v1/schedules", nightly)
     shown.call("POST", "/api/v1/api-keys", {"name": "nightly import"})
-    _invent_a_day(shown)
-    eventually(lambda: (shown.call("GET", f"/api/v1/jobs/{running}")[2]["progress"] or 0) > 2, "the job gets on")
+    _store_made_up_trends(shown)
+    eventually(lambda: (shown.call("GET", f"/api/v1/jobs/{running}")[2]["progress"] or 0) > 2, "the job makes progress")
     return {
         "catalogue": "/",
         "form": "/submit/process-image",
@@ -113,8 +113,8 @@ def _ended(shown: Site, job_id: str) -> None:
     eventually(lambda: shown.call("GET", f"/api/v1/jobs/{job_id}")[2]["status"] in ends, f"job {job_id} ends", 60)
 
 
-def _invent_a_day(shown: Site) -> None:
-    """Counts of a day that nobody waits for: a wave, with one bad hour."""
+def _store_made_up_trends(shown: Site) -> None:
+    """Store made-up trends of eight hours: a wave with a bad half-hour."""
     end = int(time.time()) // STEP_SECONDS * STEP_SECONDS
     sums = dict.fromkeys(("completed", "failed", "cancelled", "started"), 0)
     waited = 0.0

@@ -1,4 +1,4 @@
-"""What browser tests and screenshots share: Debian's Chromium, and a site of real processes to look at."""
+"""Chromium, and a site of real processes, for browser tests and screenshots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _QUIET = (
 
 
 def chromium() -> str | None:
-    """Where Chromium is on this machine."""
+    """Return the path of Chromium on this machine, if there is one."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
@@ -36,7 +36,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 class Site:
-    """Broker, workers and web process, and an administrator who looks at them."""
+    """Broker, workers and web process, with an administrator's credentials."""
 
     def __init__(self, web: Web, harness: Harness) -> None:
         self.web = web
@@ -49,11 +49,11 @@ class Site:
         return f"http://127.0.0.1:{self.web.port}"
 
     def link(self) -> str:
-        """As start-up prints it: it signs the administrator in once."""
+        """Return a link that signs the administrator in once, as start-up prints it."""
         return f"{self.address}/sign-in?token={self.accounts.sign_in.issue_link('admin')}"
 
     def submit(self, job_type: str, query: str = "", **params: Any) -> str:
-        """As the administrator, over HTTP."""
+        """Submit a job as the administrator and return its ID."""
         status, _, job = self.call("POST", f"/api/v1/jobs/{job_type}{query}", params)
         assert status == 202, job
         return str(job["job_id"])

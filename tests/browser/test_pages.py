@@ -1,4 +1,4 @@
-"""What people do in a browser, done in one."""
+"""The pages, used in a real browser."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ expect.set_options(timeout=10_000)
 SCRIPT = "<script>document.title='broken in'</script><img src=x onerror=alert(1)>"
 
 
-#: Follow a job by both means until both have ended; nothing but the browser's own classes.
+#: Follow a job with EventSource and WebSocket until both have ended.
 FOLLOW = """([stream, socket]) => new Promise((done, fail) => {
-  const heard = {events: [], messages: []};
+  const received = {events: [], messages: []};
   let open = 2;
-  const ended = () => { open -= 1; if (open === 0) done(heard); };
+  const ended = () => { open -= 1; if (open === 0) done(received); };
   const source = new EventSource(stream);
   for (const name of ["update", "complete", "error"])
     source.addEventListener(name, (event) => {
       if (event.data === undefined) return fail("the stream was cut");
-      heard.events.push([name, JSON.parse(event.data)]);
+      received.events.push([name, JSON.parse(event.data)]);
       if (name === "complete") { source.close(); ended(); }
     });
   const web = new WebSocket(socket);
-  web.onmessage = (message) => { const {event, job} = JSON.parse(message.data); heard.messages.push([event, job]); };
-  web.onclose = (event) => { heard.code = event.code; ended(); };
+  web.onmessage = (message) => { const {event, job} = JSON.parse(message.data); received.messages.push([event, job]); };
+  web.onclose = (event) => { received.code = event.code; ended(); };
 })"""
 
 
-# --- getting in ---------------------------------------------------------------------
+# --- signing in ---------------------------------------------------------------------
 
 
 def test_the_printed_link_signs_in_once(browser: Browser, shown: Site) -> None:
@@ -51,35 +51,35 @@ def test_the_printed_link_signs_in_once(browser: Browser, shown: Site) -> None:
     second.close()
 
 
-def test_a_key_signs_in_and_leads_to_the_page_that_was_asked_for(browser: Browser, shown: Site) -> None:
+def test_signing_in_with_a_key_leads_to_the_requested_page(browser: Browser, shown: Site) -> None:
     context = browser.new_context(base_url=shown.address)
     page = context.new_page()
     page.goto("/schedules")
-    page.get_by_label("Or use an API key").fill(shown.admin_key)
-    page.get_by_role("button", name="Sign in with the key").click()
+    page.get_by_label("API key").fill(shown.admin_key)
+    page.get_by_role("button", name="Sign in with API key").click()
     expect(page).to_have_url(f"{shown.address}/schedules")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     context.close()
 
 
-# --- finding, filling in, following ---------------------------------------------------
+# --- searching, submitting, following ---------------------------------------------------
 
 
-def test_searching_leaves_the_job_types_that_match(page: Page) -> None:
+def test_searching_shows_the_job_types_that_match(page: Page) -> None:
     page.get_by_label("Search job types").fill("sheep")
     expect(page.locator("#job-types li")).to_have_count(1)
     page.get_by_label("Search job types").fill("unicorn")
     expect(page.get_by_text("No job type matches “unicorn”.")).to_be_visible()
 
 
-def test_a_submitted_job_is_watched_to_its_end_without_reloading(page: Page) -> None:
+def test_a_job_page_updates_to_its_end_without_reloading(page: Page) -> None:
     page.get_by_role("link", name="count-sheep").click()
     page.get_by_label("Steps").fill("6")
     page.get_by_role("button", name="Submit").click()
     page.evaluate("window.same = true")
     expect(page.locator("#progress")).to_contain_text("of 6")
-    expect(page.locator("#progress")).to_contain_text("a second")
+    expect(page.locator("#progress")).to_contain_text("per second")
     expect(page.locator("#state")).to_contain_text("completed")
     expect(page.locator("#log")).to_contain_text("sheep 1 jumps")
     expect(page.locator(".timeline li")).to_have_count(3)
@@ -87,7 +87,7 @@ def test_a_submitted_job_is_watched_to_its_end_without_reloading(page: Page) -> 
     assert page.evaluate("window.same") is True
 
 
-def test_an_uploaded_file_is_what_the_job_gets(page: Page) -> None:
+def test_an_uploaded_file_reaches_the_job(page: Page) -> None:
     page.goto("/submit/count-lines")
     page.set_input_files("input[type=file]", SAMPLES / "contacts.csv")
     expect(page.get_by_role("button", name="Remove contacts.csv")).to_be_visible()
@@ -105,7 +105,7 @@ def test_a_file_can_be_dropped(page: Page) -> None:
     expect(page.get_by_role("button", name="Remove two.txt")).to_be_visible()
 
 
-def test_every_kind_of_field_arrives_as_the_schema_wants_it(page: Page) -> None:
+def test_every_kind_of_field_is_submitted_with_the_type_of_its_schema(page: Page) -> None:
     page.goto("/submit/describe-a-horse")
     page.get_by_label("Name").first.fill("Blaze")
     page.get_by_label("Height").fill("161.5")
@@ -124,8 +124,8 @@ def test_every_kind_of_field_arrives_as_the_schema_wants_it(page: Page) -> None:
         expect(result).to_contain_text(text)
 
 
-def test_an_error_stands_beside_its_field_and_what_was_written_stays(watched: Watched, page: Page) -> None:
-    watched.expected.append("422")  # the console tells of the status
+def test_an_error_appears_beside_its_field_and_the_input_is_kept(watched: Watched, page: Page) -> None:
+    watched.expected.append("422")  # the console reports the status
     page.goto("/submit/describe-a-horse")
     page.get_by_label("Name").first.fill("Blaze")
     page.get_by_label("Height").fill("500")
@@ -138,12 +138,12 @@ def test_an_error_stands_beside_its_field_and_what_was_written_stays(watched: Wa
     expect(height).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#field-height-error")).to_contain_text("less than or equal to 220")
     expect(page.locator("#field-weights-error")).to_contain_text("Line 2")
-    expect(page.locator("#field-feed-error")).to_contain_text("This is not JSON")
+    expect(page.locator("#field-feed-error")).to_contain_text("This is not valid JSON")
     expect(page.locator("#field-stable-rider-name-error")).to_contain_text("required")
     expect(page.get_by_label("Name").first).not_to_have_attribute("aria-invalid", "true")
 
 
-# --- changing one's mind ---------------------------------------------------------------
+# --- cancelling and retrying ---------------------------------------------------------------
 
 
 def test_a_running_job_is_cancelled_and_retried(page: Page, shown: Site) -> None:
@@ -158,7 +158,7 @@ def test_a_running_job_is_cancelled_and_retried(page: Page, shown: Site) -> None
     expect(page.locator("#state .status")).to_have_text("cancelled")
 
 
-def test_two_tabs_agree(watched: Watched, page: Page, shown: Site) -> None:
+def test_two_tabs_show_the_same_status(watched: Watched, page: Page, shown: Site) -> None:
     sheep = shown.submit("count-sheep", steps=100, seconds=0.2)
     other = watched.second_tab()
     for tab in (page, other):
@@ -169,31 +169,31 @@ def test_two_tabs_agree(watched: Watched, page: Page, shown: Site) -> None:
         expect(tab.locator("#state .status")).to_have_text("cancelled")
 
 
-def test_the_list_keeps_itself_up_to_date_and_is_filtered(page: Page, shown: Site) -> None:
+def test_the_list_updates_itself_and_is_filtered(page: Page, shown: Site) -> None:
     page.goto("/jobs?tag=flock")
-    expect(page.get_by_text("No job is like that")).to_be_visible()
+    expect(page.get_by_text("No jobs match these filters")).to_be_visible()
     sheep = shown.submit("count-sheep", "?tag=flock", steps=1)
     expect(page.locator(f"a[href='/jobs/{sheep}']")).to_be_visible()
     expect(page.locator(".jobs .status")).to_have_text("completed")
     page.get_by_label("Type").select_option("ask-the-shop")
     expect(page).to_have_url(re.compile("job_type=ask-the-shop"))
-    expect(page.get_by_text("No job is like that")).to_be_visible()
+    expect(page.get_by_text("No jobs match these filters")).to_be_visible()
 
 
 def test_many_jobs_are_cancelled_and_retried_at_once(page: Page, shown: Site) -> None:
     for _ in range(3):
         shown.submit("count-sheep", "?tag=herd&delay=3600", steps=1)
     page.goto("/jobs?tag=herd")
-    page.get_by_label("All shown").check()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("status")).to_contain_text("3 of 3 jobs are cancelled")
+    page.get_by_label("Select all").check()
+    page.get_by_role("button", name="Cancel selected").click()
+    expect(page.get_by_role("status")).to_contain_text("3 of 3 selected jobs cancelled")
     expect(page.locator(".jobs .status.cancelled")).to_have_count(3)
-    page.get_by_label("All shown").check()
-    page.get_by_role("button", name="Retry").click()
-    expect(page.get_by_role("status")).to_contain_text("3 of 3 jobs are running again")
+    page.get_by_label("Select all").check()
+    page.get_by_role("button", name="Retry selected").click()
+    expect(page.get_by_role("status")).to_contain_text("3 of 3 selected jobs queued again")
 
 
-def test_a_choice_survives_the_list_s_own_updates(page: Page, shown: Site) -> None:
+def test_a_selection_survives_updates_of_the_list(page: Page, shown: Site) -> None:
     first = shown.submit("count-sheep", "?tag=kept&delay=3600", steps=1)
     page.goto("/jobs?tag=kept")
     page.locator(f"#pick-{first}").check()
@@ -202,14 +202,14 @@ def test_a_choice_survives_the_list_s_own_updates(page: Page, shown: Site) -> No
     expect(page.locator(f"#pick-{first}")).to_be_checked()
 
 
-# --- the rest -------------------------------------------------------------------------
+# --- schedules, keys, groups, failures -------------------------------------------------------------------------
 
 
-def test_a_schedule_is_made_from_a_form_and_deleted(page: Page) -> None:
+def test_a_schedule_is_created_from_a_form_and_deleted(page: Page) -> None:
     page.goto("/submit/count-sheep")
-    page.get_by_text("How to run it").click()
+    page.get_by_text("Options and schedule").click()
     page.get_by_label("Cron line").fill("0 6 * * 1-5")
-    page.get_by_role("button", name="Put it on the schedule").click()
+    page.get_by_role("button", name="Create schedule").click()
     expect(page.get_by_text("0 6 * * 1-5")).to_be_visible()
     page.get_by_role("button", name="Delete the schedule of count-sheep").click()
     expect(page.get_by_text("You have no schedules.")).to_be_visible()
@@ -217,23 +217,23 @@ def test_a_schedule_is_made_from_a_form_and_deleted(page: Page) -> None:
 
 def test_a_new_key_is_shown_once_and_revoked(page: Page, shown: Site) -> None:
     page.goto("/keys")
-    page.get_by_label("Name of a new key").fill("nightly")
-    page.get_by_role("button", name="Make a key").click()
-    key = page.get_by_label("The new key").input_value()
+    page.get_by_label("Name").fill("nightly")
+    page.get_by_role("button", name="Create key").click()
+    key = page.get_by_label("New key").input_value()
     assert shown.accounts.bearers.authenticate(key).user_id == "admin"
     page.goto("/keys")
     assert key not in page.content()
     page.get_by_role("button", name="Revoke nightly").click()
-    expect(page.get_by_text("The key is revoked")).to_be_visible()
+    expect(page.get_by_text("The key was revoked")).to_be_visible()
 
 
-def test_the_steps_of_a_pipeline_stand_in_a_row(page: Page, shown: Site) -> None:
+def test_a_pipeline_shows_its_steps(page: Page, shown: Site) -> None:
     steps = [{"job_type": "count-sheep", "params": {"steps": 1}} for _ in range(2)]
     pipeline = shown.call("POST", "/api/v1/pipelines", {"steps": steps})[2]["pipeline_id"]
     page.goto(f"/pipelines/{pipeline}")
     expect(page.locator(".steps .status.completed")).to_have_count(2)
     page.locator(".steps a").first.click()
-    expect(page.get_by_role("link", name="its pipeline")).to_be_visible()
+    expect(page.get_by_role("link", name="Pipeline")).to_be_visible()
 
 
 def test_the_overview_shows_queues_and_workers(page: Page) -> None:
@@ -254,8 +254,8 @@ def test_scripts_in_parameters_errors_and_logs_are_inert(page: Page, shown: Site
     assert "broken in" not in page.title()
 
 
-def test_a_page_goes_on_after_the_web_process_was_killed(watched: Watched, page: Page, shown: Site) -> None:
-    # The browser tells of what it could not reach.
+def test_a_page_continues_after_the_web_process_was_killed(watched: Watched, page: Page, shown: Site) -> None:
+    # The browser reports failed requests.
     watched.expected += ["ERR_", "Failed to load", "htmx", "[object Event]"]
     sheep = shown.submit("count-sheep", steps=40, seconds=0.2)
     page.goto(f"/jobs/{sheep}")
@@ -267,7 +267,7 @@ def test_a_page_goes_on_after_the_web_process_was_killed(watched: Watched, page:
     assert page.evaluate("window.same") is True
 
 
-def test_a_page_goes_on_after_the_broker_was_killed(watched: Watched, page: Page, shown: Site) -> None:
+def test_a_page_continues_after_the_broker_was_killed(watched: Watched, page: Page, shown: Site) -> None:
     watched.expected += ["503", "ERR_", "Failed to load", "htmx", "[object Event]"]
     sheep = shown.submit("count-sheep", steps=30, seconds=0.2)
     page.goto(f"/jobs/{sheep}")
@@ -285,13 +285,13 @@ def test_a_browser_s_event_source_and_websocket_follow_a_job_to_its_end(page: Pa
     sheep = shown.submit("count-sheep", steps=8, seconds=0.2)
     tickets = [shown.call("POST", "/api/v1/tickets", {"job_id": sheep})[2]["ticket"] for _ in range(2)]
     place = f"/api/v1/jobs/{sheep}"
-    heard = page.evaluate(FOLLOW, [f"{place}/stream?ticket={tickets[0]}", f"{place}/ws?ticket={tickets[1]}"])
-    for told in (heard["events"], heard["messages"]):
-        assert [event for event, _ in told] == ["update"] * (len(told) - 1) + ["complete"]
-        versions = [job["version"] for _, job in told]
+    received = page.evaluate(FOLLOW, [f"{place}/stream?ticket={tickets[0]}", f"{place}/ws?ticket={tickets[1]}"])
+    for messages in (received["events"], received["messages"]):
+        assert [event for event, _ in messages] == ["update"] * (len(messages) - 1) + ["complete"]
+        versions = [job["version"] for _, job in messages]
         assert versions == sorted(set(versions)) and len(versions) >= 4
-        assert (told[-1][1]["status"], told[-1][1]["result"]) == ("completed", 8)
-    assert heard["code"] == 1000
+        assert (messages[-1][1]["status"], messages[-1][1]["result"]) == ("completed", 8)
+    assert received["code"] == 1000
 
 
 def test_reading_and_submitting_need_no_javascript(browser: Browser, shown: Site) -> None:
@@ -311,12 +311,12 @@ def test_uploading_needs_no_javascript(browser: Browser, shown: Site, tmp_path: 
     song = tmp_path / "song.txt"
     song.write_text("one\ntwo\n")
     page.goto("/submit/count-lines")
-    page.get_by_text("How to run it").click()
+    page.get_by_text("Options and schedule").click()
     page.get_by_label("Tags").fill("spring")
     page.locator('input[type="file"]').set_input_files(song)
     page.get_by_role("button", name="Upload").click()
     # Playwright finds no text within <noscript>.
-    assert page.locator("noscript p").inner_text() == "song.txt is uploaded."
+    assert page.locator("noscript p").inner_text() == "song.txt has been uploaded."
     page.get_by_role("button", name="Submit", exact=True).click()
     expect(page.get_by_role("heading", name="count-lines")).to_be_visible()
     job = shown.harness.ended(shown.harness.client.find(page.url.rpartition("/")[2]))
@@ -324,7 +324,7 @@ def test_uploading_needs_no_javascript(browser: Browser, shown: Site, tmp_path: 
     context.close()
 
 
-def test_what_is_tried_out_in_the_api_documentation_works_with_the_session(page: Page, shown: Site) -> None:
+def test_the_api_documentation_sends_requests_with_the_session(page: Page, shown: Site) -> None:
     page.goto("/docs")
     operation = page.locator(".opblock-post", has=page.locator('[data-path="/api/v1/jobs/count-sheep"]'))
     operation.locator(".opblock-summary-control").first.click()
@@ -334,7 +334,7 @@ def test_what_is_tried_out_in_the_api_documentation_works_with_the_session(page:
     expect(operation.locator(".live-responses-table tbody .response-col_status")).to_contain_text("202")
 
 
-def test_axe_finds_nothing_grave(watched: Watched, page: Page, shown: Site) -> None:
+def test_axe_finds_no_serious_problem(watched: Watched, page: Page, shown: Site) -> None:
     watched.expected.append("422")
     failed = shown.submit("ask-the-shop", answer="no")
     running = shown.submit("count-sheep", steps=50, seconds=0.1)
@@ -342,19 +342,19 @@ def test_axe_finds_nothing_grave(watched: Watched, page: Page, shown: Site) -> N
     for place in [*of_jobs, "/schedules", "/keys", "/overview", "/audit", "/jobs?tag=nobody"]:
         page.emulate_media(color_scheme="light", reduced_motion="reduce")
         page.goto(place)
-        assert watched.grave_findings() == []
+        assert watched.serious_findings() == []
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")
         page.goto(place)
-        assert watched.grave_findings("color-contrast") == []
+        assert watched.serious_findings("color-contrast") == []
     page.goto("/submit/describe-a-horse")
     page.get_by_role("button", name="Submit").click()
-    assert watched.grave_findings() == []
+    assert watched.serious_findings() == []
     steps = {"steps": [{"job_type": "count-sheep", "params": {"steps": 1}} for _ in range(2)]}
     page.goto(f"/pipelines/{shown.call('POST', '/api/v1/pipelines', steps)[2]['pipeline_id']}")
-    assert watched.grave_findings() == []
+    assert watched.serious_findings() == []
     watched.expected.append("401")
     watched.context.clear_cookies()
     page.goto("/")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    assert watched.grave_findings() == []
+    assert watched.serious_findings() == []
     shown.call("DELETE", f"/api/v1/jobs/{running}")

@@ -1,4 +1,4 @@
-"""A browser that notes what no page may do: call other machines, break the policy, or complain in its console."""
+"""A browser that records forbidden requests, violations of the policy and errors in the console."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page
 
 AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
-#: What people can't live with.
-GRAVE = ("serious", "critical")
+#: The impacts of axe-core that fail a test.
+SERIOUS = ("serious", "critical")
 
 _LISTEN = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -22,33 +22,33 @@ class Watched:
         self.context = context
         self.page = page
         self.complaints: list[str] = []
-        #: Texts of complaints that a test has caused itself.
+        #: Parts of complaints that a test causes itself.
         self.expected: list[str] = []
         self._address = address
         context.add_init_script(_LISTEN)
         context.on("request", self._requested)
-        context.on("console", lambda message: self._said(message.type, message.text))
-        context.on("weberror", lambda error: self._said("error", str(error.error)))
+        context.on("console", lambda message: self._log(message.type, message.text))
+        context.on("weberror", lambda error: self._log("error", str(error.error)))
 
     def _requested(self, request: Any) -> None:
         if not request.url.startswith((self._address, "blob:", "data:")):
-            self.complaints.append(f"a request left: {request.url}")
+            self.complaints.append(f"request to another host: {request.url}")
 
-    def _said(self, kind: str, text: str) -> None:
+    def _log(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not any(each in text for each in self.expected):
             self.complaints.append(f"{kind}: {text}")
 
     def second_tab(self) -> Page:
         return self.context.new_page()
 
-    def grave_findings(self, *rules: str) -> list[str]:
-        """What axe-core finds on the page that keeps people out. It is run past the policy, as an extension is."""
+    def serious_findings(self, *rules: str) -> list[str]:
+        """Return the serious problems that axe-core finds on the page. It bypasses the policy, as an extension does."""
         self.page.evaluate(AXE.read_text() + "; null")
-        # Without preload: it would copy imported styles into the page, which the policy forbids to it, too.
+        # Without preload: it would copy imported styles into the page, which the policy forbids.
         options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": list(rules)} if rules else {})
         found = self.page.evaluate("options => axe.run(document, options)", options)
         return [
             f"{self.page.url} {each['impact']} {each['id']}: {[node['html'][:120] for node in each['nodes'][:3]]}"
             for each in found["violations"]
-            if each["impact"] in GRAVE
+            if each["impact"] in SERIOUS
         ]

@@ -1,9 +1,9 @@
-"""The pages that people use in a browser, rendered here: what can be run, what runs, and how it went."""
+"""The pages for browsers, rendered on the server."""
 
 from . import audit, catalogue, groups, job, jobs, keys, live, overview, schedules, submit
 from .blueprint import blueprint
 
-#: The modules whose views the blueprint has.
+#: The modules with the blueprint's views.
 VIEWS = (audit, catalogue, groups, job, jobs, keys, live, overview, schedules, submit)
 
 __all__ = ["VIEWS", "blueprint"]

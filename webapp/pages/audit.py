@@ -1,4 +1,4 @@
-"""For administrators: who did what, when, and from where."""
+"""The audit log, for administrators: who did what, when, and from where."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A value as it is shown: files, pictures, tables and lists as such, and only the rest as text."""
+"""Choose how to show a JSON value: as a file, picture, table, list, facts or text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-#: What a browser shows without running anything in it.
+#: The image types that can't contain scripts.
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"})
 
 MAX_ROWS = 200
@@ -15,25 +15,25 @@ MAX_DEPTH = 6
 #: Longer texts are shown in a box of their own.
 LINE_CHARACTERS = 120
 
-Look = Literal["nothing", "text", "long", "picture", "video", "audio", "file", "table", "list", "facts", "json"]
+Look = Literal["empty", "text", "long", "picture", "video", "audio", "file", "table", "list", "facts", "json"]
 
 
 @dataclass(frozen=True)
 class Block:
     look: Look
     value: Any = None
-    #: Of a table.
+    #: The column names of a table.
     columns: tuple[str, ...] = ()
-    #: Rows, entries or facts, each of blocks.
+    #: The rows, entries or facts, made of blocks.
     parts: tuple[Any, ...] = ()
-    #: How many more there are.
+    #: The number of rows or entries that are not shown.
     left_out: int = 0
 
 
 def block(value: Any, depth: int = 0) -> Block:
-    """How to show a JSON value."""
+    """Return the block for a JSON value."""
     if value is None or value in ("", [], {}):
-        return Block("nothing")
+        return Block("empty")
     if isinstance(value, dict):
         return _object(value, depth)
     if isinstance(value, list):
@@ -90,7 +90,7 @@ def _list(value: list[Any], depth: int) -> Block:
 
 
 def _columns(rows: list[Any]) -> tuple[str, ...]:
-    """The names of a table's columns, if the rows are plain enough to be one."""
+    """Return the column names if the rows can be shown as a table, else none."""
     if not all(isinstance(row, dict) and row and not _is_file(row) for row in rows):
         return ()
     names = tuple(dict.fromkeys(name for row in rows for name in row))

@@ -1,4 +1,4 @@
-"""The blueprint that all pages belong to, and what they have in common: headers, errors, and who looks."""
+"""The blueprint of all pages, with their headers, error pages and redirects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HTML = "text/html; charset=utf-8"
 
 @blueprint.after_request
 def _send_origin(answer: Response) -> Response:
-    """With 'no-referrer', browsers send 'Origin: null' along with our own forms."""
+    """Allow the Origin header: with 'no-referrer', browsers send 'Origin: null' with our own forms."""
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer
 
@@ -37,7 +37,7 @@ def _shared() -> dict[str, Any]:
 def _refused(error: WorkhorseError) -> Response:
     answer = problems.of_error(error)
     if answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _error_page(answer, "Something went wrong inside; the operator finds it in the log.")
+        return _error_page(answer, "An internal error occurred. Its details are in the server's log.")
     return _error_page(answer, error.message)
 
 
@@ -57,22 +57,22 @@ def _error_page(answer: Response, message: str) -> Response:
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
-    """A page, or a part of one."""
+    """Render a page, or a part of one."""
     return Response(render_template(template, **values), status, content_type=_HTML)
 
 
 def is_partial() -> bool:
-    """Whether htmx asks for the part of the page that changes. When it goes back in history, it wants all of it."""
+    """Return True if htmx asks for a part of the page; to go back in history, it asks for the whole page."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
 
 
 def done(sentence: str, place: str) -> Response:
-    """Go on to another page, which says what was done."""
+    """Redirect to a page that shows what was done."""
     flash(sentence, "done")
     return redirect(place, 303)
 
 
 def refused(sentence: str, place: str) -> Response:
-    """Go on to another page, which says what could not be done."""
+    """Redirect to a page that shows why the action was refused."""
     flash(sentence, "refused")
     return redirect(place, 303)

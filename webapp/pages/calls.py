@@ -1,4 +1,4 @@
-"""The same call as a page makes, for a terminal and for a program."""
+"""Show a submission as an API call, for a terminal and for a Python program."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flask import request
 
 
 def as_curl(job_type: str, params: Any) -> str:
+    """Return the curl command that submits the same job."""
     body = json.dumps(params, ensure_ascii=False)
     return (
         f"curl {shlex.quote(_address(job_type))} \\\n"
@@ -21,15 +22,16 @@ def as_curl(job_type: str, params: Any) -> str:
 
 
 def as_python(job_type: str, params: Any) -> str:
+    """Return the Python code that submits the same job."""
     body = pformat(params, width=88, sort_dicts=False)
     return (
         "import os, requests\n\n"
-        "answer = requests.post(\n"
+        "response = requests.post(\n"
         f"    {_address(job_type)!r},\n"
         '    headers={"Authorization": f"Bearer {os.environ[\'WORKHORSE_KEY\']}"},\n'
         f"    json={body.replace(chr(10), chr(10) + '         ')},\n"
         ")\n"
-        'print(answer.json()["job_id"])'
+        'print(response.json()["job_id"])'
     )
 
 

@@ -1,4 +1,4 @@
-"""The page that a browser sees first: what can be run, with search, and what the caller ran lately."""
+"""The start page: the job types with a search, and the caller's latest jobs."""
 
 from __future__ import annotations
 

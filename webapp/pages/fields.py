@@ -1,4 +1,4 @@
-"""The fields of a form, made from the JSON Schema of a job type's parameters."""
+"""Make the fields of a form from the JSON Schema of a job type's parameters."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from jobs.engine.json_pointer import parts, pointer
 Kind = Literal["text", "long", "number", "choice", "yes_no", "lines", "file", "files", "group", "json"]
 Schema = dict[str, Any]
 
-#: Longer texts get several lines.
+#: Longer texts get a field with several lines.
 LINE_CHARACTERS = 300
-#: Models that are nested deeper are written as JSON.
+#: Models that are nested deeper are entered as JSON.
 MAX_DEPTH = 4
 
 _NUMBERS = ("integer", "number")
 _SIMPLE = ("string", *_NUMBERS)
-#: What a schema says about a value, in the words of a person.
+#: The limits of a schema in words.
 _LIMITS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
     "multipleOf": "a multiple of {}",
-    "minItems": "at least {} of them",
-    "maxItems": "at most {} of them",
+    "minItems": "entries: at least {}",
+    "maxItems": "entries: at most {}",
     "maxLength": "at most {} characters",
 }
 
 
 @dataclass(frozen=True)
 class Field:
-    """One parameter, or one property of a model among them."""
+    """One parameter, or one property of a model."""
 
-    #: Its place in the parameters, as a JSON Pointer; also its name in the form.
+    #: The JSON Pointer into the parameters; also the name in the form.
     pointer: str
     label: str
     kind: Kind
     required: bool
-    #: May be null.
+    #: True if null is a valid value.
     nullable: bool
-    #: Without null, and with references followed.
+    #: Without null, and with references resolved.
     schema: Schema
     default: Any = None
-    #: Of a group.
+    #: The fields of a group.
     children: tuple[Field, ...] = ()
 
     @property
@@ -68,31 +68,31 @@ class Field:
 
     @property
     def hint(self) -> str:
-        """What may stand in it, in a sentence."""
+        """Return the description and the limits of the value."""
         parts = [str(self.schema.get("description", "")).rstrip(".")] if self.kind not in ("file", "files") else []
         if self.kind == "lines":
             parts.append("One per line")
         if self.kind == "json":
-            parts.append("As JSON")
+            parts.append("In JSON")
         if self.schema.get("format") == "date-time":
-            parts.append("A time with its zone, as in 2030-01-31T12:00:00Z")
+            parts.append("A time with a zone, for example 2030-01-31T12:00:00Z")
         parts += [words.format(self.schema[name]) for name, words in _LIMITS.items() if name in self.schema]
         return "; ".join(part for part in parts if part)
 
     @property
     def example(self) -> str:
-        """The shape of what is written as JSON."""
+        """Return the shape of a value that is entered as JSON."""
         return f"[{_shape(self.items)}]" if self.schema.get("type") == "array" else _shape(self.schema)
 
     def walk(self) -> Iterator[Field]:
-        """This field and all below it."""
+        """Yield this field and all fields below it."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
 def fields_of(schema: Schema) -> tuple[Field, ...]:
-    """The fields for an object's properties, in their order."""
+    """Return the fields for an object's properties, in their order."""
     return _properties(schema, schema.get("$defs", {}), "", 0)
 
 
@@ -115,7 +115,7 @@ def _field(place: str, schema: Schema, models: Schema, required: bool, depth: in
 
 
 def _followed(schema: Schema, models: Schema) -> Schema:
-    """The schema that a reference stands for; what is said beside the reference counts more."""
+    """Resolve a reference. Members beside the reference override those of its target."""
     seen: set[str] = set()
     while "$ref" in schema and schema["$ref"] not in seen:
         seen.add(schema["$ref"])

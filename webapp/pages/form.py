@@ -1,4 +1,4 @@
-"""A job type's form: what it shows, and the parameters that come back from it."""
+"""A job type's form: fill it in, read parameters from it, and place errors beside its fields."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Sent = Mapping[str, str]
 
 
 class Form:
-    """Fields, what stands in them, and what is wrong with them."""
+    """Fields with their texts and errors."""
 
     def __init__(self, fields: Iterable[Field], texts: Sent) -> None:
         self.fields = tuple(fields)
         self._texts = texts
         self._errors: dict[str, list[str]] = {}
-        #: What is wrong and belongs to no field.
+        #: The errors that belong to no field.
         self.errors: list[str] = []
 
     @classmethod
     def showing(cls, fields: Iterable[Field], params: Any) -> Form:
-        """A form in which these parameters stand, and for the rest the defaults."""
+        """Return a form that is filled in with parameters, and with defaults for the others."""
         fields = tuple(fields)
         texts: dict[str, str] = {}
         for field in (each for top in fields for each in top.walk()):
@@ -50,7 +50,7 @@ class Form:
         return bool(self.errors or self._errors)
 
     def params(self) -> dict[str, Any]:
-        """What was filled in. What can't be read is noted as an error of its field."""
+        """Return the parameters that were entered. A text that can't be read becomes an error of its field."""
         return self._values(self.fields)
 
     def _values(self, fields: Iterable[Field]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Form:
         if field.kind == "group":
             values = self._values(field.children)
             return values if values or field.required else _OMITTED
-        # Browsers send \r\n for a line's end in a text.
+        # Browsers send \r\n at the end of a line.
         text = self.text(field).replace("\r\n", "\n")
         if not text.strip():
             return _empty(field)
@@ -84,12 +84,12 @@ class Form:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            # No error of the parser names what was sent; a place in the text helps to find it.
-            self._errors.setdefault(field.pointer, []).append(f"This is not JSON: {error}.")
+            # The parser's message gives the position and does not quote the text.
+            self._errors.setdefault(field.pointer, []).append(f"This is not valid JSON: {error}.")
             return _OMITTED
 
     def blame(self, faults: Iterable[Fault]) -> None:
-        """Put each fault beside its field, or the nearest one around it."""
+        """Add each fault to its field, or to the nearest field around it."""
         pointers = {each.pointer: each for top in self.fields for each in top.walk() if each.kind != "group"}
         for fault in faults:
             place = fault.pointer if fault.pointer is not None else f"?{fault.parameter}"
@@ -98,7 +98,7 @@ class Form:
                 place, _, step = place.rpartition("/")
                 rest.append(step)
             if place in self._errors and rest == []:
-                continue  # what could not be read is missing, too: said once is enough
+                continue  # an unreadable value is also missing: one error is enough
             where = _where(pointers[place], rest[::-1]) if place else ""
             if place:
                 self._errors.setdefault(place, []).append(where + fault.message)
@@ -116,14 +116,14 @@ def _where(field: Field, steps: list[str]) -> str:
 
 def _empty(field: Field) -> Any:
     if isinstance(field.default, str) and field.default and not field.nullable:
-        return ""  # its default was taken out
+        return ""  # the user removed the default
     if field.default is not None and field.nullable:
         return None
     return [] if field.kind in ("lines", "files") and field.default else _OMITTED
 
 
 def _number(text: str) -> Any:
-    """A number, if it is one; else the text, which the schema then refuses."""
+    """Return a number, or the text if it is not one, for the schema to refuse."""
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) else text

@@ -1,4 +1,4 @@
-"""How times, sizes and values read on a page."""
+"""Format times, sizes and values for a page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def clock(moment: datetime) -> str:
-    """In UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float) -> str:
-    """As people say it: two units at most."""
+    """Return seconds in at most two units."""
     if seconds < 1:
         return f"{seconds * 1_000:.0f} ms"
     if seconds < 10:
@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Of a file, in decimal units."""
+    """Return a number of bytes in decimal units."""
     unit = 0
     while count >= 1_000 and unit < len(_UNITS) - 1:
         count, unit = count / 1_000, unit + 1

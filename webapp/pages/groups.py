@@ -1,4 +1,4 @@
-"""Batches and pipelines: each as a row of its jobs."""
+"""The pages of batches and pipelines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webapp.services import services
 
 from .blueprint import blueprint, done, is_partial, page, refused
 
-#: More jobs are counted and not shown.
+#: A page shows this many jobs and counts the rest.
 MAX_SHOWN = 200
 
 
@@ -48,4 +48,4 @@ def _cancel(kind: str, group_id: str) -> Response:
         Groups(services().client).cancel(kind, group_id)
     except Conflict as error:
         return refused(error.message, place)
-    return done(f"What had not ended of this {kind} is cancelled, or being stopped.", place)
+    return done(f"The unfinished jobs of this {kind} were cancelled; running jobs stop within 5 seconds.", place)

@@ -1,4 +1,4 @@
-"""One job: where it stands, its history, its log, its parameters and its result."""
+"""The page of a job: its status, history, log, parameters and result."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from webapp.services import services
 from .blocks import Block, block
 from .blueprint import blueprint, done, page, refused
 from .calls import as_curl, as_python
+from .formats import json_text
 from .timeline import Moment, timeline
 
-#: Lines of the log that a page begins with.
+#: The page starts with this many lines of the log.
 LOG_LINES = 1_000
-#: Longer JSON is left to the API.
+#: A longer result is not shown as JSON.
 MAX_JSON_CHARACTERS = 100_000
 
 
 @dataclass(frozen=True)
 class View:
-    """A job, and what changes with its state."""
+    """A job with the parts of its page that change with its status."""
 
     job: Job
     moments: list[Moment]
@@ -43,8 +44,14 @@ class View:
         return self.job.status in (Status.FAILED, Status.CANCELLED)
 
     @property
+    def result_json(self) -> str | None:
+        """Return the result as JSON; None if it is too long for a page."""
+        text = json_text(self.job.result)
+        return text if len(text) <= MAX_JSON_CHARACTERS else None
+
+    @property
     def rate(self) -> float | None:
-        """Items a second, as the estimate of the time that is left has it."""
+        """Return the items per second that the estimated time left implies."""
         job = self.job
         if not job.eta_seconds or job.progress_total is None or job.progress_current is None:
             return None
@@ -68,14 +75,13 @@ def job(job_id: str) -> Response:
         known=found.job_type in services().catalogue,
         curl=as_curl(found.job_type, found.params),
         python=as_python(found.job_type, found.params),
-        max_json=MAX_JSON_CHARACTERS,
         group=Groups(services().client).of_job(job_id),
     )
 
 
 @blueprint.get("/jobs/<job_id>/changed")
 def changed(job_id: str) -> Response:
-    """Have the page of an ended job loaded again, once somebody has retried it elsewhere."""
+    """Reload the page of an ended job if the job has been retried elsewhere."""
     answer = Response(status=204)
     if request.args.get("version") != str(visible_job(job_id).version):
         answer.headers["HX-Refresh"] = "true"
@@ -91,7 +97,7 @@ def cancel_job(job_id: str) -> Response:
     except Conflict as error:
         return refused(error.message, place)
     gone = cancelled.status is Status.CANCELLED
-    return done("The job is cancelled." if gone else "The job is being stopped; this takes up to 5 seconds.", place)
+    return done("The job was cancelled." if gone else "The job will stop within 5 seconds.", place)
 
 
 @blueprint.post("/jobs/<job_id>/retry")
@@ -102,4 +108,4 @@ def retry_job(job_id: str) -> Response:
         services().client.retry(job_id)
     except (Conflict, TooManyActiveJobs) as error:
         return refused(error.message, place)
-    return done("The job runs again.", place)
+    return done("The job was queued again.", place)

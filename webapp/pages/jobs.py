@@ -1,4 +1,4 @@
-"""The caller's jobs, with filters, and what can be done with many of them at once."""
+"""The list of jobs, with filters, and cancelling or retrying several at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from webapp.services import services
 from .blueprint import blueprint, done, is_partial, page, refused
 
 PAGE_JOBS = 50
-#: As many as a page shows; more would hold the request for long.
+#: More jobs would hold the request for too long.
 MAX_AT_ONCE = 200
 
 FILTERS = ("status", "job_type", "tag", "created_after", "created_before", "user_id")
@@ -31,7 +31,7 @@ FILTERS = ("status", "job_type", "tag", "created_after", "created_before", "user
 
 @dataclass(frozen=True)
 class Filters:
-    """What was asked for, as it was written; what makes no sense is passed over."""
+    """The filters as they were entered. Invalid ones are ignored."""
 
     texts: dict[str, str]
 
@@ -46,7 +46,7 @@ class Filters:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """For the client."""
+        """Return the arguments for the client."""
         status = self.texts.get("status")
         return {
             "status": Status(status) if status in tuple(Status) else None,
@@ -79,25 +79,25 @@ def jobs() -> Response:
 
 @blueprint.post("/jobs")
 def change_jobs() -> Response:
-    """Cancel or retry those that are chosen. What can't be is passed over, and counted."""
+    """Cancel or retry the selected jobs; skip and count those for which that is not possible."""
     filters, chosen = Filters.sent(), request.form.getlist("job_id")[:MAX_AT_ONCE]
     verbs: dict[str, tuple[Callable[[str], Job], str]] = {
-        "cancel": (services().client.cancel, "cancelled, or being stopped"),
-        "retry": (services().client.retry, "running again"),
+        "cancel": (services().client.cancel, "cancelled or stopping"),
+        "retry": (services().client.retry, "queued again"),
     }
     change, words = verbs.get(request.form.get("do", ""), (None, ""))
     if change is None or not chosen:
-        return refused("Choose at least one job, and then what to do with it.", filters.address())
+        return refused("Select at least one job.", filters.address())
     changed, limit = _change(chosen, change)
     left = len(chosen) - changed
-    reason = limit.rstrip(".") or f"{'it has' if left == 1 else 'they have'} ended, or not yet"
-    more = f"; {left} could not be: {reason}" if left else ""
-    say, are = (done if changed else refused), "job is" if changed == 1 else "jobs are"
-    return say(f"{changed} of {len(chosen)} {are} {words}{more}.", filters.address())
+    reason = limit or "Their status does not allow it."
+    skipped = f" {left} skipped: {reason}" if left else ""
+    show = done if changed else refused
+    return show(f"{changed} of {len(chosen)} selected jobs {words}.{skipped}", filters.address())
 
 
 def _change(job_ids: list[str], change: Callable[[str], Job]) -> tuple[int, str]:
-    """Change these jobs. Return how many were changed, and the message of a limit that has stopped it."""
+    """Change jobs. Return the number of changed jobs, and the message of the limit that stopped it, if any."""
     changed = 0
     for job_id in job_ids:
         try:
@@ -116,13 +116,13 @@ def _counts(filters: Filters) -> dict[str, int]:
 
 
 def _fingerprint(found: Page) -> str:
-    """Of what the list shows: while it stays, there is nothing to send."""
+    """Return a digest of what the list shows; while it is the same, nothing is sent."""
     shown = [(job.job_id, job.version) for job in found.jobs]
     return sha256(repr((shown, found.next_cursor)).encode()).hexdigest()[:16]
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A time as browsers write it, which is in UTC here."""
+    """Read a time as browsers send it, in UTC; None if it is invalid."""
     try:
         moment = datetime.fromisoformat(text) if text else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""The caller's API keys: make one, which is shown once, and revoke them."""
+"""The caller's API keys: create a key, which is shown once, and revoke keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def keys() -> Response:
 def create_key() -> Response:
     name = request.form.get("name", "").strip()
     if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-        return _page(status=422, error=f"A name has at most {MAX_NAME_CHARACTERS} characters that can be shown.")
+        return _page(status=422, error=f"A name has at most {MAX_NAME_CHARACTERS} printable characters.")
     try:
         key, secret = services().accounts.create_key(caller().user_id, name)
     except Conflict as error:
@@ -37,7 +37,7 @@ def revoke_key(key_id: str) -> Response:
         services().accounts.revoke(caller().user_id, key_id)
     except Conflict as error:
         return refused(error.message, url_for("pages.keys"))
-    return done("The key is revoked; within 5 seconds nobody gets in with it.", url_for("pages.keys"))
+    return done("The key was revoked. It stops working within 5 seconds.", url_for("pages.keys"))
 
 
 def _page(status: int = 200, *, new: str = "", secret: str = "", error: str = "") -> Response:

@@ -1,4 +1,4 @@
-"""A job's page while it changes: parts of it, sent as they change, until the job ends."""
+"""Send the parts of a job's page as they change, until the job ends."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .blueprint import blueprint
 from .job import View, view_of
 
 HEARTBEAT = ": still here\n\n"
-#: A screen reader is told of progress this often.
+#: A screen reader announces progress this many times.
 SPOKEN_STEPS = 4
 
 
 @blueprint.get("/jobs/<job_id>/live")
 def job_live(job_id: str) -> Response:
-    """Server-Sent Events for htmx: `state`, `progress`, `logs` (all so far), `log` (more of it), `say` and `done`."""
+    """Stream events for htmx: `state`, `progress`, `logs` (all so far), `log` (new lines), `say` and `done`."""
     job = visible_job(job_id)
     live = Live(lambda user: user.is_admin or user.user_id == job.user_id)
     news = services().follower.follow_job(job_id, _after(job), live.inbox, logs=True, idle_seconds=IDLE_SECONDS)
@@ -33,12 +33,12 @@ def job_live(job_id: str) -> Response:
     answer = Response(stream_with_context(_parts(live.follow(news))), content_type="text/event-stream; charset=utf-8")
     answer.call_on_close(give_back)
     answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Accel-Buffering"] = "no"  # nginx would wait for more
+    answer.headers["X-Accel-Buffering"] = "no"  # nginx would buffer the stream
     return answer
 
 
 def _after(job: Job) -> int | None:
-    """The version that the page shows: that of the last event, or the one that it was made with."""
+    """Return the version that the page shows: of the last event, or of the page itself."""
     after = last_event_id()
     if after is None:
         text = request.args.get("after", "")
@@ -49,13 +49,13 @@ def _after(job: Job) -> int | None:
 def _parts(news: Iterator[Message | None]) -> Iterator[str]:
     yield HEARTBEAT
     state: tuple[Any, ...] | None = None
-    said: tuple[Any, ...] | None = None
+    announced: tuple[Any, ...] | None = None
     logged = False
     for each in news:
         if each is None:
             yield HEARTBEAT
         elif each.event == "log":
-            # A stream begins with the oldest line: so the first of these takes the place of what is shown.
+            # A stream begins with the oldest line, so its first lines replace the ones shown.
             yield _event("log" if logged else "logs", _lines(each.lines))
             logged = True
         elif each.job is None:
@@ -63,8 +63,8 @@ def _parts(news: Iterator[Message | None]) -> Iterator[str]:
         else:
             before, state = state, _state(each.job)
             yield _event(*(_progress(each.job) if before == state else _whole(each.job)), number=each.id)
-            if said != (spoken := (state, int(each.job.progress * SPOKEN_STEPS / 100))):
-                said = spoken
+            if announced != (now := (state, int(each.job.progress * SPOKEN_STEPS / 100))):
+                announced = now
                 yield _event("say", render_template("_spoken.html", job=each.job))
             if each.event == "complete":
                 yield _event("done", "")
@@ -79,7 +79,7 @@ def _whole(job: Job) -> tuple[str, str]:
 
 
 def _progress(job: Job) -> tuple[str, str]:
-    return "progress", render_template("_job_progress.html", view=View(job, [], Block("nothing")), job=job)
+    return "progress", render_template("_job_progress.html", view=View(job, [], Block("empty")), job=job)
 
 
 def _lines(lines: Sequence[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""For administrators: whether it is well, at a glance."""
+"""The overview for administrators: queues, workers and trends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from webapp.services import services
 
 from .blueprint import blueprint, is_partial, page
 
-#: Of our queues, as workers empty them.
+#: The order in which workers empty the queues.
 _ORDER: dict[str, int] = {name: place for place, name in enumerate(Priority)}
 
 

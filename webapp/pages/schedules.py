@@ -1,4 +1,4 @@
-"""The caller's schedules: when each runs next, and how to end it."""
+"""The caller's schedules, and how to delete them."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def schedules() -> Response:
 def delete_schedule(schedule_id: str) -> Response:
     visible_schedule(schedule_id)
     Schedules(services().client).delete(schedule_id)
-    return done("The schedule is deleted; jobs that it has started go on.", url_for("pages.schedules"))
+    return done("The schedule was deleted. Jobs that it has started continue.", url_for("pages.schedules"))

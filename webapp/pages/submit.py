@@ -1,4 +1,4 @@
-"""Submit a job, or put it on a schedule, with a form made from its type's schema."""
+"""Submit a job or create a schedule with a form made from the job type's schema."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SCHEDULE = ("cron", "timezone")
 
 @blueprint.get("/submit/<job_type>")
 def submit_form(job_type: str) -> Response:
-    """The empty form, or with `like` one filled in as an earlier job was."""
+    """Show the empty form, or with `like` the form filled in with the parameters of an earlier job."""
     kind = services().catalogue.find(job_type)
     return _page(kind, Form.showing(fields_of(kind.parameters.schema), _params_like(request.args.get("like"))))
 
@@ -106,14 +106,14 @@ def _stored(sent: FileStorage) -> str:
 
 def _submitted(kind: JobType, params: dict[str, Any]) -> Response:
     job = services().client.submit(submission_of(kind, params, _options(), caller())).job
-    return done("The job is stored.", url_for("pages.job", job_id=job.job_id))
+    return done("The job was submitted.", url_for("pages.job", job_id=job.job_id))
 
 
 def _scheduled(kind: JobType, params: dict[str, Any]) -> Response:
     cron, timezone = (request.form.get(name, "").strip() for name in SCHEDULE)
     plan = Plan(kind.name, params, cron, timezone or "UTC")
     Schedules(services().client).create(caller().user_id, plan, admin=caller().is_admin)
-    return done(f"{kind.name} is on a schedule.", url_for("pages.schedules"))
+    return done(f"The schedule for {kind.name} was created.", url_for("pages.schedules"))
 
 
 def _options() -> Options:
@@ -143,7 +143,7 @@ def _params_like(job_id: str | None) -> Any:
 
 
 def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[str]] | None = None) -> Response:
-    # A fault of an option is said beside it, not at the head as well.
+    # The error of an option appears beside it, not also above the form.
     form.errors = [each for each in form.errors if each.partition(":")[0].lstrip("/") not in (options or {})]
     return page(
         "submit.html",
@@ -158,7 +158,7 @@ def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[
 
 
 def _filename(text: str) -> str:
-    """What the file that stands in a field is called."""
+    """Return the name of the file whose ID is in a field; empty if the caller may not see it."""
     try:
         return visible_file(text.strip()).filename
     except WorkhorseError:

@@ -1,4 +1,4 @@
-"""A job's history as people read it: one line for each state and attempt."""
+"""A job's history for its page: one line for each state and attempt."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _REASONS = {
     "scheduled": "Scheduled for later",
     "waiting": "Waiting for other jobs",
     "retrying": "Waiting for the next attempt",
-    "limited": "Waiting for room under a limit",
+    "limited": "Waiting for a free slot",
 }
 _WORDS = {
-    EventType.RESUMED: "Interrupted, and queued again",
+    EventType.RESUMED: "Interrupted and queued again",
     EventType.COMPLETED: "Completed",
     EventType.FAILED: "Failed",
     EventType.CANCELLED: "Cancelled",
@@ -35,16 +35,16 @@ _LOOKS = {
 class Moment:
     at: datetime
     title: str
-    #: A status, whose colour it has.
+    #: The status whose colour it has.
     look: str
-    #: Why.
+    #: The error, if there is one.
     detail: str | None
-    #: Since the moment before.
+    #: Seconds since the moment before.
     seconds: float | None
 
 
 def timeline(events: Sequence[dict[str, Any]]) -> list[Moment]:
-    """All but progress, oldest first."""
+    """Return all events except progress, oldest first."""
     moments: list[Moment] = []
     for event in events:
         kind = EventType(event["type"])
@@ -62,7 +62,7 @@ def _title(kind: EventType, event: dict[str, Any]) -> str:
     if kind is EventType.STARTED:
         return f"Attempt {event.get('attempt', 1)} started"
     if kind is EventType.RETRYING:
-        return "The attempt failed; there will be another"
+        return "Attempt failed; it will be retried"
     return _WORDS[kind]
 
 

@@ -1,6 +1,6 @@
 "use strict";
 
-// The overview's charts, in the colours of the page.
+// Draw the overview's charts in the colours of the page.
 (async () => {
   const place = document.querySelector("[data-trends]");
   if (!place) return;
@@ -30,7 +30,7 @@
       const options = {
         width: box.clientWidth,
         height: 190,
-        series: [{ label: "at (UTC)", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...lines],
+        series: [{ label: "time (UTC)", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...lines],
         axes: [{ ...axis, values: (_, times) => times.map((at) => new Date(at * 1e3).toISOString().slice(11, 16)) }, { ...axis, size: 44 }],
         scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),

@@ -1,6 +1,6 @@
 "use strict";
 
-// What htmx doesn't do: uploads, choosing all, and keeping the end of a log in sight. Every page works without it.
+// Uploads, "select all", and scrolling to the end of a log, which htmx does not do. Every page works without this script.
 (() => {
   const csrf = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
@@ -10,7 +10,7 @@
     return made;
   }
 
-  // --- uploads: a field for file ids becomes a place to drop files ------------------
+  // --- uploads: a field for file IDs becomes a drop zone ------------------
 
   class Drop {
     constructor(box) {
@@ -20,7 +20,7 @@
       this.list = element("ul", { className: "files" });
       this.input = element("input", { type: "file", multiple: this.several, hidden: true, tabIndex: -1 });
       this.button = element("button", { type: "button", className: "quiet", textContent: this.several ? "Choose files" : "Choose a file" });
-      this.said = element("span", { className: "hidden", role: "status" });
+      this.status = element("span", { className: "hidden", role: "status" });
       this.button.setAttribute("aria-describedby", this.field.getAttribute("aria-describedby") ?? "");
       const label = document.querySelector(`label[for="${CSS.escape(this.field.id)}"]`);
       if (label) {
@@ -28,7 +28,7 @@
         label.htmlFor = this.button.id;
         this.button.setAttribute("aria-label", `${this.button.textContent}: ${label.textContent.trim()}`);
       }
-      const pick = element("div", { className: "pick" }, this.button, element("span", { textContent: "or drop here" }), this.said);
+      const pick = element("div", { className: "pick" }, this.button, element("span", { textContent: this.several ? "or drop them here" : "or drop it here" }), this.status);
       box.append(this.list, pick, this.input);
       box.dataset.ready = "";
       this.button.addEventListener("click", () => this.input.click());
@@ -81,9 +81,9 @@
       if (request.status === 201) {
         this.field.value = [...(this.several ? this.ids() : []), answer.file_id].join("\n");
         this.show(file.name, answer.file_id);
-        this.said.textContent = `${file.name} is uploaded.`;
+        this.status.textContent = `${file.name} has been uploaded.`;
       } else {
-        const why = answer.detail ?? "The upload was cut off; try again.";
+        const why = answer.detail ?? "The upload was interrupted. Try again.";
         this.list.append(element("li", { className: "error", role: "alert", textContent: `${file.name}: ${why}` }));
       }
     }
@@ -116,15 +116,15 @@
     for (const box of event.target.form.querySelectorAll('input[name="job_id"]')) box.checked = event.target.checked;
   });
 
-  // --- what is live -------------------------------------------------------------------
+  // --- live updates -------------------------------------------------------------------
 
-  // Nobody looks: nothing is asked.
+  // A hidden page does not poll.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const polls = event.detail.elt.getAttribute("hx-trigger")?.startsWith("every");
     if (polls && document.hidden) event.preventDefault();
   });
 
-  // Signed out meanwhile: the whole page goes there, not a part of it. A refusal is not shown in place of a list.
+  // After the session has ended, reload the whole page: htmx would put the sign-in page in the place of a part.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (new URL(event.detail.xhr.responseURL, location.href).pathname === "/sign-in") {
       event.preventDefault();
@@ -132,7 +132,7 @@
     }
   });
 
-  // The end of a log stays in sight for whoever looks at it.
+  // A log that is scrolled to its end stays there.
   const log = document.getElementById("log");
   if (log) {
     let atEnd = true;

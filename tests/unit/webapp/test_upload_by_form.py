@@ -1,4 +1,4 @@
-"""A browser without JavaScript sends a form's files with the form, and gets it back with their ids in it."""
+"""Without JavaScript, a browser uploads files with the form and gets the form back with their IDs."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def ids(door: Door) -> list[str]:
     return sorted(str(key, "utf-8").removeprefix("wh:file:") for key in door.connection.scan_iter("wh:file:*"))
 
 
-def test_the_form_comes_back_with_the_file_and_all_that_was_filled_in(door: Door) -> None:
+def test_the_form_comes_back_with_the_file_and_the_other_inputs(door: Door) -> None:
     page = sends(door.browser(), (b"abc" * 400_000, "a <b>.png"))
 
     (file_id,) = ids(door)
     assert page.status_code == 200
     assert f'value="{file_id}"' in page.text
-    assert "a &lt;b&gt;.png is uploaded" in page.text
+    assert "a &lt;b&gt;.png has been uploaded" in page.text
     assert 'value="7"' in page.text
     file = door.client.files.find(file_id)
     assert (file.owner, file.size, file.filename) == ("alice", 1_200_000, "a <b>.png")
 
 
-def test_several_files_join_those_that_are_there_already(door: Door) -> None:
+def test_more_files_are_added_to_those_already_uploaded(door: Door) -> None:
     page = sends(door.browser(), (b"a", "a.txt"), (b"b", "b.txt"), field="/more")
 
     found = re.search(r'name="/more"[^>]*>([^<]*)</textarea>', page.text)
@@ -56,7 +56,7 @@ def test_several_files_join_those_that_are_there_already(door: Door) -> None:
     assert sorted(found[1].split()) == ids(door)
 
 
-def test_nothing_chosen_changes_nothing(door: Door) -> None:
+def test_a_form_without_a_file_stores_nothing(door: Door) -> None:
     assert sends(door.browser(), (b"", "")).status_code == 200
     assert ids(door) == []
 
@@ -64,17 +64,17 @@ def test_nothing_chosen_changes_nothing(door: Door) -> None:
 @pytest.mark.parametrize(
     "headers", [{}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}], ids=str
 )
-def test_what_does_not_come_from_our_own_page_stores_nothing(door: Door, headers: dict[str, str]) -> None:
+def test_a_request_from_another_site_stores_nothing(door: Door, headers: dict[str, str]) -> None:
     assert sends(door.browser(), (b"a", "a.txt"), headers=headers).status_code == 403
     assert ids(door) == []
 
 
-def test_who_has_not_signed_in_stores_nothing(door: Door) -> None:
+def test_an_upload_without_a_session_stores_nothing(door: Door) -> None:
     assert sends(Browser(door.anybody()), (b"a", "a.txt")).status_code == 401
     assert ids(door) == []
 
 
-def test_a_file_over_the_limit_is_refused_with_a_page(door: Door) -> None:
+def test_a_body_over_the_limit_is_refused_with_a_page(door: Door) -> None:
     answer = sends(door.browser(), (b"a" * 5_000_000, "a.txt"))
 
     assert (answer.status_code, answer.mimetype) == (413, "text/html")

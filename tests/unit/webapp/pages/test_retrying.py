@@ -41,5 +41,5 @@ def test_many_retries_stop_at_the_limit_of_active_jobs_with_the_reason(door: Doo
 
     page = message_after(browser, "/jobs", job_id=job_ids, do="retry")
 
-    assert "2 of 3 jobs are running again; 1 could not be" in page
+    assert "2 of 3 selected jobs queued again. 1 skipped: " in page
     assert "has 2 unfinished jobs, and the limit is 2" in page
