@@ -72,8 +72,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=10,
-        description="Number of proxies in front of the web server. So many entries of `X-Forwarded-For` and "
-        "`X-Forwarded-Proto` are trusted for the client's address and for TLS.",
+        description="Number of proxies in front of the web server. The client's address and its use of TLS are taken "
+        "from the entries that this many proxies add to `X-Forwarded-For` and `X-Forwarded-Proto`.",
     )
     max_streams: int = Field(
         2_000,
