@@ -1,7 +1,7 @@
-"""The options of a submission: each is written once, and every way to submit a job is made from it.
+"""The options of a submission, each written once for every way to submit a job.
 
-From `Options` come the query parameters and their OpenAPI description, the entries of a batch, the fields of the form,
-the options of the command line, and the `Submission` itself. A new option is a field here, and a field of `Submission`.
+The query parameters and their OpenAPI description, the entries of a batch, the fields of the form, the options of the
+command line and the `Submission` are made from `Options`. To add an option, add a field here and to `Submission`.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ JobId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """How an option appears to people; what its field says already is not repeated here."""
+class Details:
+    """The label and metavar of an option, the field it sets, and the source of its default."""
 
-    #: In the form.
+    #: The label in the form.
     label: str
-    #: One value, on the command line.
+    #: The placeholder of a value on the command line.
     metavar: str
-    #: The field of `Submission` that it fills; None: the one of its own name.
-    fills: str | None = None
-    #: The default is the job type's attribute of the same name.
+    #: The field of `Submission` that the option sets; None: the field with its own name.
+    sets: str | None = None
+    #: True if the default is the job type's attribute of the same name.
     default_from_job_type: bool = False
 
 
 class Options(BaseModel):
-    """How a job is to run. A tuple is an option that may be repeated."""
+    """The options of a submission. An option that is a tuple may be repeated."""
 
     priority: Annotated[
         Priority | None,
         Field(description="Queue in which the job waits."),
-        Shown("Priority", "PRIORITY", default_from_job_type=True),
+        Details("Priority", "PRIORITY", default_from_job_type=True),
     ] = None
     delay: Annotated[
         float | None,
         Field(ge=0, le=31_536_000, description="Seconds before the job may start."),
         NUMBER,
-        Shown("Delay", "SECONDS", fills="delay_seconds"),
+        Details("Delay", "SECONDS", sets="delay_seconds"),
     ] = None
     run_at: Annotated[
         Moment | None,
@@ -60,13 +60,13 @@ class Options(BaseModel):
             description="Time before which the job does not start, instead of a delay.",
             examples=["2030-01-31T12:00:00Z"],
         ),
-        Shown("Run at", "TIME"),
+        Details("Run at", "TIME"),
     ] = None
     timeout: Annotated[
         int | None,
         Field(ge=1, le=86_400, description="Seconds that one attempt may take."),
         WHOLE_NUMBER,
-        Shown("Timeout", "SECONDS", default_from_job_type=True),
+        Details("Timeout", "SECONDS", default_from_job_type=True),
     ] = None
     webhook_url: Annotated[
         PublicUrl | None,
@@ -74,12 +74,12 @@ class Options(BaseModel):
             description="Public URL that receives a signed message (Standard Webhooks) when the job has ended.",
             examples=["https://example.com/webhook"],
         ),
-        Shown("Webhook URL", "URL"),
+        Details("Webhook URL", "URL"),
     ] = None
     depends_on: Annotated[
         tuple[JobId, ...],
         Field(max_length=100, description="ID of a job that must complete before this one starts."),
-        Shown("Depends on", "JOB_ID"),
+        Details("Depends on", "JOB_ID"),
     ] = ()
     tag: Annotated[
         tuple[Tag, ...],
@@ -88,7 +88,7 @@ class Options(BaseModel):
             description="Word to find the job by; letters, digits, and . _ : - only.",
             examples=["nightly"],
         ),
-        Shown("Tags", "WORD", fills="tags"),
+        Details("Tags", "WORD", sets="tags"),
     ] = ()
 
     @field_validator("run_at")
@@ -101,21 +101,21 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Option:
-    """One option, as every way to submit a job shows it."""
+    """One option, described for every way to submit a job."""
 
     name: str
-    shown: Shown
+    details: Details
     description: str
     example: str | None
     repeatable: bool
-    #: JSON Schema of the whole value: a list if the option is repeatable; never null.
+    #: The JSON Schema of the value: a list if the option is repeatable, and never null.
     schema: Schema
 
     @property
     def explanation(self) -> str:
-        """Return the description in full sentences, with what to know about default and repetition."""
+        """Return the description, with notes on the default and on repetition."""
         notes = [self.description]
-        if self.shown.default_from_job_type:
+        if self.details.default_from_job_type:
             notes.append("Default: the job type's own.")
         if self.repeatable:
             notes.append("Repeatable.")
@@ -123,22 +123,22 @@ class Option:
 
     @property
     def value_type(self) -> str:
-        """Return what one value is: a JSON type, or the format of a string that has one."""
+        """Return the JSON type of one value, or the format of a string that has one."""
         schema = self.schema["items"] if self.repeatable else self.schema
         return str(schema.get("format", schema["type"]))
 
     @property
     def choices(self) -> list[str]:
-        """Return the values to choose from; empty if there is no fixed set."""
+        """Return the valid values; empty if there is no fixed set."""
         return list(self.schema.get("enum", ()))
 
     def default_of(self, job_type: JobType) -> str:
-        """Return the value of a job that leaves the option out, as text; empty if there is none."""
-        return str(getattr(job_type, self.name)) if self.shown.default_from_job_type else ""
+        """Return the default for a job type as text; empty if there is none."""
+        return str(getattr(job_type, self.name)) if self.details.default_from_job_type else ""
 
 
 class JsonOptions(Options):
-    """The options as members of a JSON object: numbers are not texts, and a single value may stand for a list."""
+    """The options in a JSON object: a number must not be a string, and a single string may stand for a list."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -156,7 +156,7 @@ class JsonOptions(Options):
 
 
 def openapi_parameters() -> list[dict[str, Any]]:
-    """Describe the options as optional query parameters of OpenAPI; a list is a parameter that may be repeated."""
+    """Describe the options as OpenAPI query parameters. A parameter with a list may be repeated."""
     return [
         {"name": each.name, "in": "query", "schema": each.schema, "description": each.explanation} for each in OPTIONS
     ]
@@ -176,8 +176,8 @@ def submission_of(
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> Submission:
-    """Return the job that `user` submits, with each option in its field. Repeated values count once."""
-    fields = {each.shown.fills or each.name: _once(getattr(options, each.name)) for each in OPTIONS}
+    """Return a user's submission with its options. Duplicate values of an option are dropped."""
+    fields = {each.details.sets or each.name: _without_duplicates(getattr(options, each.name)) for each in OPTIONS}
     return Submission(
         job_type=job_type,
         params=params,
@@ -189,7 +189,7 @@ def submission_of(
     )
 
 
-def _once(value: Any) -> Any:
+def _without_duplicates(value: Any) -> Any:
     return tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value
 
 
@@ -202,7 +202,7 @@ def _json_schema(option: Option) -> Schema:
 
 
 def _schema(part: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Return the schema of an option's value, without null, references and what belongs to the option."""
+    """Return the schema of an option's value without null, references, title, description and default."""
     (core,) = [each for each in part.get("anyOf", [part]) if each.get("type") != "null"]
     if "$ref" in core:
         core = definitions[core["$ref"].rpartition("/")[2]]
@@ -216,11 +216,11 @@ def _options() -> tuple[Option, ...]:
     whole = Options.model_json_schema()
     found = []
     for name, field in Options.model_fields.items():
-        (shown,) = [each for each in field.metadata if isinstance(each, Shown)]
+        (details,) = [each for each in field.metadata if isinstance(each, Details)]
         schema = _schema(whole["properties"][name], whole.get("$defs", {}))
         example = str(field.examples[0]) if field.examples else None
         repeatable = get_origin(field.annotation) is tuple
-        found.append(Option(name, shown, str(field.description), example, repeatable, schema))
+        found.append(Option(name, details, str(field.description), example, repeatable, schema))
     return tuple(found)
 
 

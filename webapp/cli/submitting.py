@@ -198,7 +198,7 @@ def _run_option(option: Option) -> Callable[[Any], Any]:
         _flag(option.name),
         multiple=option.repeatable,
         type=kind,
-        metavar=None if option.choices else option.shown.metavar,
+        metavar=None if option.choices else option.details.metavar,
         help=option.explanation + example,
     )
 

@@ -1,4 +1,4 @@
-"""An option of a submission is written once: every way to submit a job takes it, and means the same by it."""
+"""Every way to submit a job takes the same options and stores the same job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from webapp.batches import Entry, entry_schema
 from webapp.openapi import openapi_document
 from webapp.options import OPTIONS, Option
 
-#: A value of each option as text. Those of a list are several.
+#: Values of each option as text, several for a list.
 TEXTS: dict[str, list[str]] = {
     "priority": ["low"],
     "delay": ["90.5"],
@@ -28,7 +28,7 @@ TEXTS: dict[str, list[str]] = {
     "depends_on": ["{first}", "{second}"],
     "tag": ["a", "b", "a"],
 }
-#: Two options exclude each other: one job takes the one, another the other.
+#: delay and run_at exclude each other.
 SETS = [set(TEXTS) - {"run_at"}, set(TEXTS) - {"delay"}]
 
 
@@ -80,7 +80,7 @@ def flag(name: str) -> str:
 
 
 def stored(door: Door, job_id: str) -> dict[bytes, bytes]:
-    """Return what the broker holds of a job, without what differs between any two jobs."""
+    """Return the fields of a job in the broker, without those that differ between any two jobs."""
     record: Any = door.connection.hgetall(f"rq:job:{job_id}")
     return {name: value for name, value in record.items() if name not in (b"created_at", b"due", b"group")}
 
@@ -110,8 +110,8 @@ def test_every_way_to_submit_stores_the_same_job_as_the_query(door: Door, way: A
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_an_option_fills_a_field_of_the_submission(option: Option) -> None:
-    assert (option.shown.fills or option.name) in {field.name for field in fields(Submission)}
+def test_an_option_sets_a_field_of_the_submission(option: Option) -> None:
+    assert (option.details.sets or option.name) in {field.name for field in fields(Submission)}
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
@@ -122,12 +122,12 @@ def test_an_option_is_explained_everywhere(door: Door, option: Option) -> None:
     described = {each["name"]: each["description"] for each in call["parameters"]}
 
     assert flag(option.name) in listed and option.explanation in listed
-    assert f'name="{option.name}"' in page and f">{option.shown.label}</label>" in page and option.description in page
+    assert f'name="{option.name}"' in page and f">{option.details.label}</label>" in page and option.description in page
     assert described[option.name] == option.explanation
     assert entry_schema()["properties"][option.name]["description"] == option.explanation
 
 
-def test_the_schema_of_an_entry_names_the_fields_that_are_read() -> None:
+def test_the_schema_of_an_entry_has_the_fields_of_an_entry() -> None:
     assert set(entry_schema()["properties"]) == set(Entry.model_fields)
 
 
@@ -151,7 +151,7 @@ def test_the_schema_of_an_entry_names_the_fields_that_are_read() -> None:
         ({"webhook_url": 1}, False),
     ],
 )
-def test_the_schema_of_an_entry_takes_what_a_batch_takes(door: Door, value: dict[str, Any], fits: bool) -> None:
+def test_the_schema_of_an_entry_agrees_with_the_batch_endpoint(door: Door, value: dict[str, Any], fits: bool) -> None:
     body = {"jobs": [{"job_type": "reverse-text", "params": {"text": "x"}, **value}]}
     answer = door.anybody().post("/api/v1/batches", json=body, headers=door.bearer())
 
