@@ -147,7 +147,7 @@ class Execution:
         return FLUSH_SECONDS
 
     def _take_care(self, now: float) -> None:
-        if (now >= self._flush_at or self.reports.awaited) and self.reports.has_news():
+        if (now >= self._flush_at or self.reports.checkpoint_awaited) and self.reports.has_news():
             self._flush(now)
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + HEARTBEAT_SECONDS

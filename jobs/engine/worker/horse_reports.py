@@ -36,7 +36,7 @@ class Reports:
         #: When the function last reported progress or saved its checkpoint.
         self.active_at = time.monotonic()
         #: The function waits until its checkpoint is written.
-        self.awaited = False
+        self.checkpoint_awaited = False
         self._progress: Progress | None = None
         self._progress_is_new = False
         self._checkpoint: str | None = None
@@ -96,7 +96,7 @@ class Reports:
         if "checkpoint" in message:
             self.active_at = time.monotonic()
             self._checkpoint = message["checkpoint"]
-            self.awaited = True
+            self.checkpoint_awaited = True
         if "positions" in message:
             self._reader = Reader(message["positions"])
             self._horse.send({"read": True})
@@ -169,9 +169,9 @@ class Reports:
         self._positions = positions if positions is not None else self._positions
         self._progress_is_new, self._checkpoint = False, None
         self._lines.clear()
-        if held and self.awaited:
+        if held and self.checkpoint_awaited:
             self._horse.send({"written": True})
-        self.awaited = False
+        self.checkpoint_awaited = False
         return held
 
     def close(self) -> None:
