@@ -166,7 +166,7 @@ def test_many_references_to_a_long_result_fail_their_step(harness: Harness) -> N
     _, last = json.loads(harness.connection.hget(f"wh:group:{pipeline}", "job_ids") or "[]")
     job = harness.ended(harness.client.find(last))
     assert job.error_type == "ReferenceUnresolved"
-    assert "stand for more than 10,000,000 characters" in (job.error or "")
+    assert "have more than 10,000,000 characters" in (job.error or "")
 
 
 def test_a_record_that_can_not_be_read_does_not_silence_those_who_follow_others(

@@ -166,7 +166,7 @@ def test_a_reference_to_what_a_result_does_not_have_fails_its_step_with_a_senten
     assert statuses(group) == ["completed", "failed", "cancelled"]
     assert group.members[1].error_type == "ReferenceUnresolved"
     assert group.members[1].error == (
-        "#/steps/0/result/wrods leads nowhere: #/steps/0/result has no 'wrods'; it has 'words', 'count'."
+        "#/steps/0/result/wrods has no value: #/steps/0/result has no 'wrods'; it has 'words', 'count'."
     )
 
 

@@ -1,4 +1,4 @@
-"""Which values of a job's parameters are files."""
+"""Find the files that a job's parameters name."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from pydantic import BaseModel
 from jobs.engine.author.file_parameters import FORMAT, File
 from jobs.engine.catalogue.parameters import Parameters
 from jobs.engine.files.files import FileReference
+from jobs.engine.json_pointer import Path, pointer
 
 
 def file_references(parameters: Parameters, params: dict[str, Any]) -> list[FileReference]:
-    """Every file that valid `params` name, once, and where.
+    """Return each file that valid `params` name, once, with its first place.
 
     Raises:
-        InvalidParameters: they are not valid.
+        InvalidParameters: `params` are not valid.
     """
     if not _takes_files(parameters):
         return []
     args, kwargs = parameters.bind(params)
     named = {file.file_id for file in _files((args, kwargs)) if file.file_id}
     first: dict[str, str] = {}
-    for pointer, text in _texts(params, ""):
+    for path, text in _texts(params, ()):
         if text in named:
-            first.setdefault(text, pointer)
-    return [FileReference(pointer, file_id) for file_id, pointer in first.items()]
+            first.setdefault(text, pointer(path))
+    return [FileReference(place, file_id) for file_id, place in first.items()]
 
 
 @lru_cache(maxsize=1_000)
@@ -38,7 +39,7 @@ def _takes_files(parameters: Parameters) -> bool:
 
 
 def _files(value: object) -> Iterator[File]:
-    """The files in the validated values: there, and only there, every union is decided."""
+    """Yield the files in validated values: only validation decides every union."""
     if isinstance(value, File):
         yield value
     elif isinstance(value, Mapping):
@@ -52,12 +53,12 @@ def _files(value: object) -> Iterator[File]:
         yield from _files([getattr(value, field.name) for field in fields(value)])
 
 
-def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
-        yield pointer, value
+        yield path, value
     elif isinstance(value, dict):
         for name, part in value.items():
-            yield from _texts(part, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
+            yield from _texts(part, (*path, name))
     elif isinstance(value, list):
         for position, part in enumerate(value):
-            yield from _texts(part, f"{pointer}/{position}")
+            yield from _texts(part, (*path, position))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jobs.engine.broker.references import Reference, excuses, find_references
+from jobs.engine.broker.references import Reference, find_references, is_about_reference
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest
 
 from .new_groups import NewGroup, submit_group
@@ -25,7 +25,7 @@ MAX_STEPS = 100
 @dataclass(frozen=True)
 class Step:
     job_type: JobType
-    #: With references in the place of what is not known yet.
+    #: With references in the place of values that are not known yet.
     params: dict[str, Any]
 
 
@@ -38,17 +38,17 @@ def submit_pipeline(
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> tuple[str, bool]:
-    """Store a pipeline: all of its steps, or none.
+    """Store all steps of a pipeline, or none.
 
     Returns:
-        Its id, and whether an earlier request with this idempotency key has stored it.
+        Its id, and True if an earlier request with this idempotency key has stored it.
 
     Raises:
-        InvalidRequest: with pointers such as `/steps/1/params/texts`. What a reference stands for is checked when its
+        InvalidRequest: with pointers such as `/steps/1/params/texts`. The value of a reference is checked when its
             step starts.
         TooManyActiveJobs, IdempotencyKeyReused, Forbidden, Unauthenticated: as `Client.submit` does.
     """
-    references = checked(steps)
+    references = checked_references(steps)
     ids = [uuid4().hex for _ in steps]
     parts = [
         Part(
@@ -68,8 +68,8 @@ def submit_pipeline(
     return submit_group(client, NewGroup(KIND, user_id, admin, idempotency_key, digest), parts)
 
 
-def checked(steps: Sequence[Step]) -> list[list[Reference]]:
-    """What each step refers to. All of the parameters that are known already are valid.
+def checked_references(steps: Sequence[Step]) -> list[list[Reference]]:
+    """Return the references of each step, after checking all parameters that are known already.
 
     Raises:
         InvalidRequest: with a fault for each error of each step.
@@ -78,7 +78,7 @@ def checked(steps: Sequence[Step]) -> list[list[Reference]]:
     for place, step in enumerate(steps):
         found, wrong = find_references(step.params, place)
         references.append(found)
-        for fault in [*wrong, *(_misfits(step, found) if not wrong else ())]:
+        for fault in [*wrong, *(_known_faults(step, found) if not wrong else ())]:
             where = f"/steps/{place}/params{fault.pointer or ''}"
             faults.append(Fault(fault.message, fault.code, pointer=where))
     if faults:
@@ -86,9 +86,9 @@ def checked(steps: Sequence[Step]) -> list[list[Reference]]:
     return references
 
 
-def _misfits(step: Step, references: list[Reference]) -> list[Fault]:
+def _known_faults(step: Step, references: list[Reference]) -> list[Fault]:
     try:
         step.job_type.parameters.validate(step.params)
     except InvalidParameters as error:
-        return [fault for fault in error.faults if not excuses(references, fault)]
+        return [fault for fault in error.faults if not is_about_reference(fault, references)]
     return []

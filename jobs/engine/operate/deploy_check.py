@@ -17,7 +17,7 @@ from itertools import chain, islice
 from typing import Any, cast
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.references import excuses, find_references
+from jobs.engine.broker.references import find_references, is_about_reference
 from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import Fault, InvalidParameters
@@ -147,7 +147,7 @@ class DeployCheck:
             kind.parameters.validate(params)
         except InvalidParameters as error:
             references = find_references(params, _LAST_STEP)[0] if step is not None else []
-            return [fault for fault in error.faults if not excuses(references, fault)]
+            return [fault for fault in error.faults if not is_about_reference(fault, references)]
         return []
 
     def _unknown(self, name: str, func_name: str) -> Fault:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.engine.broker.references import resolved
+from jobs.engine.broker.references import resolve
 
 from .records import mapping, text
 
@@ -95,7 +95,7 @@ def _order(fields: dict[str, bytes], checkpoint: bytes, results: Sequence[Any]) 
         func_name=func_name,
         type_name=fields["type"].decode(),
         user_id=(fields.get("acts_for") or fields["user"]).decode() or None,
-        params=resolved(params, _results(results[0])) if results else params,
+        params=resolve(params, _results(results[0])) if results else params,
         attempt=int(fields.get("attempt", b"1")),
         attempts=int(fields.get("attempts", b"1")),
         resumed=int(fields.get("resumed", b"0")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.engine.broker.references import excuses, find_references, resolved
+from jobs.engine.broker.references import find_references, is_about_reference, resolve
 from jobs.engine.errors import Fault, ReferenceUnresolved
 
 
@@ -18,7 +18,7 @@ def test_references_are_found_anywhere_in_the_parameters() -> None:
     found, faults = find_references(params, step=2)
 
     assert faults == []
-    assert [(each.path, each.step, each.way) for each in found] == [
+    assert [(each.place, each.step, each.path) for each in found] == [
         (("a",), 0, ()),
         (("b", 1, "c/d"), 1, ("x", "0", "y/z")),
     ]
@@ -29,7 +29,7 @@ def test_a_step_may_refer_only_to_those_before_it(number: int) -> None:
     found, (fault,) = find_references({"a": [ref(f"#/steps/{number}/result")]}, step=1)
 
     assert (found, fault.pointer, fault.code) == ([], "/a/0/$ref", "bad_reference")
-    assert fault.message == f"refers to step {number}, and may refer to an earlier step: 0 to 0"
+    assert fault.message == f"refers to step {number}; this step may refer to an earlier step, 0 to 0"
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_a_step_may_refer_only_to_those_before_it(number: int) -> None:
         {"$ref": "#/steps/0/result", "and": "more"},
     ],
 )
-def test_what_is_no_reference_but_looks_like_one_is_refused(value: object) -> None:
+def test_a_malformed_reference_is_refused(value: object) -> None:
     found, (fault,) = find_references({"a": value}, step=3)
 
     assert (found, fault.pointer, fault.code) == ([], "/a", "bad_reference")
 
 
-def test_values_take_the_place_of_references_and_nothing_else_changes() -> None:
+def test_values_replace_references_and_nothing_else_changes() -> None:
     results = {0: {"file_id": "f", "rows": [{"n": 1.5}], "": "empty", "a/b": None}, 1: "text"}
     params = {
         "all": ref("#/steps/1/result"),
@@ -61,7 +61,7 @@ def test_values_take_the_place_of_references_and_nothing_else_changes() -> None:
         "odd": {"empty": ref("#/steps/0/result/"), "slash": ref("#/steps/0/result/a~1b")},
     }
 
-    assert resolved(params, results) == {
+    assert resolve(params, results) == {
         "all": "text",
         "file": "f",
         "row": [1.5, 3, []],
@@ -76,19 +76,19 @@ def test_values_take_the_place_of_references_and_nothing_else_changes() -> None:
         ("#/steps/0/result/rows/2", "#/steps/0/result/rows has no '2'; it is a list of 1."),
         ("#/steps/0/result/rows/-1", "#/steps/0/result/rows has no '-1'; it is a list of 1."),
         ("#/steps/0/result/file_id/0", "#/steps/0/result/file_id has no '0'; it has no parts."),
-        ("#/steps/1/result", "step 1's has expired."),
+        ("#/steps/1/result", "the result of step 1 has expired."),
     ],
 )
-def test_a_reference_that_leads_nowhere_says_how_far_it_leads(reference: str, sentence: str) -> None:
+def test_a_reference_without_a_value_says_how_far_it_leads(reference: str, sentence: str) -> None:
     with pytest.raises(ReferenceUnresolved) as caught:
-        resolved({"a": ref(reference)}, {0: {"file_id": "f", "rows": [1]}})
+        resolve({"a": ref(reference)}, {0: {"file_id": "f", "rows": [1]}})
 
     assert caught.value.message.startswith(f"{reference} ")
     assert caught.value.message.endswith(sentence)
 
 
 @pytest.mark.parametrize(
-    ("pointer", "code", "excused"),
+    ("pointer", "code", "expected"),
     [
         ("/a/0", "list_type", True),
         ("/a/0/$ref", "extra_forbidden", True),
@@ -99,7 +99,7 @@ def test_a_reference_that_leads_nowhere_says_how_far_it_leads(reference: str, se
         ("/b", "missing", False),
     ],
 )
-def test_faults_about_what_is_not_known_yet_are_excused(pointer: str, code: str, excused: bool) -> None:
+def test_faults_about_values_that_are_not_known_yet_are_recognized(pointer: str, code: str, expected: bool) -> None:
     references, _ = find_references({"a": [ref("#/steps/0/result")]}, step=1)
 
-    assert excuses(references, Fault("no", code, pointer=pointer)) is excused
+    assert is_about_reference(Fault("no", code, pointer=pointer), references) is expected
