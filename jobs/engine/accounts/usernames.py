@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: Names with another meaning: the configured administrator, and the caller in a path.
-RESERVED = frozenset({"admin", "me"})
+#: Names with another meaning: the configured administrator, the caller in a path, and the end of a key that is not a
+#: user's (`wh:files:expiry`).
+RESERVED = frozenset({"admin", "me", "expiry"})
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 

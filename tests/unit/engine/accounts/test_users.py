@@ -21,6 +21,12 @@ def test_names_ignore_case(accounts: Accounts) -> None:
     assert accounts.sign_in.check_password("aLiCe", PASSWORD).user_id == "alice"
 
 
+@pytest.mark.parametrize("name", ["admin", "me", "expiry"])
+def test_a_reserved_name_is_refused(accounts: Accounts, name: str) -> None:
+    with pytest.raises(UserExists):
+        accounts.register(name, "free@example.com", PASSWORD)
+
+
 def test_a_name_that_is_taken_does_not_take_the_address(accounts: Accounts) -> None:
     register(accounts)
     with pytest.raises(UserExists):
