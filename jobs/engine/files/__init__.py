@@ -1,1 +1,7 @@
-"""Stored files: their records, and their bytes in a folder or in S3."""
+"""Stored files: their records, and their bytes in a folder or in S3.
+
+Keys in the broker:
+    wh:file:<file>                     a file's record
+    wh:files:<user>                    a user's files by expiry
+    wh:files:expiry                    all files by the time at which their bytes are removed
+"""
