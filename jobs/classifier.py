@@ -1,7 +1,7 @@
-"""A small text classifier: learns epoch by epoch, predicts, and is kept as plain arrays.
+"""A small text classifier that is trained epoch by epoch and stored as plain arrays.
 
-Words and pairs of words are hashed into a fixed number of columns, so a model is its weights
-alone: no vocabulary, and no pickle, which could run code when it is read.
+Words and pairs of words are hashed into a fixed number of columns, so a model consists of its weights alone. It needs
+no vocabulary and no pickle, which could run code when it is read.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 FORMAT = "workhorse-classifier-2"
 COLUMNS = 2**16
 
-#: Fewer texts than this are too few to hold some out for measuring.
+#: With fewer texts than this, none are held out for measuring.
 MIN_TEXTS_TO_HOLD_OUT = 10
 HELD_OUT_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which texts are learned from, and which measure what was learned; the same ones if they are few."""
+    """The texts to train on, and the texts to measure the accuracy on. They are the same if there are few."""
 
     train: list[int]
     test: list[int]
@@ -42,22 +42,22 @@ class Split:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Logistic regression on hashed words: one row of weights per label, and one alone if there are two labels."""
+    """Logistic regression on hashed words, with one row of weights for each label, or one row for two labels."""
 
     labels: tuple[str, ...]
-    #: The hashed columns that have a weight at all.
+    #: The hashed columns that have a weight.
     columns: np.ndarray
     weights: np.ndarray
     intercepts: np.ndarray
 
     def predict(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """Give each text's likeliest label, and how likely it is (0 to 1)."""
+        """Return the most likely label of each text with its probability (0 to 1)."""
         chances = self._chances(texts)
         best = chances.argmax(axis=1)
         return [(self.labels[k], float(row[k])) for k, row in zip(best.tolist(), chances, strict=True)]
 
     def accuracy(self, texts: Sequence[str], labels: Sequence[str]) -> float:
-        """The share of texts that get their true label."""
+        """Return the share of texts that get their true label."""
         guesses = [label for label, _ in self.predict(texts)]
         return sum(map(str.__eq__, guesses, labels)) / len(labels)
 
@@ -78,10 +78,10 @@ class Classifier:
 
     @classmethod
     def load(cls, data: bytes) -> Classifier:
-        """Read what `dump` wrote.
+        """Read a model that `dump` wrote.
 
         Raises:
-            ValueError: if it is something else.
+            ValueError: if the data is not such a model.
         """
         import numpy as np
 
@@ -112,26 +112,26 @@ class Classifier:
 
 
 def split(labels: Sequence[str], seed: int) -> Split:
-    """Hold out a fifth of the texts, of each label alike, unless there are too few."""
+    """Hold out a fifth of the texts, with the same share of each label, unless there are too few."""
     everything = list(range(len(labels)))
     if len(labels) < MIN_TEXTS_TO_HOLD_OUT or min(Counter(labels).values()) < 2:
         return Split(everything, everything)
     from sklearn.model_selection import train_test_split
 
-    # At least one of each label on either side.
+    # At least one text of each label is in both parts.
     held_out = max(len(set(labels)), round(len(labels) * HELD_OUT_SHARE))
     train, test = train_test_split(everything, test_size=held_out, stratify=list(labels), random_state=seed)
     return Split(sorted(train), sorted(test))
 
 
 def majority_share(train_labels: Sequence[str], test_labels: Sequence[str]) -> float:
-    """The accuracy of always guessing the label that is most frequent in training: what a model must beat."""
+    """Return the accuracy of always guessing the most frequent training label. A model must beat it."""
     guess = Counter(train_labels).most_common(1)[0][0]
     return sum(label == guess for label in test_labels) / len(test_labels)
 
 
 def train(texts: Sequence[str], labels: Sequence[str], epochs: int, seed: int) -> Iterator[Classifier]:
-    """Go over the texts once per epoch, in a new order each time, and yield the model so far."""
+    """Train on all texts once per epoch, in a new order each time. Yield the model after each epoch."""
     import numpy as np
     from sklearn.linear_model import SGDClassifier
 
@@ -157,17 +157,17 @@ def _hashed(texts: Sequence[str]) -> Any:
 
 
 def _features(text: str) -> dict[int, float]:
-    """How often the words and pairs of words of a text fall into each column, as a vector of length 1.
+    """Count how often the words and pairs of words of a text fall into each column, scaled to a vector of length 1.
 
-    scikit-learn's HashingVectorizer does the same. Without it, a process that only predicts need not import
-    scikit-learn, which takes a second and 100 MB.
+    scikit-learn's HashingVectorizer does the same. A process that only predicts doesn't have to import scikit-learn,
+    which takes a second and 100 MB.
     """
-    # Single letters count as well ("I", Chinese), so words are any run of word characters.
+    # Single letters count, too ("I", Chinese), so a word is any run of word characters.
     words = re.findall(r"\w+", text.lower())
     counts: dict[int, float] = defaultdict(float)
     for gram in chain(words, map(" ".join, pairwise(words))):
         digest = crc32(gram.encode("utf-8", "surrogatepass"))
-        # With signs, what falls into one column by accident cancels out on average.
+        # Because of the signs, words that share a column by accident cancel out on average.
         counts[digest % COLUMNS] += 1 if digest >> 31 else -1
     length = math.sqrt(sum(count * count for count in counts.values()))
     return {column: count / length for column, count in sorted(counts.items()) if count}

@@ -1,4 +1,4 @@
-"""Removing what expiry left over. The engine submits it once a day."""
+"""Removing the data that expired records leave behind. The engine submits this job once a day."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from jobs.engine.operate.cleanup import Removed, remove_leftovers
 
 @job(priority="low", timeout=3600, max_running=1)
 def clean_up() -> Removed:
-    """Remove what expired: bytes of files that are gone, half-written blobs, and what removed users had stored.
+    """Remove stored data that nothing refers to any longer.
 
-    What can still be reached is never touched, so anybody may run it at any time.
+    This is the content of expired files, half-written blobs, and the data of deleted users. Data that is still in use
+    is never touched, so every user may run this job at any time.
     """
     return remove_leftovers()

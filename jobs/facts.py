@@ -1,4 +1,4 @@
-"""Dates, amounts, e-mail addresses and headings of a text: found by rule, and brought into one form."""
+"""Finding the dates, amounts, e-mail addresses and headings of a text by rule, and normalising them."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ _NUMBERED = re.compile(r"\d{1,2}(\.\d{1,2}){0,3}\.? +[^\W\d].*")
 
 
 class Found(BaseModel):
-    """What a text says, in its own words."""
+    """The facts of a text, as they are written there."""
 
-    dates: list[str] = Field(default=[], description="Every date, as the text has it.")
-    amounts: list[str] = Field(default=[], description="Every amount of money with its currency, as the text has it.")
+    dates: list[str] = Field(default=[], description="Every date, as it is written in the text.")
+    amounts: list[str] = Field(
+        default=[], description="Every amount of money with its currency, as it is written in the text."
+    )
     emails: list[str] = Field(default=[], description="Every e-mail address.")
-    headings: list[str] = Field(default=[], description="The headings, in their order.")
+    headings: list[str] = Field(default=[], description="The headings, in the order of the text.")
 
 
 class Amount(BaseModel):
     value: Decimal
-    #: A code of ISO 4217.
+    #: An ISO 4217 code.
     currency: str
 
 
 class Facts(BaseModel):
-    """What a text says, each in one form and once."""
+    """The facts of a text, normalised and without duplicates."""
 
     dates: list[date]
     amounts: list[Amount]
@@ -53,7 +55,7 @@ class Facts(BaseModel):
 
 
 def find(text: str) -> Found:
-    """Find them by rule."""
+    """Find the facts of a text by rule."""
     return Found(
         dates=_DATE.findall(text),
         amounts=_AMOUNT.findall(text),
@@ -63,7 +65,7 @@ def find(text: str) -> Found:
 
 
 def normalise(found: Found) -> Facts:
-    """Bring what was found into one form, and leave out what can't be: a 31 February, a word for a number."""
+    """Normalise the facts. Leave out those that are invalid, such as 31 February."""
     dates = sorted({day for text in found.dates if (day := _day(text))})
     amounts = {(amount.value, amount.currency): amount for text in found.amounts if (amount := _amount(text))}
     return Facts(

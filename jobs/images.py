@@ -16,9 +16,9 @@ from jobs.engine import Fatal, File, SavedFile, job, save_file, track
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: A pixel takes 4 bytes in memory, and an image is there twice while it is turned or resized.
+#: A pixel takes 4 bytes of memory, and there are two copies of an image while it is rotated or resized.
 MAX_PIXELS = 50_000_000
-#: What is read. Others of Pillow's formats run programs or are too odd to be uploads.
+#: The formats that are read. Pillow's other formats run programs or are too unusual for uploads.
 READ = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 WRITTEN = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 
@@ -35,7 +35,7 @@ class ProcessedImage(BaseModel):
     """An image in several sizes."""
 
     files: list[ImageFile]
-    #: How much smaller the largest of the files is than the original.
+    #: The size of the original minus the size of the largest file.
     bytes_saved: int
 
 
@@ -48,9 +48,9 @@ def process_image(
 ) -> ProcessedImage:
     """Resize and optimise an image, once for each size.
 
-    A size is the longest edge in pixels; an image is never enlarged. It is turned the way its camera was held, and
-    what the camera noted beside it, the place among it, is left out. Of an animation the first image is taken.
-    Without a format it keeps its own if that is JPEG, PNG or WebP, and else becomes PNG.
+    A size is the longest edge in pixels; images are never enlarged. The image is rotated upright, and its metadata,
+    such as the place where it was taken, is removed. Only the first image of an animation is used. Without `format`,
+    JPEG, PNG and WebP images keep their format, and all others become PNG.
     """
     image, own_format = _opened(file, longest=max(sizes))
     chosen = format or own_format
@@ -67,7 +67,7 @@ def _opened(file: File, longest: int) -> tuple[Image, Format]:
         image = Image.open(source, formats=READ)
         _refuse_bomb(image.width, image.height)
         own: Format = {"JPEG": "jpeg", "WEBP": "webp"}.get(image.format or "", "png")  # type: ignore[assignment]
-        # A JPEG can be read at half its size or less, in that much less memory.
+        # A JPEG can be decoded at half its size or less, which takes less memory.
         image.draft(None, (longest, longest))
         image.load()
         turned = ImageOps.exif_transpose(image)
@@ -84,14 +84,14 @@ def image_errors() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except TimeoutError:
-        raise  # the attempt's time is over; it is an OSError, too
+        raise  # the attempt has timed out; TimeoutError is an OSError
     except UnidentifiedImageError as error:
         known = "JPEG, PNG, WebP, GIF, BMP or TIFF"
         raise Fatal(f"The file can't be read as an image; send {known}.") from error
     except Image.DecompressionBombError as error:
         raise Fatal(f"The image has too many pixels; {MAX_PIXELS:,} are allowed.") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
-        raise Fatal("The image is damaged: it can't be read to its end.") from error
+        raise Fatal("The image is damaged: it can't be read to the end.") from error
 
 
 def _refuse_bomb(width: int, height: int) -> None:
@@ -104,7 +104,7 @@ def _plain_mode(image: Image) -> str:
 
 
 def _on_white(image: Image) -> Image:
-    """Without transparency, which JPEG does not have."""
+    """Replace transparency, which JPEG does not support, by white."""
     from PIL import Image
 
     if image.mode != "RGBA":
@@ -116,7 +116,7 @@ def _on_white(image: Image) -> Image:
 
 
 def _profile(image: Image) -> bytes | None:
-    """What the colours mean, if that was said of colours like these and not of inks or greys."""
+    """Return the colour profile of an RGB image. Profiles for CMYK or greys do not fit its colours."""
     profile: bytes = image.info.get("icc_profile") or b""
     return profile if image.mode in ("RGB", "RGBA") and profile[16:20] == b"RGB " else None
 

@@ -1,4 +1,4 @@
-"""Importing rows of CSV files, each on its own: a bad one is told of, and does not stop the rest."""
+"""Importing the rows of CSV files one by one. Invalid rows are reported and do not stop the import."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict, EmailStr, Field, ValidationError, fi
 
 from jobs.engine import Fatal, File, SavedFile, job, progress, save_file
 
-#: Rejected rows that a result lists; the file of all of them has the rest.
+#: The most rejected rows that a result lists. The file of rejected rows has all of them.
 LISTED = 200
 REPORT_EVERY_ROWS = 100
 HEADER_BYTES = 65_536
 
 
 class Item(BaseModel):
-    """One row: what it must look like to be imported."""
+    """A valid row."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
@@ -37,22 +37,22 @@ class Item(BaseModel):
 
 
 class Rejected(BaseModel):
-    #: Where the row begins, counted from 1; the header is line 1.
+    #: The line in which the row begins. The header is line 1.
     line: int
     reason: str
 
 
 class ImportedBatch(BaseModel):
-    """What became of the rows of a CSV file."""
+    """The number of imported and rejected rows of a CSV file."""
 
     imported: int
     rejected: int
-    #: The first of them.
+    #: The first rejected rows.
     errors: list[Rejected]
     total: Decimal = Field(description="The sum of all imported amounts.")
-    #: The imported rows, one JSON document a line.
+    #: The imported rows, one JSON document per line.
     items: SavedFile
-    #: All rejected rows with line and reason, as CSV; None if there are none.
+    #: All rejected rows with line and reason, as CSV. None if no row was rejected.
     rejects: SavedFile | None
 
 
@@ -60,9 +60,9 @@ class ImportedBatch(BaseModel):
 def import_batch(file: File) -> ImportedBatch:
     """Import the rows of a CSV file with the columns name, email and amount.
 
-    A row that is not right is rejected with its line and the reason, and the others are imported all the same. The
-    same e-mail address twice counts as an error of the later row. Columns may come in any order, separated by
-    comma, semicolon or tab; other columns are passed over.
+    An invalid row is rejected, with its line and the reason, and the other rows are still imported. If an e-mail
+    address occurs twice, the later row is invalid. The columns may be in any order and are separated by commas,
+    semicolons or tabs. Other columns are ignored.
     """
     with tempfile.TemporaryDirectory() as folder, file.open() as source, _Batch(Path(folder)) as batch:
         for line, row in _rows(source, max(1, file.size)):
@@ -71,7 +71,7 @@ def import_batch(file: File) -> ImportedBatch:
 
 
 class _Batch:
-    """The rows so far: the good ones and the bad ones each go to a file of theirs, not to memory."""
+    """The rows so far. Imported and rejected rows are written to two files, so they take no memory."""
 
     def __init__(self, folder: Path) -> None:
         self._items = (folder / "items").open("w", encoding="utf-8")
@@ -104,7 +104,7 @@ class _Batch:
             item = Item.model_validate(row)
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
-            return "; ".join(f"{fault['loc'][0]}: {_plainly(fault['msg'])}" for fault in faults)
+            return "; ".join(f"{fault['loc'][0]}: {_lower_first(fault['msg'])}" for fault in faults)
         first = self._seen.setdefault(item.email, line)
         if first != line:
             return f"email: the same address as in line {first}"
@@ -127,7 +127,7 @@ class _Batch:
 
 
 def _rows(source: BinaryIO, size: int) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Each row with the line that it begins in: by column, or the reason why it can't be read."""
+    """Yield each row with the line in which it begins. A row is its values by column, or the reason it is invalid."""
     delimiter = _delimiter(source.read(HEADER_BYTES))
     source.seek(0)
     with io.TextIOWrapper(source, "utf-8-sig", "replace", newline="") as text:
@@ -173,5 +173,5 @@ def _by_column(columns: list[str], row: list[str]) -> dict[str, Any] | str:
     return dict(zip(columns, row, strict=True))
 
 
-def _plainly(message: str) -> str:
+def _lower_first(message: str) -> str:
     return message[:1].lower() + message[1:]

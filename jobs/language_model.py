@@ -1,7 +1,7 @@
-"""Asking a language model for an answer of a given shape, over the chat API that most servers speak.
+"""Asking a language model for an answer of a given shape, over the chat API that most servers offer.
 
-LLM_BASE_URL, LLM_API_KEY and LLM_MODEL say which one. What it answers is checked like any
-other input, for a model can answer anything.
+LLM_BASE_URL, LLM_API_KEY and LLM_MODEL choose the model. Its answer is validated like any other input, since a model
+can return anything.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ _FENCE = re.compile(r"^\s*```\w*\s*(.*?)\s*```\s*$", re.DOTALL)
 
 
 class LanguageModelUnavailable(Exception):
-    """The language model can't answer now; trying again may help."""
+    """The language model can't answer now; a retry may succeed."""
 
 
 class LanguageModelRefused(Fatal):
-    """The language model refuses these settings or this request; trying again does not help."""
+    """The language model refuses the settings or the request; a retry does not help."""
 
 
 class UnusableAnswer(Exception):
-    """The language model answered something else than what it was asked for; it may do better next time."""
+    """The answer does not have the shape that was asked for; a retry may succeed."""
 
 
 def is_configured() -> bool:
-    """Whether the settings name a language model."""
+    """Return True if the settings name a language model."""
     return bool(settings().llm_base_url or settings().llm_api_key)
 
 
 def ask(instructions: str, material: str, shape: type[Answer]) -> Answer:
-    """Ask once, and return the answer in its `shape`.
+    """Ask once, and return the answer as a `shape`.
 
     Raises:
-        LanguageModelUnavailable: if it can't be reached, is too busy or too slow.
+        LanguageModelUnavailable: if it can't be reached, or is too busy or too slow.
         LanguageModelRefused: if it refuses the key, the model's name or the request.
-        UnusableAnswer: if what it says does not fit the shape.
+        UnusableAnswer: if its answer does not have the shape.
     """
     schema = json.dumps(shape.model_json_schema())
     text = _chat(f"{instructions}\nAnswer with one JSON object and nothing else. Its JSON Schema: {schema}", material)
@@ -61,7 +61,7 @@ def _chat(instructions: str, material: str) -> str:
 
     chosen = settings()
     try:
-        # The retry policy of the job is the only one: its waits are shown, and free the worker.
+        # Only the job's retry policy applies: users see its delays, and the worker is free meanwhile.
         client = openai.OpenAI(
             base_url=chosen.llm_base_url,
             api_key=chosen.llm_api_key or "none",
@@ -89,7 +89,7 @@ def _chat(instructions: str, material: str) -> str:
 
 
 def _content(completion: object) -> str:
-    # Servers that only resemble OpenAI's leave out what its types promise.
+    # Servers that imitate OpenAI's leave out fields that its types promise.
     choices = getattr(completion, "choices", None)
     content = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
     if not isinstance(content, str) or not content.strip():

@@ -1,4 +1,4 @@
-"""E-mails, sent over SMTP_URL or written to DATA_DIR/mail if it is not set."""
+"""Sending e-mails through SMTP_URL, or writing them to DATA_DIR/mail if it is not set."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ from jobs.engine import Fatal, Retry, checkpoint, current_job, job, progress, se
 TIMEOUT_SECONDS = 20.0
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
-#: One line: a line break would begin a header of the sender's choosing.
+#: One line: with a line break, a user could add headers of their own.
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 Subject = Annotated[Line, Field(min_length=1, max_length=500)]
 Body = Annotated[str, Field(max_length=500_000, pattern=r"^[^\x00]*$")]
 
 
 class MailNotTaken(Exception):
-    """The mail server can't be reached or won't take the mail now; trying again may help."""
+    """The mail server can't be reached or does not accept the mail now; a retry may succeed."""
 
 
 class MailRefused(Fatal):
-    """The mail server refuses the mail for good."""
+    """The mail server refuses the mail permanently."""
 
 
 @dataclass(frozen=True)
 class SentMail:
-    """A mail that has left."""
+    """A mail that was sent."""
 
     to: str
-    #: Made from the job's id: a mail that was sent twice has it twice, and readers show it once.
+    #: Made from the job's id. If a mail is sent twice, both have the same id, and mail readers show it once.
     message_id: str
     sent_by: Literal["smtp", "file"]
 
 
-PATIENT = Retry(max=5, delay=5, max_delay=600, on=(MailNotTaken,))
+RETRY_MAIL = Retry(max=5, delay=5, max_delay=600, on=(MailNotTaken,))
 
 
-@job(timeout=120, retry=PATIENT)
+@job(timeout=120, retry=RETRY_MAIL)
 def send_email(to: EmailStr, subject: Subject, body: Body) -> SentMail:
     """Send a plain-text e-mail.
 
-    Without a mail server set up (SMTP_URL) it is written to a file that the operator can read.
+    If no mail server is set up (SMTP_URL), the e-mail is written to a file that the operator can read.
     """
     return send(compose(to, subject, body))
 
 
-@job(timeout=120, retry=PATIENT)
+@job(timeout=120, retry=RETRY_MAIL)
 def send_welcome_email(username: Annotated[Line, Field(min_length=1, max_length=150)], email: EmailStr) -> SentMail:
     """Welcome a new user by e-mail."""
     body = (
         f"Hello {username},\n\n"
-        "your account is ready. Sign in with your username and password, make an API key,\n"
+        "Your account is ready. Sign in with your username and password, create an API key,\n"
         "and submit your first job.\n\n"
-        "If you did not register, somebody mistyped an address: you need not do anything.\n"
+        "If you did not register, ignore this message: an address was mistyped.\n"
     )
     return send(compose(email, f"Welcome, {username}", body))
 
 
 def compose(to: str, subject: str, body: str) -> EmailMessage:
-    """Make a plain-text mail, with an id that is the job's own."""
+    """Make a plain-text mail. Its id is made from the job's id."""
     sender = settings().mail_from
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
@@ -86,15 +86,15 @@ def _message_id(domain: str) -> str:
 
 
 def send(message: EmailMessage) -> SentMail:
-    """Send a mail over SMTP_URL, or write it to a file; once, also if the job goes on after its process died.
+    """Send a mail through SMTP_URL, or write it to a file. A job that is resumed does not send it again.
 
     Raises:
-        MailNotTaken: trying again may help.
-        MailRefused: for good.
+        MailNotTaken: a retry may succeed.
+        MailRefused: the mail server refuses the mail permanently.
     """
     by: Literal["smtp", "file"] = "smtp" if settings().smtp_url else "file"
     sent = SentMail(str(message["To"]), str(message["Message-ID"]), by)
-    # An attempt that died between sending and finishing: the mail is out.
+    # An earlier attempt died after it had sent the mail.
     if current_job() and checkpoint.get("sent"):
         return sent
     progress(10, "Sending the mail")
@@ -128,7 +128,7 @@ def _send_over_smtp(message: EmailMessage) -> None:
     try:
         server.quit()
     except (smtplib.SMTPException, OSError):
-        pass  # the server has taken the mail; a clumsy good-bye must not send it again
+        pass  # the server has accepted the mail; an error afterwards must not cause a retry
 
 
 def _connected() -> smtplib.SMTP:
@@ -138,7 +138,7 @@ def _connected() -> smtplib.SMTP:
     except (ValueError, KeyError):
         url, port = urlsplit(""), 0
     if not url.hostname:
-        # The value stays unsaid: it holds a password.
+        # The value is not shown: it contains a password.
         raise Fatal("SMTP_URL can't be used; expected smtp://, smtps:// or smtp+starttls://user:password@host:port.")
     trusted = ssl.create_default_context()
     server = (
@@ -159,7 +159,7 @@ def _connected() -> smtplib.SMTP:
 
 @contextmanager
 def _smtp_errors() -> Iterator[None]:
-    """Sort the failures: what the server says with 4xx, or a broken connection, may pass; all else stays."""
+    """Turn smtplib's errors into ours. A 4xx reply or a broken connection is temporary, all others are permanent."""
     try:
         yield
     except smtplib.SMTPRecipientsRefused as error:
@@ -168,13 +168,13 @@ def _smtp_errors() -> Iterator[None]:
     except smtplib.SMTPResponseException as error:
         raise _answer(error.smtp_code, error.smtp_error) from error
     except (smtplib.SMTPNotSupportedError, ssl.SSLCertVerificationError) as error:
-        raise MailRefused(f"The mail server can't be used as SMTP_URL says: {error}") from error
+        raise MailRefused(f"The mail server can't be used as SMTP_URL requires: {error}") from error
     except (smtplib.SMTPException, OSError) as error:
         raise MailNotTaken("The mail server can't be reached.") from error
 
 
 def _answer(code: int, reason: bytes | str) -> Exception:
-    said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
-    sentence = f"The mail server answered {code} {' '.join(said.split())[:200]}".rstrip()
+    text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+    message = f"The mail server answered {code} {' '.join(text.split())[:200]}".rstrip()
     # smtplib reports a reply it can't read, or a dropped connection, as -1.
-    return MailRefused(sentence) if code >= 500 else MailNotTaken(sentence)
+    return MailRefused(message) if code >= 500 else MailNotTaken(message)

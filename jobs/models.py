@@ -1,4 +1,4 @@
-"""Training text classifiers, each user's own, from labelled texts."""
+"""Training text classifiers on labelled texts. Each user has their own models."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MAX_TEXTS = 10_000
 COLUMNS = ("text", "label")
 
 Text = Annotated[str, Field(max_length=10_000, examples=["The room was lovely."])]
-Label = Annotated[str | int, Field(description="What the text is an example of.")]
+Label = Annotated[str | int, Field(description="The class of the text.")]
 ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class TrainingData(BaseModel):
-    """Texts, and for each one its label."""
+    """Texts with their labels, in the same order."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -59,18 +59,18 @@ def _kind(value: Any) -> str:
     return "file" if isinstance(value, str | File) else "here"
 
 
-#: Told apart by what they look like, so that only the faults of the one that was meant are named.
+#: A discriminator chooses between the two, so that errors are about the one that was sent.
 Examples = Annotated[Annotated[TrainingData, Tag("here")] | Annotated[File, Tag("file")], Discriminator(_kind)]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that batch-predict can use."""
+    """A trained model, for the job types batch-predict and predict."""
 
     model_id: str
-    #: The share of texts that got their true label, of those it was measured on.
+    #: The share of the texts it was measured on that got their true label.
     accuracy: float
-    #: What always guessing the most frequent label would have reached.
+    #: The accuracy of always guessing the most frequent label.
     baseline_accuracy: float
     measured_on: Literal["held-out texts", "the training texts: too few to hold some out"]
     epochs: int
@@ -87,10 +87,10 @@ def train_model(
 ) -> Trained:
     """Train a text classifier on labelled texts.
 
-    They are given as they are, or as a CSV file with the columns `text` and `label`. A fifth of them is held
-    out and measures the accuracy; with fewer than 10 texts, or a label that has a single one, it is measured on the
-    training texts themselves, and the result says so. The same data, epochs and seed give the same model. Only its
-    owner can use it.
+    The data is sent in the request, or as a CSV file with the columns `text` and `label`. A fifth of the texts is held
+    out to measure the accuracy. With fewer than 10 texts, or a label with a single text, the accuracy is measured on
+    the training texts, and the result says so. The same data, epochs and seed give the same model. Only you can use
+    the model.
     """
     examples = _read(training_data) if isinstance(training_data, File) else training_data
     texts, labels = examples.texts, [str(label) for label in examples.labels]
@@ -132,10 +132,10 @@ def _read(file: File) -> TrainingData:
 
 
 def find_model(model_id: str) -> Classifier:
-    """The current user's model of that id, or the one that ships, `default`.
+    """Return the current user's model with this id. The id `default` is the shipped model.
 
     Raises:
-        Fatal: if there is none; another user's is as good as none.
+        Fatal: if the user has no such model.
     """
     if model_id == DEFAULT_MODEL:
         return default_model()
@@ -147,18 +147,18 @@ def find_model(model_id: str) -> Classifier:
 
 @lru_cache(maxsize=8)
 def _loaded(place: str) -> Classifier:
-    """A model as a process keeps it: the web process uses the same ones again and again. An id stands for one model."""
+    """Read a model, and keep it for the next call. A model never changes, so its copy in memory stays valid."""
     return Classifier.load(read_blob(place))
 
 
 @cache
 def default_model() -> Classifier:
-    """The model that ships: is an English sentence positive or negative?"""
+    """Return the shipped model: is an English sentence positive or negative?"""
     return Classifier.load(SHIPPED_MODEL.read_bytes())
 
 
 def train_default_model() -> Classifier:
-    """What `SHIPPED_MODEL` holds. After a change of the data set, write its `dump()` there."""
+    """Train the model in `SHIPPED_MODEL`. After a change of the data set, write its `dump()` there."""
     with DATA_SET.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     texts, labels = [row["text"] for row in rows], [row["label"] for row in rows]
@@ -167,7 +167,7 @@ def train_default_model() -> Classifier:
 
 
 def _new_model_id() -> str:
-    # From the job's id, so that an attempt that is made again replaces its own model.
+    # Made from the job's id, so that a retry replaces the model of the first attempt.
     current = current_job()
     return f"model_{current.job_id.replace('-', '')[:16] if current else secrets.token_hex(8)}"
 

@@ -1,4 +1,4 @@
-"""Confirmations of orders, by e-mail from a template."""
+"""Confirming orders by e-mail, from a template."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, EmailStr, Field
 
 from jobs.engine import job
-from jobs.mail import PATIENT, Line, SentMail, compose, send
+from jobs.mail import RETRY_MAIL, Line, SentMail, compose, send
 
 TEMPLATE = Path(__file__).parent / "data" / "order_confirmation.txt"
 
@@ -33,7 +33,7 @@ class Item(BaseModel):
 
 
 class Order(BaseModel):
-    """What somebody ordered."""
+    """An order of a customer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,9 +48,9 @@ class Order(BaseModel):
         return sum((item.price for item in self.items), Decimal())
 
 
-@job(timeout=120, retry=PATIENT)
+@job(timeout=120, retry=RETRY_MAIL)
 def send_order_confirmation(order: Order) -> SentMail:
-    """Confirm an order to the customer by e-mail, with its items and their total."""
+    """Send a customer an e-mail that confirms an order, with its items and their total."""
     body = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         customer=order.customer_name,
         order_id=order.order_id,

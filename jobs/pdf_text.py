@@ -1,4 +1,4 @@
-"""The text of a PDF, read in bounded memory."""
+"""Reading the text of a PDF in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 2_000
 MAX_CHARACTERS = 5_000_000
-#: What one compressed part of a PDF may become. A page of text has some thousand bytes.
+#: The most bytes that one compressed part of a PDF may unpack to. A page of text has a few thousand.
 MAX_STREAM_BYTES = 20_000_000
 _LIMITS: dict[str, Any] = {
     "zlib_maximum_output_length": MAX_STREAM_BYTES,
@@ -23,12 +23,12 @@ _LIMITS: dict[str, Any] = {
     "brotli_maximum_output_length": MAX_STREAM_BYTES,
     "array_based_stream_maximum_output_length": MAX_STREAM_BYTES,
     "stream_decoding_work_maximum_length": 3 * MAX_STREAM_BYTES,
-    "jbig2dec_binary": None,  # no other program reads what a stranger sent
+    "jbig2dec_binary": None,  # no other program may read an uploaded file
 }
 
 
 def read_text(file: File, until_percent: float) -> list[str]:
-    """The text of each page; progress goes up to `until_percent`."""
+    """Return the text of each page. Report progress up to `until_percent`."""
     from pypdf import apply_configuration
 
     with pdf_errors(), apply_configuration(**_LIMITS), file.open() as source:
@@ -36,23 +36,23 @@ def read_text(file: File, until_percent: float) -> list[str]:
         pages: list[str] = []
         for page in track(reader.pages, "Reading the text", total=round(len(reader.pages) * 100 / until_percent)):
             if (content := page.get_contents()) is not None:
-                content.get_data()  # extract_text takes a page that unpacks beyond the limits for an empty one
+                content.get_data()  # extract_text treats a page that unpacks beyond the limits as empty
             pages.append(page.extract_text())
             if sum(map(len, pages)) > MAX_CHARACTERS:
-                raise Fatal(f"The PDF has more text than can be taken: {MAX_CHARACTERS:,} characters are allowed.")
+                raise Fatal(f"The PDF has too much text; {MAX_CHARACTERS:,} characters are allowed.")
     if not any(page.strip() for page in pages):
-        raise Fatal("The PDF has no text in it: it may be scanned, and would have to be recognised first.")
+        raise Fatal("The PDF contains no text. It may be scanned; run text recognition on it first.")
     return pages
 
 
 def _opened(source: object) -> PdfReader:
     import pypdf
 
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns of every oddity of every file
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it logs a warning for every irregularity
     reader = pypdf.PdfReader(source)  # type: ignore[arg-type]  # a binary file
-    # Some are encrypted with an empty password, and open everywhere.
+    # Some PDFs are encrypted with an empty password, and every reader opens them.
     if reader.is_encrypted and not reader.decrypt(""):
-        raise Fatal("The PDF is encrypted; upload it without its password.")
+        raise Fatal("The PDF is encrypted; upload it without a password.")
     if len(reader.pages) > MAX_PAGES:
         raise Fatal(f"The PDF has {len(reader.pages):,} pages; {MAX_PAGES:,} are allowed.")
     return reader
@@ -66,13 +66,13 @@ def pdf_errors() -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise  # the attempt's time is over; it is an OSError, too
+        raise  # the attempt has timed out; TimeoutError is an OSError
     except (errors.DependencyError, errors.FileNotDecryptedError, errors.WrongPasswordError) as error:
-        raise Fatal("The PDF is encrypted; upload it without its password.") from error
+        raise Fatal("The PDF is encrypted; upload it without a password.") from error
     except errors.LimitReachedError as error:
-        raise Fatal("The PDF unpacks to far more than it seems to hold, and is refused.") from error
-    # A damaged file shows in whatever its parser trips over.
+        raise Fatal("The PDF is refused: it unpacks to far more data than its size suggests.") from error
+    # The parser fails on a damaged file in many ways.
     except (errors.PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise Fatal("The file is damaged, or is no PDF.") from error
+        raise Fatal("The file is damaged or is not a PDF.") from error
     except (RecursionError, NotImplementedError, AssertionError, ZeroDivisionError) as error:
-        raise Fatal("The PDF is built in a way that can't be read here.") from error
+        raise Fatal("The PDF has a structure that can't be read here.") from error

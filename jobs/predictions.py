@@ -1,4 +1,4 @@
-"""Labels for texts, by a trained model; and the log of those that were asked for one at a time."""
+"""Predicting labels for texts with a trained model, and logging single predictions."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from jobs.engine import Retry, TryAgainLater, current_job, job, progress, user_d
 from jobs.models import DEFAULT_MODEL, ModelId, Text, find_model
 
 BATCH_SIZE = 10
-#: Of a user's log, the newest are kept: entries, and characters of each text.
+#: The number of entries that a user's log keeps, and the characters of each text in it.
 KEEP_LOGGED = 1_000
 LOGGED_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest label of one text."""
+    """The most likely label of one text."""
 
-    #: Where the text stood in the request.
+    #: The position of the text in the request.
     index: int
     label: str
-    #: How likely the label is by the model, from 0 to 1.
+    #: The probability of the label according to the model, from 0 to 1.
     confidence: float
 
 
@@ -45,8 +45,8 @@ def batch_predict(
 ) -> Predictions:
     """Predict a label for each of up to 1,000 texts.
 
-    Without `model_id` the model that ships is used: is an English sentence positive or negative?
-    The texts go through in batches of 10, with progress after each.
+    Without `model_id`, the shipped model is used: is an English sentence positive or negative? Progress is reported
+    after each batch of 10 texts.
     """
     chosen = model_id or DEFAULT_MODEL
     progress(0, "Loading the model")
@@ -61,11 +61,11 @@ def batch_predict(
 
 @dataclass(frozen=True)
 class Labelled:
-    """The likeliest label of a text."""
+    """The most likely label of a text."""
 
     model_id: str
     label: str
-    #: How likely the label is by the model, from 0 to 1.
+    #: The probability of the label according to the model, from 0 to 1.
     confidence: float
 
 
@@ -73,7 +73,7 @@ class Labelled:
 def predict(text: Text, model_id: ModelId | None = None) -> Labelled:
     """Predict a label for one text.
 
-    `POST /predict` does this at once and needs no job; as a job type it can stand in pipelines and schedules.
+    `POST /predict` returns a label immediately, without a job. Use this job type in pipelines and schedules.
     """
     chosen = model_id or DEFAULT_MODEL
     [(label, confidence)] = find_model(chosen).predict([text])
@@ -82,7 +82,7 @@ def predict(text: Text, model_id: ModelId | None = None) -> Labelled:
 
 @dataclass(frozen=True)
 class Logged:
-    #: Predictions logged so far, also those that are no longer kept.
+    #: The number of predictions logged so far, including those that are no longer kept.
     total: int
 
 
@@ -93,9 +93,9 @@ def log_prediction(
     confidence: Annotated[float, Field(ge=0, le=1)],
     model_id: ModelId = DEFAULT_MODEL,
 ) -> Logged:
-    """Write a prediction into your prediction log, which keeps the newest 1,000.
+    """Add a prediction to your prediction log, which keeps the newest 1,000.
 
-    `POST /predict` submits this behind each answer.
+    `POST /predict` submits this job after each response.
     """
     current = current_job()
     entry = {
@@ -108,7 +108,7 @@ def log_prediction(
     }
     with user_document("predictions") as log:
         newest = log.setdefault("newest", [])
-        # A job that is run again has written its entry already.
+        # A job that runs a second time has already written its entry.
         if current is None or all(each["job_id"] != current.job_id for each in newest):
             log["newest"] = [*newest, entry][-KEEP_LOGGED:]
             log["total"] = log.get("total", 0) + 1

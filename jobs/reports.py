@@ -1,4 +1,4 @@
-"""Reports as PDF: figures, a chart and a table."""
+"""Making PDF reports with figures, a chart and a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.mail import Line, MailNotTaken, send_email
 
 MAX_ROWS = 100_000
 MAX_COLUMNS = 50
-#: Of a user's own jobs, the newest are looked at.
+#: The number of a user's newest jobs that a report covers.
 MAX_JOBS = 10_000
 SHOWN_ROWS, SHOWN_COLUMNS = 200, 8
 CELL_CHARACTERS = 40
@@ -26,7 +26,7 @@ BARS = 12
 
 class Report(SavedFile):
     rows: int
-    #: Whom it was mailed to.
+    #: The address that was notified by e-mail.
     mailed_to: str | None
 
 
@@ -36,7 +36,7 @@ class _Table:
     rows: list[list[str]]
 
     def numbers(self, column: int) -> list[Decimal] | None:
-        """The values of a column that has nothing but numbers."""
+        """Return the values of a column. None if any of them is not a number."""
         values = [_number(row[column]) for row in self.rows if row[column].strip()]
         return [value for value in values if value is not None] if values and None not in values else None
 
@@ -47,12 +47,12 @@ def generate_report(
     file: File | None = None,
     email: EmailStr | None = None,
 ) -> Report:
-    """Make a PDF report of the rows of a CSV file: figures of its numbers, a bar chart and a table.
+    """Make a PDF report from a CSV file, with figures, a bar chart and a table.
 
-    Without a file it is about your own jobs: how many of each type ended how, and how long they ran.
+    Without a file, the report is about your own jobs: the number and the run time of the jobs of each type and status.
 
-    The bars are sums of the first column of numbers, by the first column of words. With an e-mail
-    address, a message says where the report is as soon as it is ready.
+    The bars are the sums of the first column of numbers, grouped by the first column of words. If you give an e-mail
+    address, a message with the address of the report is sent when it is ready.
     """
     table = _read(file) if file else _of_own_jobs()
     progress(40, "Drawing")
@@ -67,12 +67,12 @@ def generate_report(
 def _message(title: str, saved: SavedFile) -> str:
     return (
         f"The report “{title}” is ready ({saved.size:,} bytes).\n\n"
-        f"Fetch it, with your API key or signed in, from\n  /api/v1/files/{saved.file_id}/content\n"
+        f"Download it with your API key, or signed in, from\n  /api/v1/files/{saved.file_id}/content\n"
     )
 
 
 def _of_own_jobs() -> _Table:
-    """How many of the user's jobs there are by type and status, and the seconds that those took which have ended."""
+    """Count the user's jobs by type and status, and add up the seconds that the ended ones took."""
     counts: dict[tuple[str, str], int] = {}
     seconds: dict[tuple[str, str], float] = {}
     for each in own_jobs(MAX_JOBS):
@@ -100,7 +100,7 @@ def _read(file: File) -> _Table:
         except csv.Error as error:
             raise Fatal(f"The file can't be read as CSV: {error}.") from error
     if not rows:
-        raise Fatal("The CSV file has no rows below its first line.")
+        raise Fatal("The CSV file has no rows after its first line.")
     return _Table(columns, rows)
 
 
@@ -130,7 +130,7 @@ def _drawn(title: str, table: _Table) -> bytes:
     heading = "Rows" if len(table.rows) <= SHOWN_ROWS else f"The first {SHOWN_ROWS} rows"
     story += [Spacer(1, 12), Paragraph(heading, styles["Heading2"]), _rows(table)]
     target = io.BytesIO()
-    # Invariant: the same rows make the same bytes, whenever they are drawn.
+    # Invariant: the same rows always make the same bytes.
     SimpleDocTemplate(target, pagesize=A4, title=title, author="Workhorse", invariant=1).build(story)
     return target.getvalue()
 
@@ -144,7 +144,7 @@ def _figures(table: _Table, numbers: dict[int, list[Decimal]]) -> Any:
 
 
 def _bars(table: _Table, numbers: dict[int, list[Decimal]]) -> tuple[str, dict[str, Decimal]] | None:
-    """What the chart is of, and its bars: the largest sums."""
+    """Return the title of the chart and its bars, which are the largest sums."""
     words = next((column for column in range(len(table.columns)) if column not in numbers), None)
     if words is None or not numbers:
         return None

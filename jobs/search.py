@@ -1,4 +1,4 @@
-"""A user's own search index: SQLite's full-text search, one small file for each user."""
+"""A search index for each user: SQLite's full-text search in one small file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.engine import Fatal, Retry, TryAgainLater, blob_exists, job, read_blob, track, user_blob, user_path
 
 INDEX = "search.sqlite"
-#: It is read whole for each search.
+#: Each search reads the whole index.
 MAX_INDEX_BYTES = 16 * 1_048_576
 SNIPPET_WORDS = 24
 MAX_QUERY_WORDS = 32
@@ -24,7 +24,7 @@ Query = Annotated[str, Field(min_length=1, max_length=1_000, examples=["old mill
 
 
 class Document(BaseModel):
-    """A text that is to be found."""
+    """A text to be searched."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class Document(BaseModel):
 class Indexed:
     updated: int
     removed: int
-    #: Documents in the index now.
+    #: The number of documents in the index now.
     total: int
 
 
@@ -45,15 +45,15 @@ class Indexed:
 class Found:
     id: str
     title: str
-    #: Where the words stand in the text.
+    #: The part of the text with the words.
     snippet: str
-    #: The better the document fits, the higher; comparable within one search.
+    #: Higher is better. Scores of one search can be compared.
     score: float
 
 
 @dataclass(frozen=True)
 class SearchResults:
-    #: Documents that fit; the best of them are `results`.
+    #: The number of matching documents. `results` has the best of them.
     total: int
     results: list[Found]
 
@@ -63,9 +63,9 @@ def update_search_index(
     documents: Annotated[list[Document], Field(max_length=1_000)] = [],  # noqa: B006 (nothing changes it)
     remove: Annotated[list[DocumentId], Field(max_length=1_000)] = [],  # noqa: B006
 ) -> Indexed:
-    """Put documents into your search index, in place of those with the same ids, and take others out.
+    """Add documents to your search index, replace those with the same ids, and remove others.
 
-    What is in it is found by `GET /search?q=…` and by the job type `search`.
+    `GET /search?q=…` and the job type `search` find the documents.
     """
     with user_blob(INDEX) as blob, _opened(blob.data) as index:
         removed = sum(_remove(index, each) for each in remove)
@@ -79,8 +79,8 @@ def update_search_index(
         data = index.serialize()
         if len(data) > MAX_INDEX_BYTES:
             raise Fatal(
-                f"Your search index would have {len(data):,} bytes, and may have {MAX_INDEX_BYTES:,}; "
-                "remove documents from it first."
+                f"Your search index would have {len(data):,} bytes; {MAX_INDEX_BYTES:,} are allowed. "
+                "Remove documents from it first."
             )
         [total] = index.execute("SELECT count(*) FROM ids").fetchone()
         blob.data = data
@@ -89,15 +89,15 @@ def update_search_index(
 
 @job(priority="high", timeout=60)
 def search(q: Query, limit: Annotated[int, Field(ge=1, le=100)] = 10) -> SearchResults:
-    """Find documents in your search index that have all words of `q`; the last word may be the beginning of one.
+    """Find the documents in your search index that contain all words of `q`. The last word may be incomplete.
 
-    `GET /search?q=…` does this at once and needs no job; as a job type it can stand in pipelines.
+    `GET /search?q=…` returns the results immediately, without a job. Use this job type in pipelines.
     """
     place = user_path(INDEX)
     words = re.findall(r"\w+", q)[:MAX_QUERY_WORDS]
     if not words or not blob_exists(place):
         return SearchResults(0, [])
-    # Each word is quoted: what FTS5 takes for an operator is a word like any other.
+    # Each word is quoted, so that FTS5 does not take it for an operator.
     wanted = " ".join(f'"{word}"' for word in words) + "*"
     with _opened(read_blob(place)) as index:
         [total] = index.execute("SELECT count(*) FROM documents WHERE documents MATCH ?", (wanted,)).fetchone()
@@ -111,7 +111,7 @@ def search(q: Query, limit: Annotated[int, Field(ge=1, le=100)] = 10) -> SearchR
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[sqlite3.Connection]:
-    """An index in memory: made of `data`, or new if that is empty."""
+    """Open an index in memory. It is empty if `data` is."""
     index = sqlite3.connect(":memory:")
     try:
         if data:

@@ -1,4 +1,4 @@
-"""Counts of what a user does: requests by kind, and events by day."""
+"""Counting the requests and events of a user, by kind and by day."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import Field
 from jobs.engine import Retry, TryAgainLater, current_job, job, user_document
 
 KEEP_DAYS = 400
-#: Different events of one user, on one day; what comes after them is counted together.
+#: The number of different events of a user on one day. Further ones are counted together.
 MAX_EVENTS = 200
 OTHER = "(other)"
-#: A job that runs again within so many others is not counted twice.
+#: The number of jobs that are remembered, so that a job that runs twice is counted once.
 REMEMBERED_JOBS = 500
 
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$", examples=["signed-up"])]
@@ -42,9 +42,9 @@ class EventCount:
 
 @job(priority="low", timeout=120, retry=_IN_USE)
 def update_user_stats(kind: Word = "request") -> UserStats:
-    """Count a request of yours, and note when it was.
+    """Count one of your requests, and record its time.
 
-    `POST /predict` submits this behind each answer.
+    `POST /predict` submits this job after each response.
     """
     with user_document("stats") as stats:
         if _is_new(stats):
@@ -58,7 +58,7 @@ def update_user_stats(kind: Word = "request") -> UserStats:
 
 @job(priority="low", timeout=120, retry=_IN_USE)
 def update_analytics(event: Word) -> EventCount:
-    """Count an event of yours under today's date (UTC). Counts by day are kept for 400 days, totals for good."""
+    """Count one of your events under today's date (UTC). Daily counts are kept for 400 days, totals for ever."""
     today = datetime.now(UTC).date().isoformat()
     with user_document("analytics") as analytics:
         days = analytics.setdefault("days", {})
@@ -77,7 +77,7 @@ def _count(counts: dict[str, int], name: str) -> None:
 
 
 def _is_new(document: dict[str, Any]) -> bool:
-    """Whether this job has not been counted: a function may run twice, if its process dies at the wrong moment."""
+    """Record the job. Return False if it was counted before: a function runs twice if its process dies too late."""
     current = current_job()
     if current is None:
         return True

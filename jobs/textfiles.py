@@ -1,4 +1,4 @@
-"""Statistics of text files, read line by line and several at once."""
+"""Statistics of text files, which are read line by line and several at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from jobs.engine import Fatal, File, SavedFile, job, progress, save_file
 
-#: Read at once. A longer line is read in pieces, and never held whole.
+#: The most characters read at once. A longer line is read in pieces, so that it takes little memory.
 PIECE_CHARACTERS = 65_536
 SHOWN_CHARACTERS = 200
 AT_ONCE = 4
@@ -25,9 +25,9 @@ class FileStatistics(BaseModel):
     filename: str
     lines: int
     words: int
-    #: In characters, without its end.
+    #: In characters, without the line ending.
     longest_line_length: int
-    #: Counted from 1; 0 in an empty file.
+    #: The first line is 1. 0 if the file is empty.
     longest_line_number: int
     #: Its first 200 characters.
     longest_line: str
@@ -39,16 +39,16 @@ class ProcessedFiles(BaseModel):
     files: list[FileStatistics]
     lines: int
     words: int
-    #: The same as CSV.
+    #: The statistics as CSV.
     report: SavedFile
 
 
 @job(timeout=1800)
 def process_files(files: Annotated[list[File], Field(min_length=1, max_length=100)]) -> ProcessedFiles:
-    """Count lines and words of text files, and find the longest line of each.
+    """Count the lines and words of text files, and find the longest line of each.
 
-    Files are read as UTF-8, several at once and line by line: their size does not matter. The result is also saved
-    as a CSV file.
+    Files are read as UTF-8, several at once and line by line, so they may be of any size. The result is also saved as
+    a CSV file.
     """
     done = _Done(sum(file.size for file in files))
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -67,7 +67,7 @@ def process_files(files: Annotated[list[File], Field(min_length=1, max_length=10
 
 
 class _Done:
-    """How far all files together have been read."""
+    """The progress of all files together."""
 
     def __init__(self, total_bytes: int) -> None:
         self.given_up = False
@@ -85,7 +85,7 @@ class _Done:
 
 @dataclass
 class _Line:
-    """The line that is being read, piece by piece."""
+    """The current line, which is read piece by piece."""
 
     number: int = 1
     length: int = 0
@@ -119,7 +119,7 @@ def _statistics(file: File, done: _Done) -> FileStatistics:
 
 
 def _pieces(file: File, done: _Done) -> Iterator[str]:
-    """Lines, the long ones in pieces. Whatever ends a line is a line feed here."""
+    """Yield the lines of a file, long ones in pieces. Every line ending becomes a line feed."""
     with file.open() as source, io.TextIOWrapper(source, "utf-8-sig", "replace") as text:
         before = 0
         for count, piece in enumerate(iter(lambda: text.readline(PIECE_CHARACTERS), "")):

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_PIXELS = 40_000_000
-#: Pieces of sound, of some hundredths of a second each, that may come before the first picture.
+#: The most audio frames, each of some hundredths of a second, that may come before the first picture.
 MAX_EARLY_SOUNDS = 5_000
-#: What is read. Among ffmpeg's other formats are lists that name further files and addresses to fetch.
+#: The formats that are read. Some of ffmpeg's other formats name further files and addresses to fetch.
 READ = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
 
 Height = Annotated[int, Field(ge=16, le=2160, multiple_of=2, description="In pixels; even.")]
@@ -37,7 +37,7 @@ class ProcessedVideo(SavedFile):
 
 @job(timeout=3600, preload=("av",))
 def process_video(file: File, height: Height = 720) -> ProcessedVideo:
-    """Scale a video to a height, keep its shape and its length, and write it as MP4 that browsers can play."""
+    """Scale a video to a height, keeping its aspect ratio, and save it as an MP4 file that browsers can play."""
     with tempfile.TemporaryDirectory() as folder, video_errors():
         target = Path(folder) / "video.mp4"
         width, frames, seconds = _transcode(file.path, target, height)
@@ -47,16 +47,17 @@ def process_video(file: File, height: Height = 720) -> ProcessedVideo:
 
 @contextmanager
 def video_errors() -> Iterator[None]:
+    """Turn the errors that ffmpeg raises into messages for the user."""
     import av
 
     try:
         yield
     except av.error.FFmpegError as error:
-        raise Fatal(f"The video is damaged, or of a kind that can't be read here: {error.strerror}.") from error
+        raise Fatal(f"The video is damaged or has a format that can't be read: {error.strerror}.") from error
 
 
 def _transcode(source: Path, target: Path, height: int) -> tuple[int, int, float]:
-    """Write `target`; the width, the number of frames and the seconds that it has."""
+    """Write `target`. Return its width, its number of frames and its length in seconds."""
     import av
 
     safe = {"format_whitelist": READ, "protocol_whitelist": "file"}
@@ -80,13 +81,13 @@ def _transcode(source: Path, target: Path, height: int) -> tuple[int, int, float
         return output.width, output.frames, output.seconds
 
 
-#: The index first, so that a browser plays while it loads.
+#: The index comes first, so that a browser can play the video while it loads.
 _FAST_START = {"movflags": "+faststart"}
 
 
 def _picture(opened: InputContainer) -> VideoStream:
     if not opened.streams.video:
-        raise Fatal("The file has no video in it.")
+        raise Fatal("The file contains no video.")
     picture = opened.streams.video[0]
     if picture.codec_context.width * picture.codec_context.height > MAX_PIXELS:
         size = f"{picture.codec_context.width} × {picture.codec_context.height}"
@@ -96,7 +97,7 @@ def _picture(opened: InputContainer) -> VideoStream:
 
 
 def _expected_frames(opened: InputContainer, picture: VideoStream) -> int:
-    """An estimate, for the progress alone; 0 if nothing is known."""
+    """Estimate the number of frames, for the progress. 0 if it is unknown."""
     if picture.frames:
         return picture.frames
     rate = picture.average_rate
@@ -104,7 +105,7 @@ def _expected_frames(opened: InputContainer, picture: VideoStream) -> int:
 
 
 class _Output:
-    """The video that is written."""
+    """The video file that is written."""
 
     def __init__(self, made: OutputContainer, picture: VideoStream, height: int) -> None:
         self.frames, self.seconds, self.width = 0, 0.0, 0
@@ -126,7 +127,7 @@ class _Output:
 
         def add(frame: Any) -> None:
             early.append(frame)
-            if self.frames:  # the size of the pictures must be known before anything is written
+            if self.frames:  # the size of the pictures must be known before the first write
                 while early:
                     self._made.mux(stream.encode(early.pop(0)))
             elif len(early) > MAX_EARLY_SOUNDS:
@@ -146,7 +147,7 @@ class _Output:
         self._made.mux(self._stream.encode(scaled))
 
     def _moment(self, frame: Any) -> int:
-        """When a frame is shown, from the first one on. Broken clocks are mended: time only goes forward."""
+        """Return the time of a frame since the first one. Wrong times are corrected: each is later than the last."""
         if self._first is None:
             self._first = frame.pts or 0
         shown_at = frame.pts - self._first if frame.pts is not None else self._last + 1
@@ -154,7 +155,7 @@ class _Output:
         return self._last
 
     def _upright(self, frame: Any) -> Any:
-        """A frame as the camera was held: phones write it lying, and how to turn it."""
+        """Rotate a frame upright. Phones store it as the sensor saw it, with the angle to rotate it by."""
         import av
 
         turns = round(getattr(frame, "rotation", 0) / 90) % 4

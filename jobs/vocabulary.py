@@ -1,4 +1,4 @@
-"""The words a user is learning, kept per user and language."""
+"""The vocabulary of a user: the words to learn, by language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from jobs.engine import user_document
 
 DOCUMENT = "vocabulary"
-#: Jobs whose outcome is remembered, so that one that runs again after it stored its words counts nothing twice.
+#: The number of jobs whose outcome is remembered, so that a job that runs twice counts its words once.
 REMEMBERED_JOBS = 200
 
 
@@ -18,15 +18,15 @@ REMEMBERED_JOBS = 200
 class Word:
     """A word to learn."""
 
-    #: As the article has it.
+    #: As it is written in the article.
     word: str
-    #: As a dictionary has it.
+    #: Its dictionary form.
     lemma: str
-    #: None if nothing that translates is installed or set up.
+    #: None if no language model is set up.
     translation: str | None
     #: How often the article uses it, in any form.
     count: int
-    #: How common it is in its language, on the Zipf scale: 3 is once in a million words, 6 once in a thousand.
+    #: How common it is in its language, on the Zipf scale: 3 is once in a million words, 6 is once in a thousand.
     frequency: float
     #: A sentence of the article that uses it.
     example: str
@@ -34,7 +34,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Stored:
-    """What storing an article's words has changed."""
+    """The changes that an article made to the vocabulary."""
 
     new_words: int
     updated_words: int
@@ -42,13 +42,13 @@ class Stored:
 
 
 def known_lemmas(language: str) -> set[str]:
-    """The lemmas of the user's vocabulary in one language."""
+    """Return the lemmas of the user's vocabulary in one language."""
     with user_document(DOCUMENT) as document:
         return set(document.get("words", {}).get(language, {}))
 
 
 def already_stored(job_id: str | None) -> Stored | None:
-    """What this very job has stored, if an earlier attempt of it got that far."""
+    """Return the words that an earlier attempt of this job has stored, or None."""
     with user_document(DOCUMENT) as document:
         return _outcome(document, job_id)
 
@@ -56,9 +56,9 @@ def already_stored(job_id: str | None) -> Stored | None:
 def store(
     words: Sequence[Word], met: Collection[str], *, language: str, translated_to: str, url: str, job_id: str | None
 ) -> Stored:
-    """Add words to the user's vocabulary, and note which of its words an article has `met`, in one step.
+    """Add words to the user's vocabulary, and count the words in it that the article uses (`met`), in one step.
 
-    A job that has stored before changes nothing, and gets what it got then.
+    If an earlier attempt of the job has stored its words, change nothing and return the outcome of that attempt.
     """
     with user_document(DOCUMENT) as document:
         if earlier := _outcome(document, job_id):

@@ -1,4 +1,4 @@
-"""Messages to other people's servers about what happened here, signed as Standard Webhooks has it."""
+"""Delivering webhooks: messages to other servers, signed as Standard Webhooks specifies."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from standardwebhooks import Webhook
 from jobs.engine import Fatal, PublicUrl, Retry, RetryLater, checkpoint, current_job, http_client, job
 from jobs.engine.webhooks.sender import Sender, sender
 
-#: One try, from the look-up of the name to the status line; the body of the answer is not read at all.
+#: The longest that one try may take, from the name look-up to the status line. The body is not read.
 TRY_SECONDS = 15.0
-#: A message that nobody took for so long is given up.
+#: A message that was not accepted within this time is given up.
 DAY_SECONDS = 86_400.0
 
 SUCCESS, GONE = range(200, 300), 410
-#: With Retry-After, these say when to come back.
+#: With these statuses, Retry-After says when to try again.
 BUSY = frozenset({429, 503})
 
 
 class NotDelivered(Exception):
-    """The receiver could not be reached, was too slow, or did not say that it has the message."""
+    """The receiver could not be reached, was too slow, or did not accept the message."""
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What the receiver said."""
+    """The answer of the receiver."""
 
     #: From 200 to 299.
     status: int
     message_id: str
 
 
-#: 2 s, 4 s, 8 s … then every hour, less the jitter of a quarter on average: a day in all.
+#: 2 s, 4 s, 8 s … then every hour. With jitter, delays are a quarter shorter on average: a day in all.
 _FOR_A_DAY = Retry(max=42, delay=2, max_delay=3600, on=(NotDelivered,))
 
 
@@ -51,9 +51,9 @@ def deliver_webhook(
 ) -> Delivered:
     """Send a message to a URL, signed with your webhook secret.
 
-    It is tried again for a day, with growing pauses, until the receiver answers 2xx. 429 and 503 with Retry-After are
-    honoured, 410 ends the subscription `webhook_id`, and redirects are not followed. The message's id is the same at
-    each try, so that a receiver that got it twice can tell.
+    Delivery is retried for a day, with increasing delays, until the receiver answers 2xx. Retry-After is honoured with
+    429 and 503, 410 ends the subscription `webhook_id`, and redirects are not followed. Every try has the same message
+    id, so that the receiver can recognise duplicates.
     """
     origin = sender()
     if webhook_id is not None and not origin.still_wants(webhook_id):
@@ -67,16 +67,16 @@ def deliver_webhook(
     if status == GONE:
         if webhook_id is not None:
             origin.end(webhook_id)
-        raise Fatal("The receiver answered 410 Gone: it wants no more of these.")
+        raise Fatal("The receiver answered 410 Gone: it no longer wants these messages.")
     if status in BUSY and retry_after is not None:
         raise _later(status, retry_after)
     raise NotDelivered(f"The receiver answered {status}.")
 
 
 def _signed(origin: Sender, message_id: str, payload: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
-    """The body, and the headers that prove who sent it: one signature for each secret that is good now."""
+    """Return the body, and headers with a signature for each secret that is valid now."""
     body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    # standardwebhooks 1.1.0 takes any aware time for UTC, and would sign bytes as their repr.
+    # standardwebhooks 1.1.0 treats every aware time as UTC, and would sign the repr of bytes.
     now = datetime.now(UTC)
     return body.encode(), {
         "content-type": "application/json",
@@ -87,7 +87,7 @@ def _signed(origin: Sender, message_id: str, payload: dict[str, Any]) -> tuple[b
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, float | None]:
-    """Send it, and return the status with the seconds of Retry-After, if there are any."""
+    """Send the message. Return the status, and the seconds of Retry-After if it was sent."""
     try:
         with (
             http_client(deadline=time.monotonic() + TRY_SECONDS, timeout=TRY_SECONDS) as client,
@@ -103,7 +103,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, float | 
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After is a number of seconds, or a date (RFC 9110, 10.2.3); anything else is as good as none."""
+    """Read Retry-After: a number of seconds or a date (RFC 9110, 10.2.3). Anything else is ignored."""
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdigit():
@@ -115,11 +115,14 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _later(status: int, seconds: float) -> Exception:
-    """Come back when the receiver asks for it, within the day, and not more and more often for nothing."""
+    """Return the error to raise: try again when the receiver asks for it, or give up after a day.
+
+    The delays grow, even if the receiver asks for short ones.
+    """
     began, times = checkpoint.get("put_off", (time.time(), 0))
     times += 1
     pause = max(seconds, min(float(2 ** min(times, 12)) / 2, 3600.0))
     if time.time() + pause > began + DAY_SECONDS:
-        return Fatal(f"The receiver answered {status} until a day was over.")
+        return Fatal(f"The receiver answered {status} for a day.")
     checkpoint["put_off"] = [began, times]
-    return RetryLater(pause, f"The receiver answered {status}, and asked to come back in {seconds:g} s.")
+    return RetryLater(pause, f"The receiver answered {status} and asked to try again in {seconds:g} s.")

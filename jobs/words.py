@@ -1,8 +1,8 @@
 """Choosing words worth learning from a text, offline, by lemma and word frequency.
 
-A word is worth more the oftener the text uses it and the nearer it is to the middle of the
-frequency scale: neither one that every learner knows, nor one that is hardly ever met. Names
-are left out as far as capitals and a dictionary of word forms tell them.
+A word is worth more if the text uses it often and if it is near the middle of the frequency scale: neither a word that
+every learner knows, nor one that is very rare. Names are left out if they can be recognised by capitals and a
+dictionary of word forms.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-#: Languages with both word forms (simplemma) and frequencies (wordfreq), split into words by spaces.
+#: Languages that have word forms (simplemma) and frequencies (wordfreq), and that separate words by spaces.
 Language = Literal[
     "bg", "ca", "cs", "da", "de", "el", "en", "es", "fi", "fr", "hu", "id", "is", "it",
     "lt", "lv", "mk", "nb", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "tr", "uk",
@@ -22,7 +22,7 @@ Language = Literal[
 #: On wordfreq's Zipf scale (3: once in a million words; 6: once in a thousand).
 EASIEST_ZIPF = 5.3
 RAREST_ZIPF = 1.8
-#: Where a learner gains most: common enough to meet again, rare enough to be new.
+#: The best frequency to learn: common enough to meet again, rare enough to be new.
 BEST_ZIPF = 4.0
 
 SHORTEST_WORD = 3
@@ -34,9 +34,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])[»”\"')\]]*\s+(?=[¿¡«“\"'(]*[^
 
 @dataclass(frozen=True)
 class Candidate:
-    """A word that a text uses, with what speaks for learning it."""
+    """A word of a text, with the reasons to learn it."""
 
-    #: As the text has it most often, in lower case unless it is always written with a capital.
+    #: In its most frequent form in the text; in lower case unless it is always written with a capital.
     word: str
     lemma: str
     #: How often the text uses any form of it.
@@ -48,12 +48,12 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """What learning it is worth: higher is better."""
+        """Rate the word: higher is better to learn."""
         return float((1 + min(self.count, 5) / 5) / (1 + abs(self.frequency - BEST_ZIPF)))
 
 
 def candidates(text: str, language: Language, known: Collection[str] = ()) -> list[Candidate]:
-    """List the text's words that are worth learning, the best first, without those whose lemma is `known`."""
+    """List the words of the text that are worth learning, the best first, without those whose lemma is `known`."""
     forms, examples = _forms_by_lemma(text, language)
     found = (_candidate(lemma, forms[lemma], examples[lemma], language) for lemma in forms if lemma not in known)
     worth = [c for c in found if RAREST_ZIPF <= c.frequency <= EASIEST_ZIPF]
@@ -61,7 +61,7 @@ def candidates(text: str, language: Language, known: Collection[str] = ()) -> li
 
 
 def lemma_of(word: str, language: Language) -> str:
-    """The form under which a dictionary has the word, in lower case."""
+    """Return the dictionary form of a word, in lower case."""
     import simplemma
 
     return str(simplemma.lemmatize(word, lang=language)).lower()
@@ -74,13 +74,13 @@ def lemmas_of(text: str, language: Language) -> Counter[str]:
 
 
 def example_of(word: str, text: str) -> str:
-    """The first sentence of the text that uses the word, or an empty string."""
+    """Return the first sentence of the text that uses the word, or an empty string."""
     wanted = word.casefold()
     return next((s for s in _sentences(text) if wanted in s.casefold()), "")[:EXAMPLE_CHARACTERS]
 
 
 def frequency_of(lemma: str, language: Language) -> float:
-    """How common a lemma is, on the Zipf scale; 0 if it is never seen."""
+    """Return how common a lemma is, on the Zipf scale. 0 if it is unknown."""
     import wordfreq
 
     return float(wordfreq.zipf_frequency(lemma, language))
@@ -88,7 +88,7 @@ def frequency_of(lemma: str, language: Language) -> float:
 
 def _candidate(lemma: str, forms: Counter[str], example: str, language: Language) -> Candidate:
     word = forms.most_common(1)[0][0]
-    # A lemma that is rare although its form is common was mostly guessed wrong: the form tells.
+    # If a form is common and its lemma is rare, the lemma is probably wrong. Use the higher frequency.
     frequency = max(frequency_of(lemma, language), frequency_of(word, language))
     return Candidate(word, lemma, sum(forms.values()), frequency, example)
 
@@ -108,9 +108,9 @@ def _forms_by_lemma(text: str, language: Language) -> tuple[dict[str, Counter[st
 
 
 def _names(text: str, language: Language) -> set[str]:
-    """Words that the text only ever writes with a capital, and at least once not at the start of a sentence.
+    """Find the words that the text always writes with a capital, and at least once inside a sentence.
 
-    German writes every noun so: there it is a name if the dictionary does not have it.
+    German writes every noun with a capital. There, a word is a name if the dictionary does not contain it.
     """
     import simplemma
 

@@ -77,5 +77,5 @@ def test_a_sound_alone_is_no_video(files, in_job, tmp_path):
         frame.sample_rate, frame.pts = 44_100, 0
         made.mux(stream.encode(frame))
         made.mux(stream.encode(None))
-    with in_job(), pytest.raises(Fatal, match="no video in it"):
+    with in_job(), pytest.raises(Fatal, match="contains no video"):
         process_video(files.upload(target.read_bytes(), "a.mp4"), height=120)
