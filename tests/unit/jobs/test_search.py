@@ -77,7 +77,7 @@ def test_an_index_that_would_be_too_large_says_so_and_stays_as_it_was(
 ) -> None:
     update_search_index([CATS])
     monkeypatch.setattr(module, "MAX_INDEX_BYTES", 60_000)
-    with pytest.raises(Fatal, match="remove documents"):
+    with pytest.raises(Fatal, match="Remove documents"):
         update_search_index([Document(id="much", text="".join(f"word{number} " for number in range(20_000)))])
     assert found("mat") == ["cats"]
     assert found("word1") == []
