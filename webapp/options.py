@@ -50,7 +50,7 @@ class Options(BaseModel):
     ] = None
     delay: Annotated[
         float | None,
-        Field(ge=0, le=31_536_000, description="Seconds before the job may start."),
+        Field(ge=0, le=31_536_000, description="Seconds before the job may start.", examples=[60]),
         NUMBER,
         Details("Delay", "SECONDS", sets="delay_seconds"),
     ] = None
@@ -64,7 +64,7 @@ class Options(BaseModel):
     ] = None
     timeout: Annotated[
         int | None,
-        Field(ge=1, le=86_400, description="Seconds that one attempt may take."),
+        Field(ge=1, le=86_400, description="Seconds that one attempt may take.", examples=[120]),
         WHOLE_NUMBER,
         Details("Timeout", "SECONDS", default_from_job_type=True),
     ] = None
@@ -78,7 +78,11 @@ class Options(BaseModel):
     ] = None
     depends_on: Annotated[
         tuple[JobId, ...],
-        Field(max_length=100, description="ID of a job that must complete before this one starts."),
+        Field(
+            max_length=100,
+            description="ID of a job that must complete before this one starts.",
+            examples=["6f1c0a9e5b7d4c1f8e2a3b4c5d6e7f80"],
+        ),
         Details("Depends on", "JOB_ID"),
     ] = ()
     tag: Annotated[
@@ -106,7 +110,8 @@ class Option:
     name: str
     details: Details
     description: str
-    example: str | None
+    #: A valid value as text; empty if the valid values are listed in `choices`.
+    example: str
     repeatable: bool
     #: The JSON Schema of the value: a list if the option is repeatable, and never null.
     schema: Schema
@@ -218,7 +223,7 @@ def _options() -> tuple[Option, ...]:
     for name, field in Options.model_fields.items():
         (details,) = [each for each in field.metadata if isinstance(each, Details)]
         schema = _schema(whole["properties"][name], whole.get("$defs", {}))
-        example = str(field.examples[0]) if field.examples else None
+        example = str(field.examples[0]) if field.examples else ""
         repeatable = get_origin(field.annotation) is tuple
         found.append(Option(name, details, str(field.description), example, repeatable, schema))
     return tuple(found)
