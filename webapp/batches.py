@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
-from jobs.engine.author.http import PublicUrl
+from jobs.engine.author.public_addresses import PublicUrl
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.client.groups import Group, Groups
 from jobs.engine.client.new_groups import NewGroup, submit_batch

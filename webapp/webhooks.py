@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field, field_validator
 
-from jobs.engine.author.http import PublicUrl
+from jobs.engine.author.public_addresses import PublicUrl
 from jobs.engine.times import rfc3339
 from jobs.engine.webhooks.subscriptions import WEBHOOK_EVENTS, Subscription
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .author.documents import blob_exists, read_blob, user_blob, user_document, user_path, write_blob
     from .author.file_parameters import File
     from .author.file_results import SavedFile, save_file
-    from .author.http import Fetched, PublicUrl, fetch, http_client
+    from .author.http import Fetched, fetch, http_client
+    from .author.public_addresses import PublicUrl
     from .client.own_jobs import own_jobs
 
 _ON_DEMAND = {
@@ -29,7 +30,7 @@ _ON_DEMAND = {
     "SavedFile": "author.file_results",
     "save_file": "author.file_results",
     "Fetched": "author.http",
-    "PublicUrl": "author.http",
+    "PublicUrl": "author.public_addresses",
     "fetch": "author.http",
     "http_client": "author.http",
     "own_jobs": "client.own_jobs",

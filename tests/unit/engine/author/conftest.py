@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.engine.settings import settings
+
+
+@pytest.fixture
+def allow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., None]]:
+    def allow(*hosts: str) -> None:
+        monkeypatch.setenv("ALLOWED_PRIVATE_HOSTS", ",".join(hosts))
+        settings.cache_clear()
+
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    allow()
+    yield allow
+    settings.cache_clear()
