@@ -9,7 +9,9 @@ from urllib.parse import quote
 from flask import Blueprint, Response, jsonify, request
 
 from jobs.engine.errors import RangeNotSatisfiable
-from jobs.engine.files.files import OCTETS, FileStore, StoredFile
+from jobs.engine.files.files import FileStore
+from jobs.engine.files.safe_names import OCTETS
+from jobs.engine.files.stored_file import StoredFile
 
 from .auth import caller
 from .body import no_body

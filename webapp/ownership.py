@@ -8,7 +8,7 @@ from jobs.engine.client.groups import Group, Groups
 from jobs.engine.client.job import Job
 from jobs.engine.client.schedules import Schedule, Schedules
 from jobs.engine.errors import Forbidden
-from jobs.engine.files.files import StoredFile
+from jobs.engine.files.stored_file import StoredFile
 
 from .auth import caller
 from .recording import admin_reads

@@ -1,4 +1,4 @@
-"""`save_file`, with which a running function stores what it produced."""
+"""`save_file`, which stores a file that a running function produced."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from pydantic import BaseModel, ConfigDict
 
 from jobs.engine.errors import Unauthenticated
 from jobs.engine.files.bytes import CHUNK_BYTES
-from jobs.engine.files.files import own_store, patiently, safe_content_type, safe_filename
+from jobs.engine.files.files import own_store
+from jobs.engine.files.safe_names import safe_content_type, safe_filename
 from jobs.engine.settings import settings
 
 from .checkpoint import checkpoint
+from .outage import wait_out_outage
 from .running import Cancelled, current_job
 
-#: A file to copy from, or the content itself.
+#: A file to copy, or the content itself.
 Content = str | os.PathLike[str] | bytes
 
 
 class SavedFile(BaseModel):
-    """A file that a job has produced, as its result holds it. Its owner may fetch it from `/api/v1/files/{file_id}`."""
+    """A produced file, as a job's result contains it. Its owner can download it from `/api/v1/files/{file_id}`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,32 +37,31 @@ class SavedFile(BaseModel):
     #: In bytes.
     size: int
     sha256: str
-    #: None for a file that was saved outside a job.
+    #: None if the file was saved outside a job.
     expires_at: datetime | None
 
 
 def save_file(path_or_bytes: Content, filename: str, content_type: str | None = None) -> SavedFile:
-    """Store a file for the job's owner, and return what the result should hold.
+    """Store a file for the job's owner, and return the value for the job's result.
 
-    The n-th file of an attempt takes the place of the n-th one of an attempt before, unless the checkpoint names
-    that one. So trying again leaves nothing behind that no result names. Outside a job the file goes to
-    DATA_DIR/saved.
+    The n-th file of an attempt replaces the n-th file of an earlier attempt, unless the checkpoint names that one.
+    So a retry leaves no files that no result names. Outside a job, the file is written to DATA_DIR/saved.
 
     Args:
-        path_or_bytes: the file to copy from, or its content.
-        filename: what to call it; a name, not a path.
-        content_type: by default what the end of its name stands for.
+        path_or_bytes: the file to copy, or the content.
+        filename: the name of the stored file, without a path.
+        content_type: by default, the type that the filename suggests.
     """
     job = current_job()
     if job is None:
         return _save_outside(path_or_bytes, filename, content_type)
     owner, file_id = job.user_id or "", _next_id(job.job_id)
     try:
-        file = patiently(
+        file = wait_out_outage(
             lambda: own_store().save(owner, filename, content_type, _chunks(path_or_bytes), file_id=file_id)
         )
     except Unauthenticated:
-        raise Cancelled from None  # the owner was removed, and with it all that ran for them
+        raise Cancelled from None  # the owner was removed, and all their jobs with them
     return SavedFile.model_validate(file, from_attributes=True)
 
 
@@ -68,7 +69,7 @@ _position: tuple[object, int] = (None, 0)
 
 
 def _next_id(job_id: str) -> str:
-    """The id for the next file of this attempt. Ids come from the job's id alone, so that attempts agree on them."""
+    """Return the id of the attempt's next file. It depends on the job's id alone, so all attempts use the same ids."""
     global _position
     attempt = current_job()
     kept = json.dumps(dict(checkpoint))

@@ -10,6 +10,7 @@ from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.store import Store
 from jobs.engine.errors import Forbidden, InvalidParameters, InvalidRequest
 from jobs.engine.files.files import FileStore
+from jobs.engine.files.permission import check_permission
 
 from .file_references import file_references
 from .submission import Part, Submission
@@ -23,7 +24,7 @@ def check_files(files: FileStore, submission: Submission) -> None:
         Forbidden: a file belongs to another user.
     """
     references = file_references(submission.job_type.parameters, submission.params)
-    files.check(references, submission.user_id, admin=submission.admin)
+    check_permission(files, references, submission.user_id, admin=submission.admin)
 
 
 def check_files_of_parts(files: FileStore, parts: Sequence[Part]) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from jobs.engine.author.file_parameters import FORMAT, File
 from jobs.engine.catalogue.parameters import Parameters
-from jobs.engine.files.files import FileReference
+from jobs.engine.files.permission import FileReference
 from jobs.engine.json_pointer import Path, pointer
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from jobs.engine.settings import settings
+from tests.file_storage import broker_url, in_a_job, s3_address, storage, store
+
+__all__ = ["allow", "broker_url", "in_a_job", "s3_address", "storage", "store"]
 
 
 @pytest.fixture
