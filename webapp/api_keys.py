@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -13,6 +14,7 @@ from jobs.engine.times import rfc3339
 from . import body
 from .auth import caller
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("api_keys", __name__, url_prefix="/api/v1/api-keys")
@@ -32,13 +34,16 @@ class NewKey(BaseModel):
 def create() -> tuple[Response, int]:
     new = body.model(NewKey) if _has_body() else NewKey()
     query(Nothing)
-    key, secret = services().accounts.create_key(caller().user_id, new.name)
+    accounts, user_id = services().accounts, caller().user_id
+    admit(partial(accounts.check_create_key, user_id))
+    key, secret = accounts.create_key(user_id, new.name)
     return jsonify(_resource(key) | {"key": secret}), 201
 
 
 @blueprint.get("")
 def page() -> Response:
     query(Nothing)
+    admit()
     keys = services().accounts.keys(caller().user_id)
     return jsonify(api_keys=[_resource(key) for key in keys], next_cursor=None)
 
@@ -47,7 +52,9 @@ def page() -> Response:
 def revoke(key_id: str) -> tuple[str, int]:
     body.no_body()
     query(Nothing)
-    services().accounts.revoke(caller().user_id, key_id)
+    accounts, user_id = services().accounts, caller().user_id
+    admit(partial(accounts.check_revoke, user_id, key_id))
+    accounts.revoke(user_id, key_id)
     return "", 204
 
 

@@ -34,6 +34,7 @@ from . import (
     pages,
     pipelines,
     problems,
+    rate_limit,
     recording,
     schedules,
     security_headers,
@@ -104,6 +105,7 @@ def make_app(services: Services) -> Flask:
     security_headers.install(app)
     first_admin.install(app)
     auth.install(app)
+    rate_limit.install(app)
     recording.install(app)
     metrics.install(app)
     stream_slots.install(app, services.settings.max_streams)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
+from jobs.engine.accounts.audit import check_cursor
+
 from .auth import require_admin
 from .query import Moment, Whole, query
+from .rate_limit import admit
 from .recording import admin_reads
 from .services import services
 
@@ -30,6 +34,7 @@ class Filters(BaseModel):
 def page() -> Response:
     require_admin()
     filters = query(Filters)
+    admit(partial(check_cursor, filters.cursor))
     admin_reads("audit")
     found = services().audit.page(**filters.model_dump())
     return jsonify(entries=[entry.as_dict() for entry in found.entries], next_cursor=found.next_cursor)

@@ -16,11 +16,11 @@ from flask.globals import request_ctx
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
-from jobs.engine.accounts.admission import Admission
 from jobs.engine.accounts.sessions import SESSION_LIFETIME_SECONDS
 from jobs.engine.accounts.users import User
-from jobs.engine.errors import Forbidden, Unauthenticated, WorkhorseError
+from jobs.engine.errors import Forbidden, Unauthenticated
 
+from . import rate_limit
 from .services import EXTENSION, Services, services
 
 #: All that answers without credentials. Whatever is not named here is closed, also what doesn't exist.
@@ -36,9 +36,6 @@ OPEN = frozenset(
 )
 #: Streams, whose clients in a browser can't send a header: they are opened with a ticket, too.
 STREAMS = frozenset({"/api/v1/jobs/stream", "/api/v1/jobs/<job_id>/stream", "/api/v1/jobs/<job_id>/ws"})
-#: Their views let the request in by the script that serves it, in one round trip: it comes too early only if nothing
-#: else is wrong with it.
-ADMITTED_BY_VIEW = frozenset({"submissions.submit", "jobs.show"})
 #: Open, too, if REGISTRATION is.
 REGISTER = ("POST", "/api/v1/users")
 
@@ -81,7 +78,6 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.globals["csrf_token"] = csrf_token
     app.before_request(_require_caller)
-    app.after_request(_count_what_was_refused)
 
 
 # --- for views -------------------------------------------------------------------
@@ -102,12 +98,6 @@ def caller() -> User:
 def caller_if_any() -> User | None:
     """The user who calls, if the request came through the closed door."""
     return cast("User | None", g.get("caller"))
-
-
-def admission() -> Admission:
-    """What lets this request in, for a view in ADMITTED_BY_VIEW to pass on."""
-    g.admitted = True
-    return services().accounts.gate.admission(caller())
 
 
 def require_admin() -> User:
@@ -198,20 +188,8 @@ def _require_caller() -> Response | None:
             return redirect(url_for("sign_in.form", next=request.full_path.removesuffix("?")), 303)
         raise
     g.caller = user
-    if request.endpoint not in ADMITTED_BY_VIEW:
-        g.admitted = True
-        services().accounts.gate.admit(user)
+    rate_limit.count(user)
     return None
-
-
-def _count_what_was_refused(answer: Response) -> Response:
-    """A request that its view refused before it was let in counts as well: nobody may send such without end."""
-    if "caller" in g and "admitted" not in g:
-        try:
-            services().accounts.gate.admit(g.caller)
-        except WorkhorseError:
-            pass  # it has its answer
-    return answer
 
 
 def _is_open() -> bool:

@@ -20,6 +20,7 @@ from .headers import idempotency_key
 from .options import JsonOptions, json_properties, submission_of
 from .ownership import visible_group
 from .query import Nothing, query
+from .rate_limit import admission, admit
 from .services import services
 from .submissions import POLL_AFTER_SECONDS, request_digest
 
@@ -73,7 +74,7 @@ def submit() -> Response:
         webhook_url=new.webhook_url,
     )
     submissions = [submission_of(kind, each.params, each, user) for kind, each in zip(kinds, new.jobs, strict=True)]
-    batch_id, replayed = submit_batch(services().client, group, submissions)
+    batch_id, replayed = submit_batch(services().client, group, submissions, admission())
     return stored(_resource(Groups(services().client).find(KIND, batch_id)), f"/api/v1/batches/{batch_id}", replayed)
 
 
@@ -81,14 +82,16 @@ def submit() -> Response:
 def show(batch_id: str) -> Response:
     group = visible_group(KIND, batch_id)
     query(Nothing)
+    admit()
     return current(_resource(group), group)
 
 
 @blueprint.delete("/<batch_id>")
 def cancel(batch_id: str) -> Response:
-    visible_group(KIND, batch_id)
+    group = visible_group(KIND, batch_id)
     no_body()
     query(Nothing)
+    admit(group.check_cancel)
     group = Groups(services().client).cancel(KIND, batch_id)
     return cancelled(_resource(group), group)
 

@@ -12,6 +12,7 @@ from jobs.engine.client.inline_calls import call, submit_behind
 from .auth import caller
 from .body import json_object
 from .query import Nothing, Whole, query
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("calls", __name__, url_prefix="/api/v1")
@@ -28,6 +29,8 @@ def predict() -> Response:
     job_type = services().catalogue.find("predict")
     params = json_object()
     query(Nothing)
+    job_type.parameters.validate(params)
+    admit()
     answer: dict[str, Any] = call(job_type, params, caller().user_id)
     logged = {"text": params["text"], **{name: answer[name] for name in ("label", "confidence", "model_id")}}
     side_jobs = {"log-prediction": logged, "update-user-stats": {"kind": "predict"}}
@@ -39,4 +42,5 @@ def predict() -> Response:
 def search() -> Response:
     job_type = services().catalogue.find("search")
     wanted = query(Search)
+    admit()
     return jsonify(call(job_type, wanted.model_dump(), caller().user_id))

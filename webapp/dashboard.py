@@ -28,6 +28,7 @@ from jobs.engine.errors import BrokerUnavailable, Conflict, JobNotFound, NotFoun
 from .auth import require_admin
 from .dashboard_records import ReadOnlyQueue, SafeJob, SafeWorker
 from .problems import of_error
+from .rate_limit import admit
 from .services import services
 
 blueprint: Blueprint = upstream.blueprint
@@ -70,9 +71,11 @@ def _guard() -> AnyResponse | None:
         raise Conflict(
             "Jobs are cancelled and retried one by one here, so that nothing is lost; use their own buttons."
         )
-    if "job_id" in (request.view_args or {}):
-        return _act_on_job(view, (request.view_args or {})["job_id"])
-    return None
+    job_id = (request.view_args or {}).get("job_id")
+    if job_id is not None:
+        _check_exists(job_id)
+    admit()
+    return _act_on_job(view, job_id) if job_id is not None else None
 
 
 def _connect() -> None:
@@ -97,13 +100,19 @@ def _check_address(address: dict[str, Any]) -> None:
         address["per_page"] = type(address["per_page"])(MAX_PER_PAGE)
 
 
+def _connection() -> redis.Redis:
+    connection: redis.Redis = current_app.redis_conn  # type: ignore[attr-defined]
+    return connection
+
+
+def _check_exists(job_id: str) -> None:
+    if not _connection().exists(SafeJob.key_for(job_id)):
+        raise JobNotFound
+
+
 def _act_on_job(view: str, job_id: str) -> AnyResponse | None:
     """Cancel and retry our jobs through the client; a foreign job has no indexes that could go wrong."""
-    connection: redis.Redis = current_app.redis_conn  # type: ignore[attr-defined]
-    key = SafeJob.key_for(job_id)
-    if not connection.exists(key):
-        raise JobNotFound
-    ours = connection.hexists(key, "version")
+    ours = _connection().hexists(SafeJob.key_for(job_id), "version")
     if not ours or view not in ("delete_job_view", "requeue_job_view"):
         return None
     if view == "delete_job_view":

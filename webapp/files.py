@@ -18,6 +18,7 @@ from .body import no_body
 from .ownership import visible_file
 from .problems import of_error
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 from .upload import Upload
 
@@ -35,6 +36,7 @@ def upload() -> tuple[Response, int, dict[str, str]]:
     """Store a file while it arrives. Whatever goes wrong on the way, nothing of it stays."""
     arriving = Upload(services().settings.max_upload_bytes)
     query(Nothing)
+    admit()
     file = _store().save(caller().user_id, arriving.filename, arriving.content_type, arriving.chunks())
     return jsonify(file.as_dict()), 201, {"Location": f"/api/v1/files/{file.file_id}"}
 
@@ -43,6 +45,7 @@ def upload() -> tuple[Response, int, dict[str, str]]:
 def show(file_id: str) -> Response:
     file = visible_file(file_id)
     query(Nothing)
+    admit()
     return jsonify(file.as_dict())
 
 
@@ -52,12 +55,14 @@ def content(file_id: str) -> Response:
     file = visible_file(file_id)
     query(Nothing)
     if request.if_none_match.contains_weak(file.sha256):
+        admit()
         return _described(Response(status=HTTPStatus.NOT_MODIFIED), file)
     asked = _asked_range(file)
     if asked is not None and not asked:
         answer = of_error(RangeNotSatisfiable(f"The file has {file.size} bytes, and none in that range."))
         answer.headers["Content-Range"] = f"bytes */{file.size}"
         return answer
+    admit()
     sent = range(file.size) if asked is None else asked
     answer = Response(_store().read(file, sent.start, sent.stop), content_type=_type(file))
     if asked is not None:
@@ -72,6 +77,7 @@ def delete(file_id: str) -> tuple[str, int]:
     file = visible_file(file_id)
     no_body()
     query(Nothing)
+    admit()
     _store().delete(file)
     return "", 204
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("job_types", __name__, url_prefix="/api/v1/job-types")
@@ -13,6 +14,7 @@ blueprint = Blueprint("job_types", __name__, url_prefix="/api/v1/job-types")
 @blueprint.get("")
 def page() -> Response:
     query(Nothing)
+    admit()
     return jsonify(job_types=[each.as_dict() for each in services().catalogue.values()], next_cursor=None)
 
 
@@ -20,4 +22,5 @@ def page() -> Response:
 def show(job_type: str) -> Response:
     kind = services().catalogue.find(job_type)
     query(Nothing)
+    admit()
     return jsonify(kind.as_dict())

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field
 
-from jobs.engine.accounts.admission import refuse
+from jobs.engine.accounts.rate import refuse_if_early
 from jobs.engine.client.job import Job
+from jobs.engine.client.listing import read_job_cursor, read_log_cursor
+from jobs.engine.client.refusals import raise_if_ended, raise_unless_retryable
 from jobs.engine.states import Status
 
-from .auth import admission, caller
+from .auth import caller
 from .body import no_body
 from .headers import MAX_WAIT_SECONDS
 from .json_answer import json_answer
 from .ownership import if_visible, visible_job, visible_user_jobs
 from .query import Moment, Nothing, Whole, query
+from .rate_limit import admission, admit
 from .services import services
 from .submissions import POLL_AFTER_SECONDS, accepted
 from .waiting import job_after
@@ -50,6 +54,7 @@ class LogRange(BaseModel):
 def page() -> Response:
     user_id = visible_user_jobs(request.args.get("user_id", caller().user_id))
     filters = query(Filters)
+    admit(lambda: filters.cursor and read_job_cursor(filters.cursor))
     found = services().client.page(user_id, **filters.model_dump(exclude={"user_id"}))
     return json_answer({"jobs": [job.as_dict() for job in found.jobs], "next_cursor": found.next_cursor})
 
@@ -60,7 +65,7 @@ def show(job_id: str) -> Response:
     looked = services().client.look(job_id, admission())
     job = if_visible(looked.job)
     seconds = query(Look).wait
-    refuse(looked.early)
+    refuse_if_early(looked.early)
     if "HTTP_IF_NONE_MATCH" not in request.environ or not request.if_none_match:
         return _whole(job_after(job, version=None, seconds=seconds))
     if not _is_held(job, job.version):
@@ -71,18 +76,20 @@ def show(job_id: str) -> Response:
 
 @blueprint.delete("/jobs/<job_id>")
 def cancel(job_id: str) -> Response:
-    visible_job(job_id)
+    job = visible_job(job_id)
     no_body()
     query(Nothing)
+    admit(partial(raise_if_ended, job))
     job = services().client.cancel(job_id)
     return json_answer(job.as_dict(), 200 if job.status is Status.CANCELLED else 202)
 
 
 @blueprint.post("/jobs/<job_id>/retry")
 def retry(job_id: str) -> Response:
-    visible_job(job_id)
+    job = visible_job(job_id)
     no_body()
     query(Nothing)
+    admit(partial(raise_unless_retryable, job))
     return accepted(services().client.retry(job_id))
 
 
@@ -90,6 +97,7 @@ def retry(job_id: str) -> Response:
 def logs(job_id: str) -> Response:
     visible_job(job_id)
     chosen = query(LogRange)
+    admit(partial(read_log_cursor, chosen.cursor))
     found = services().client.logs(job_id, cursor=chosen.cursor, limit=chosen.limit)
     return jsonify(lines=found.lines, next_cursor=found.next_cursor)
 
@@ -98,6 +106,7 @@ def logs(job_id: str) -> Response:
 def events(job_id: str) -> Response:
     visible_job(job_id)
     query(Nothing)
+    admit()
     return jsonify(events=services().client.events(job_id))
 
 

@@ -16,6 +16,7 @@ from jobs.engine.operate.metrics import Counts, Figures, Histograms, Request
 
 from .auth import require_admin
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("metrics", __name__)
@@ -37,6 +38,7 @@ def install(app: Flask) -> None:
 def scrape() -> Response:
     require_admin()
     query(Nothing)
+    admit()
     registry = CollectorRegistry()
     registry.register(_Now(services().metrics.read()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE)

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 
 from .openapi import openapi_document
 from .query import Nothing, query
+from .rate_limit import admit
 from .security_headers import allow_on_this_page
 from .services import services
 
@@ -30,12 +31,14 @@ def readiness() -> Response:
 @blueprint.get("/openapi.json")
 def openapi() -> Response:
     query(Nothing)
+    admit()
     return jsonify(_document())
 
 
 @blueprint.get("/docs")
 def docs() -> Response:
     """Swagger UI writes its styles and icons into the page: they are allowed here alone."""
+    admit()
     answer = Response(render_template("docs.html"), content_type="text/html; charset=utf-8")
     return allow_on_this_page(answer, style_src="'unsafe-inline'", img_src="data:")
 

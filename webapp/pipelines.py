@@ -16,6 +16,7 @@ from .body import json_object, model_of, no_body
 from .headers import idempotency_key
 from .ownership import visible_group
 from .query import Nothing, query
+from .rate_limit import admission, admit
 from .services import services
 from .submissions import request_digest
 
@@ -47,6 +48,7 @@ def submit() -> Response:
         admin=caller().is_admin,
         idempotency_key=key,
         digest=request_digest(sent) if key else None,
+        admission=admission(),
     )
     group = Groups(services().client).find(KIND, pipeline_id)
     return stored(_resource(group), f"/api/v1/pipelines/{pipeline_id}", replayed)
@@ -56,14 +58,16 @@ def submit() -> Response:
 def show(pipeline_id: str) -> Response:
     group = visible_group(KIND, pipeline_id)
     query(Nothing)
+    admit()
     return current(_resource(group), group)
 
 
 @blueprint.delete("/<pipeline_id>")
 def cancel(pipeline_id: str) -> Response:
-    visible_group(KIND, pipeline_id)
+    group = visible_group(KIND, pipeline_id)
     no_body()
     query(Nothing)
+    admit(group.check_cancel)
     group = Groups(services().client).cancel(KIND, pipeline_id)
     return cancelled(_resource(group), group)
 

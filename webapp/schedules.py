@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify
@@ -17,6 +18,7 @@ from .auth import caller
 from .batches import JobTypeName, valid_types
 from .ownership import visible_schedule
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/api/v1/schedules")
@@ -35,7 +37,9 @@ def create() -> Response:
     query(Nothing)
     valid_types([("", new.job_type, new.params)])
     plan = Plan(new.job_type, new.params, new.cron, new.timezone)
-    schedule = _schedules().create(caller().user_id, plan, admin=caller().is_admin)
+    user = caller()
+    admit(partial(_schedules().check_create, user.user_id, plan, admin=user.is_admin))
+    schedule = _schedules().create(user.user_id, plan, admin=user.is_admin)
     answer = jsonify(_resource(schedule))
     answer.status_code = 201
     answer.headers["Location"] = f"/api/v1/schedules/{schedule.schedule_id}"
@@ -45,6 +49,7 @@ def create() -> Response:
 @blueprint.get("")
 def page() -> Response:
     query(Nothing)
+    admit()
     found = _schedules().of_user(caller().user_id)
     return jsonify(schedules=[_resource(each) for each in found], next_cursor=None)
 
@@ -53,6 +58,7 @@ def page() -> Response:
 def show(schedule_id: str) -> Response:
     schedule = visible_schedule(schedule_id)
     query(Nothing)
+    admit()
     return jsonify(_resource(schedule))
 
 
@@ -61,6 +67,7 @@ def delete(schedule_id: str) -> tuple[str, int]:
     visible_schedule(schedule_id)
     body.no_body()
     query(Nothing)
+    admit()
     _schedules().delete(schedule_id)
     return "", 204
 

@@ -13,6 +13,7 @@ from jobs.engine.errors import RateLimited, Unauthenticated
 from . import body
 from .auth import end_session, refuse_foreign_origin, session_user, start_session
 from .problems import status_of
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("sign_in", __name__)
@@ -51,6 +52,7 @@ def sign_in() -> Response:
 
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
+    admit()
     end_session()
     return redirect(url_for("sign_in.form"), 303)
 

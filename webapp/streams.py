@@ -7,21 +7,20 @@ from collections.abc import Iterator
 from typing import Literal
 from weakref import WeakKeyDictionary
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from pydantic import BaseModel
 
 from jobs.engine.follow.message import Message
 
 from .auth import caller
+from .event_stream import HEARTBEAT, event_stream
 from .live import IDLE_SECONDS, Live, last_event_id
 from .ownership import visible_job
 from .query import query
+from .rate_limit import admit
 from .services import services
-from .stream_slots import take_slot
 
 blueprint = Blueprint("streams", __name__, url_prefix="/api/v1")
-
-HEARTBEAT = b": still here\n\n"
 
 #: Each message is written out once for all who are sent it.
 _written: WeakKeyDictionary[Message, bytes] = WeakKeyDictionary()
@@ -42,6 +41,7 @@ def follow_job(job_id: str) -> Response:
     job = visible_job(job_id)
     options = query(JobOptions)
     after = last_event_id()
+    admit()
     if after is not None and after >= job.version:
         if job.status.terminal:
             return Response(status=204)
@@ -50,27 +50,18 @@ def follow_job(job_id: str) -> Response:
     news = services().follower.follow_job(
         job_id, after, live.inbox, logs=options.logs == "true", idle_seconds=IDLE_SECONDS
     )
-    return _stream(live.follow(news))
+    return event_stream(_lines(live.follow(news)))
 
 
 @blueprint.get("/jobs/stream")
 def follow_all() -> Response:
     query(UserOptions)
+    after = last_event_id()
+    admit()
     user_id = caller().user_id
     live = Live(lambda user: user.user_id == user_id)
-    news = services().follower.follow_user(user_id, last_event_id(), live.inbox, idle_seconds=IDLE_SECONDS)
-    return _stream(live.follow(news))
-
-
-def _stream(news: Iterator[Message | None]) -> Response:
-    give_back = take_slot()
-    answer = Response(_lines(news), content_type="text/event-stream; charset=utf-8")
-    answer.call_on_close(give_back)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Accel-Buffering"] = "no"  # nginx would wait for more
-    if request.method == "HEAD":
-        answer.response = []
-    return answer
+    news = services().follower.follow_user(user_id, after, live.inbox, idle_seconds=IDLE_SECONDS)
+    return event_stream(_lines(live.follow(news)))
 
 
 def _lines(news: Iterator[Message | None]) -> Iterator[bytes]:

@@ -12,12 +12,13 @@ from jobs.engine.client.client import Submitted
 from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable
 
-from .auth import admission, caller
+from .auth import caller
 from .body import json_object
 from .headers import idempotency_key, preferred_wait
 from .json_answer import json_answer
 from .options import Options, submission_of
 from .query import query
+from .rate_limit import admission
 from .services import services
 from .waiting import job_after
 

@@ -11,6 +11,7 @@ from . import body
 from .auth import bearer_token, caller, session_secret
 from .ownership import visible_job
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("tickets", __name__, url_prefix="/api/v1")
@@ -28,6 +29,7 @@ def issue() -> Response:
     query(Nothing)
     if wish.job_id is not None:
         visible_job(wish.job_id)
+    admit()
     ticket = services().accounts.tickets.issue(
         caller(), bearer=bearer_token(), session=session_secret(), job_id=wish.job_id
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel
 
+from jobs.engine.accounts.registration import Registration
 from jobs.engine.accounts.users import User
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
@@ -18,6 +20,7 @@ from jobs.engine.times import rfc3339
 from . import body
 from .auth import caller, caller_if_any, end_session
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 
 log = logging.getLogger(__name__)
@@ -40,6 +43,8 @@ def register() -> tuple[Response, int]:
     _refuse_unless_open()
     new = body.model(NewUser, max_bytes=MAX_BODY_BYTES)
     query(Nothing)
+    # A taken name (409) is not among the checks: without a limit, anybody could find out which users exist.
+    admit(partial(Registration.check, new.username, new.email, new.password))
     if caller_if_any() is None:
         services().accounts.gate.admit_stranger(request.remote_addr or "unknown")
     user = services().accounts.register(new.username, new.email, new.password)
@@ -50,6 +55,7 @@ def register() -> tuple[Response, int]:
 @blueprint.get("/me")
 def me() -> Response:
     query(Nothing)
+    admit()
     user = services().accounts.find(caller().user_id)  # not the caller as cached: counts and roles are current
     counts = services().client.counts(user.user_id)
     usage = {
@@ -69,6 +75,7 @@ def remove(user_id: str) -> tuple[str, int]:
     body.no_body()
     query(Nothing)
     user_id = caller().user_id if itself else user_id
+    admit(partial(services().accounts.check_close, user_id))
     remove_with_everything(user_id)
     if itself:
         end_session()

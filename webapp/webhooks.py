@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify
@@ -14,6 +15,7 @@ from jobs.engine.webhooks.subscriptions import WEBHOOK_EVENTS, Subscription
 from . import body
 from .auth import caller
 from .query import Nothing, query
+from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
@@ -36,6 +38,7 @@ def subscribe() -> tuple[Response, int]:
     new = body.model(NewWebhook)
     query(Nothing)
     webhooks, user_id = services().webhooks, caller().user_id
+    admit(partial(webhooks.check_subscribe, user_id))
     webhook = webhooks.subscribe(user_id, new.url, new.events)
     return jsonify(_resource(webhook) | {"secret": webhooks.secrets.signing(user_id)[0]}), 201
 
@@ -43,6 +46,7 @@ def subscribe() -> tuple[Response, int]:
 @blueprint.get("")
 def page() -> Response:
     query(Nothing)
+    admit()
     webhooks = services().webhooks.of_user(caller().user_id)
     return jsonify(webhooks=[_resource(webhook) for webhook in webhooks], next_cursor=None)
 
@@ -51,7 +55,9 @@ def page() -> Response:
 def unsubscribe(webhook_id: str) -> tuple[str, int]:
     body.no_body()
     query(Nothing)
-    services().webhooks.unsubscribe(caller().user_id, webhook_id)
+    webhooks, user_id = services().webhooks, caller().user_id
+    admit(partial(webhooks.find, user_id, webhook_id))
+    webhooks.unsubscribe(user_id, webhook_id)
     return "", 204
 
 
@@ -60,6 +66,7 @@ def rotate() -> Response:
     """The earlier secret signs as well for a day."""
     body.no_body()
     query(Nothing)
+    admit()
     rotated = services().webhooks.secrets.rotate(caller().user_id)
     ends_at = rotated.previous_ends_at
     return jsonify(secret=rotated.secret, previous_secret_ends_at=rfc3339(ends_at) if ends_at else None)

@@ -22,6 +22,7 @@ from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, last_event_id
 from .ownership import visible_job
 from .problems import of_error
 from .query import query
+from .rate_limit import admit
 from .services import services
 from .stream_slots import take_slot
 
@@ -73,6 +74,7 @@ def _before_the_handshake() -> None:
     g.job = visible_job((request.view_args or {})["job_id"])
     query(Options)
     g.after = last_event_id()
+    admit()
     g.live = Live(lambda user, owner=g.job.user_id: user.is_admin or user.user_id == owner)  # type: ignore[misc]
     g.give_back = take_slot()
     if "gunicorn.socket" in request.environ:

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue.catalogue import JobType
 from webapp.auth import caller
+from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blueprint import blueprint, is_partial, page
@@ -16,6 +17,7 @@ LATEST_JOBS = 5
 
 @blueprint.get("/")
 def home() -> Response:
+    admit()
     wanted = request.args.get("q", "")[:100].strip()
     found = [kind for kind in services().catalogue.values() if _matches(kind, wanted.lower().split())]
     if is_partial():

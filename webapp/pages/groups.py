@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from jobs.engine.client.groups import Group, Groups
 from jobs.engine.errors import Conflict
 from webapp.ownership import visible_group
+from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blueprint import blueprint, done, is_partial, page, refused
@@ -37,12 +38,14 @@ def cancel_pipeline(group_id: str) -> Response:
 
 
 def _page(group: Group) -> Response:
+    admit()
     template = "_group.html" if is_partial() else "group.html"
     return page(template, group=group, members=group.members[:MAX_SHOWN])
 
 
 def _cancel(kind: str, group_id: str) -> Response:
     visible_group(kind, group_id)
+    admit()
     place = url_for(f"pages.{kind}", group_id=group_id)
     try:
         Groups(services().client).cancel(kind, group_id)

@@ -13,6 +13,7 @@ from jobs.engine.errors import Conflict, TooManyActiveJobs
 from jobs.engine.states import Status
 from webapp.auth import caller
 from webapp.ownership import visible_job
+from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blocks import Block, block
@@ -65,6 +66,7 @@ def view_of(job: Job) -> View:
 @blueprint.get("/jobs/<job_id>")
 def job(job_id: str) -> Response:
     found = visible_job(job_id)
+    admit()
     return page(
         "job.html",
         view=view_of(found),
@@ -82,8 +84,10 @@ def job(job_id: str) -> Response:
 @blueprint.get("/jobs/<job_id>/changed")
 def changed(job_id: str) -> Response:
     """Reload the page of an ended job if the job has been retried elsewhere."""
+    job = visible_job(job_id)
+    admit()
     answer = Response(status=204)
-    if request.args.get("version") != str(visible_job(job_id).version):
+    if request.args.get("version") != str(job.version):
         answer.headers["HX-Refresh"] = "true"
     return answer
 
@@ -91,6 +95,7 @@ def changed(job_id: str) -> Response:
 @blueprint.post("/jobs/<job_id>/cancel")
 def cancel_job(job_id: str) -> Response:
     visible_job(job_id)
+    admit()
     place = url_for("pages.job", job_id=job_id)
     try:
         cancelled = services().client.cancel(job_id)
@@ -103,6 +108,7 @@ def cancel_job(job_id: str) -> Response:
 @blueprint.post("/jobs/<job_id>/retry")
 def retry_job(job_id: str) -> Response:
     visible_job(job_id)
+    admit()
     place = url_for("pages.job", job_id=job_id)
     try:
         services().client.retry(job_id)

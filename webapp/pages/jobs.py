@@ -13,11 +13,12 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from jobs.engine.client.job import Job
-from jobs.engine.client.listing import Page
+from jobs.engine.client.listing import Page, read_job_cursor
 from jobs.engine.errors import Conflict, Forbidden, NotFound, TooManyActiveJobs
 from jobs.engine.states import Status
 from webapp.auth import caller
 from webapp.ownership import visible_job, visible_user_jobs
+from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blueprint import blueprint, done, is_partial, page, refused
@@ -66,6 +67,7 @@ def jobs() -> Response:
     filters = Filters.sent()
     visible_user_jobs(filters.user_id)
     cursor = request.args.get("cursor") or None
+    admit(lambda: cursor and read_job_cursor(cursor))
     found = services().client.page(filters.user_id, **filters.chosen, limit=PAGE_JOBS, cursor=cursor)
     seen = _fingerprint(found)
     if is_partial() and request.args.get("seen") == seen:
@@ -88,6 +90,7 @@ def change_jobs() -> Response:
     change, words = verbs.get(request.form.get("do", ""), (None, ""))
     if change is None or not chosen:
         return refused("Select at least one job.", filters.address())
+    admit()
     changed, limit = _change(chosen, change)
     left = len(chosen) - changed
     reason = limit or "Their status does not allow it."

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from jobs.engine.errors import Conflict
 from webapp.auth import caller
+from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blueprint import blueprint, done, page, refused
@@ -16,6 +19,7 @@ MAX_NAME_CHARACTERS = 100
 
 @blueprint.get("/keys")
 def keys() -> Response:
+    admit()
     return _page()
 
 
@@ -24,8 +28,10 @@ def create_key() -> Response:
     name = request.form.get("name", "").strip()
     if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
         return _page(status=422, error=f"A name has at most {MAX_NAME_CHARACTERS} printable characters.")
+    accounts, user_id = services().accounts, caller().user_id
+    admit(partial(accounts.check_create_key, user_id))
     try:
-        key, secret = services().accounts.create_key(caller().user_id, name)
+        key, secret = accounts.create_key(user_id, name)
     except Conflict as error:
         return _page(status=409, error=error.message)
     return _page(new=key.id, secret=secret)
@@ -33,8 +39,10 @@ def create_key() -> Response:
 
 @blueprint.post("/keys/<key_id>/revoke")
 def revoke_key(key_id: str) -> Response:
+    accounts, user_id = services().accounts, caller().user_id
+    admit(partial(accounts.check_revoke, user_id, key_id))
     try:
-        services().accounts.revoke(caller().user_id, key_id)
+        accounts.revoke(user_id, key_id)
     except Conflict as error:
         return refused(error.message, url_for("pages.keys"))
     return done("The key was revoked. It stops working within 5 seconds.", url_for("pages.keys"))

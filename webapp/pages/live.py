@@ -9,16 +9,16 @@ from flask import Response, render_template, request, stream_with_context
 
 from jobs.engine.client.job import Job
 from jobs.engine.follow.message import Message
+from webapp.event_stream import HEARTBEAT, event_stream
 from webapp.live import IDLE_SECONDS, Live, last_event_id
 from webapp.ownership import visible_job
+from webapp.rate_limit import admit
 from webapp.services import services
-from webapp.stream_slots import take_slot
 
 from .blocks import Block
 from .blueprint import blueprint
 from .job import View, view_of
 
-HEARTBEAT = ": still here\n\n"
 #: A screen reader announces progress this many times.
 SPOKEN_STEPS = 4
 
@@ -27,14 +27,11 @@ SPOKEN_STEPS = 4
 def job_live(job_id: str) -> Response:
     """Stream events for htmx: `state`, `progress`, `logs` (all so far), `log` (new lines), `say` and `done`."""
     job = visible_job(job_id)
+    after = _after(job)
+    admit()
     live = Live(lambda user: user.is_admin or user.user_id == job.user_id)
-    news = services().follower.follow_job(job_id, _after(job), live.inbox, logs=True, idle_seconds=IDLE_SECONDS)
-    give_back = take_slot()
-    answer = Response(stream_with_context(_parts(live.follow(news))), content_type="text/event-stream; charset=utf-8")
-    answer.call_on_close(give_back)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Accel-Buffering"] = "no"  # nginx would buffer the stream
-    return answer
+    news = services().follower.follow_job(job_id, after, live.inbox, logs=True, idle_seconds=IDLE_SECONDS)
+    return event_stream(stream_with_context(_parts(live.follow(news))))
 
 
 def _after(job: Job) -> int | None:
@@ -47,13 +44,13 @@ def _after(job: Job) -> int | None:
 
 
 def _parts(news: Iterator[Message | None]) -> Iterator[str]:
-    yield HEARTBEAT
+    yield HEARTBEAT.decode()
     state: tuple[Any, ...] | None = None
     announced: tuple[Any, ...] | None = None
     logged = False
     for each in news:
         if each is None:
-            yield HEARTBEAT
+            yield HEARTBEAT.decode()
         elif each.event == "log":
             # A stream begins with the oldest line, so its first lines replace the ones shown.
             yield _event("log" if logged else "logs", _lines(each.lines))

@@ -28,6 +28,7 @@ from webapp.options import OPTIONS, Options, submission_of
 from webapp.ownership import visible_file, visible_job
 from webapp.problems import status_of
 from webapp.query import read
+from webapp.rate_limit import admit
 from webapp.services import services
 from webapp.upload import CHUNK_BYTES
 
@@ -43,6 +44,7 @@ SCHEDULE = ("cron", "timezone")
 def submit_form(job_type: str) -> Response:
     """Show the empty form, or with `like` the form filled in with the parameters of an earlier job."""
     kind = services().catalogue.find(job_type)
+    admit()
     return _page(kind, Form.showing(fields_of(kind.parameters.schema), _params_like(request.args.get("like"))))
 
 
@@ -77,6 +79,7 @@ def upload(job_type: str) -> Response:
         form = Form(fields, request.form)
         form.blame(faults)
         return _page(kind, form, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    admit()
     texts = dict(request.form)
     for field, files in chosen:
         ids = [_stored(each) for each in files]
@@ -105,14 +108,18 @@ def _stored(sent: FileStorage) -> str:
 
 
 def _submitted(kind: JobType, params: dict[str, Any]) -> Response:
-    job = services().client.submit(submission_of(kind, params, _options(), caller())).job
+    submission = submission_of(kind, params, _options(), caller())
+    admit(partial(services().client.check, submission))
+    job = services().client.submit(submission).job
     return done("The job was submitted.", url_for("pages.job", job_id=job.job_id))
 
 
 def _scheduled(kind: JobType, params: dict[str, Any]) -> Response:
     cron, timezone = (request.form.get(name, "").strip() for name in SCHEDULE)
     plan = Plan(kind.name, params, cron, timezone or "UTC")
-    Schedules(services().client).create(caller().user_id, plan, admin=caller().is_admin)
+    schedules, user = Schedules(services().client), caller()
+    admit(partial(schedules.check_create, user.user_id, plan, admin=user.is_admin))
+    schedules.create(user.user_id, plan, admin=user.is_admin)
     return done(f"The schedule for {kind.name} was created.", url_for("pages.schedules"))
 
 

@@ -97,6 +97,10 @@ class Accounts:
         self._users.close(user_id)
         self._cache.drop_user(user_id)
 
+    def check_close(self, user_id: str) -> None:
+        """Raise what `close` would raise now."""
+        self._users.check_close(user_id)
+
     def delete(self, user_id: str) -> None:
         """Remove a user and their credentials. Raises as `close` does. The client deletes their jobs."""
         self.close(user_id)
@@ -113,6 +117,10 @@ class Accounts:
         """
         return self._keys.create(user_id, name)
 
+    def check_create_key(self, user_id: str) -> None:
+        """Raise Conflict if `create_key` would now."""
+        self._keys.check_create(user_id)
+
     def keys(self, user_id: str) -> list[ApiKey]:
         """Return a user's API keys, oldest first."""
         return self._keys.of_user(user_id)
@@ -125,3 +133,7 @@ class Accounts:
             Conflict: it is the configured key.
         """
         self._cache.drop(self._keys.revoke(user_id, key_id))
+
+    def check_revoke(self, user_id: str, key_id: str) -> None:
+        """Raise what `revoke` would raise now."""
+        self._keys.check_revoke(user_id, key_id)

@@ -25,13 +25,18 @@ class Admission:
         return to_json([user.user_id, user.generation, rate.count, rate.period_seconds, user.proofs])
 
 
-def refuse(early: int) -> None:
-    """Raise what the answer of `admit` stands for.
-
-    Raises:
-        Unauthenticated: the user, or what they proved themselves with, is gone.
-        RateLimited: they ask too often.
-    """
+def refuse_if_gone(early: int) -> None:
+    """Raise Unauthenticated if the script found that the user or the credential is gone."""
     if early < 0:
         raise Unauthenticated("This credential was revoked, or its user has been removed.")
+
+
+def refuse(early: int) -> None:
+    """Raise the refusal that the result of the script stands for.
+
+    Raises:
+        Unauthenticated: the user or the credential is gone.
+        RateLimited: the user is over the rate limit.
+    """
+    refuse_if_gone(early)
     refuse_if_early(early)

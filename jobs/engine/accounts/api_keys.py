@@ -72,8 +72,14 @@ class ApiKeys:
         if outcome == b"missing":
             raise UserNotFound
         if outcome == b"full":
-            raise Conflict(f"You have {MAX_KEYS_PER_USER} API keys; revoke one first.")
+            raise _too_many()
         return key, secret
+
+    @broker_errors()
+    def check_create(self, user_id: str) -> None:
+        """Raise Conflict if `create` would now."""
+        if self._connection.hlen(f"wh:apikeys:{user_id}") >= MAX_KEYS_PER_USER:
+            raise _too_many()
 
     @broker_errors()
     def of_user(self, user_id: str) -> list[ApiKey]:
@@ -99,17 +105,29 @@ class ApiKeys:
             ApiKeyNotFound: if the user has no such key.
             Conflict: if a setting would only bring it back.
         """
-        if key_id == CONFIGURED and self._connection.hexists(f"wh:apikeys:{user_id}", key_id):
-            raise Conflict("This key is set by ADMIN_API_KEY, or kept in DATA_DIR/admin_api_key: change it there.")
+        if key_id == CONFIGURED:
+            self.check_revoke(user_id, key_id)
         digest: bytes | None = self._revoke(keys=[f"wh:apikeys:{user_id}"], args=[key_id])
         if digest is None:
             raise ApiKeyNotFound
         return digest.decode()
 
+    @broker_errors()
+    def check_revoke(self, user_id: str, key_id: str) -> None:
+        """Raise what `revoke` would raise now."""
+        if not self._connection.hexists(f"wh:apikeys:{user_id}", key_id):
+            raise ApiKeyNotFound
+        if key_id == CONFIGURED:
+            raise Conflict("This key is set by ADMIN_API_KEY, or kept in DATA_DIR/admin_api_key: change it there.")
+
 
 def record_key(digest: str) -> str:
     """Where the broker keeps what is known of a key: there as long as it is good."""
     return f"wh:apikey:{digest}"
+
+
+def _too_many() -> Conflict:
+    return Conflict(f"You have {MAX_KEYS_PER_USER} API keys; revoke one first.")
 
 
 def _api_key(fields: dict[bytes, bytes]) -> ApiKey:

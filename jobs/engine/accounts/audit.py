@@ -105,8 +105,7 @@ class Audit:
             InvalidRequest: the cursor is none that a page gave out.
             BrokerUnavailable
         """
-        if cursor is not None and not _CURSOR.fullmatch(cursor):
-            raise InvalidRequest([Fault("is none that a page gave out", "bad_cursor", parameter="cursor")])
+        check_cursor(cursor)
         self.flush()
         highest = f"({cursor}" if cursor else f"({_first_from(before)}-0" if before else "+"
         lowest = f"{_first_after(after)}-0" if after else "-"
@@ -121,6 +120,12 @@ class Audit:
             if user_id in (None, entry.act.user_id) and action in (None, entry.act.action):
                 entries.append(entry)
         return AuditPage(entries, None)
+
+
+def check_cursor(cursor: str | None) -> None:
+    """Raise InvalidRequest unless the cursor has the form of those that a page returns."""
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise InvalidRequest([Fault("is not a valid cursor", "bad_cursor", parameter="cursor")])
 
 
 def _fields(act: Act) -> list[str]:

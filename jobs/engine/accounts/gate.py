@@ -10,7 +10,7 @@ from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.sources import library
 from jobs.engine.settings import Settings
 
-from .admission import Admission, refuse
+from .admission import Admission, refuse_if_gone
 from .rate import Meter, Rate
 from .users import User
 
@@ -31,14 +31,17 @@ class Gate:
         return Admission(user, self._rate)
 
     @broker_errors()
-    def admit(self, user: User) -> None:
-        """Let a request of a user in, and count it.
+    def count(self, user: User) -> int:
+        """Count a request of a user, and return the microseconds by which it is over RATE_LIMIT; 0 within it.
+
+        A request over the limit is not counted. Whether it is refused for that is for the caller to decide.
 
         Raises:
-            RateLimited: the user has reached RATE_LIMIT.
             Unauthenticated: the user was removed, or the credential was revoked.
         """
-        refuse(self._admit(args=[self.admission(user).as_json()]))
+        early: int = self._admit(args=[self.admission(user).as_json()])
+        refuse_if_gone(early)
+        return early
 
     def admit_stranger(self, address: str) -> None:
         """Count a registration without credentials. Raises RateLimited if there are too many from this address."""

@@ -174,7 +174,13 @@ class Users:
         if outcome == b"missing":
             raise UserNotFound
         if outcome == b"last admin":
-            raise Conflict("This is the only administrator; make another one first.")
+            raise _last_admin()
+
+    @broker_errors()
+    def check_close(self, user_id: str) -> None:
+        """Raise what `close` would raise now."""
+        if self.find(user_id).is_admin and self._connection.scard("wh:admins") == 1:
+            raise _last_admin()
 
     @broker_errors()
     def remove(self, user_id: str) -> None:
@@ -193,6 +199,10 @@ class Users:
             return {}
         fields: dict[bytes, bytes] = self._connection.hgetall(f"wh:user:{user_id}")
         return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def _last_admin() -> Conflict:
+    return Conflict("This is the only administrator; make another one first.")
 
 
 def _keys(user_id: str) -> list[str]:

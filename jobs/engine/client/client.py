@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from jobs.engine.accounts.admission import Admission, refuse
+from jobs.engine.accounts.admission import Admission, refuse_if_gone
 from jobs.engine.author.documents import delete_user_blobs
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.records import Record
@@ -39,7 +39,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Looked:
-    """A job, and the microseconds by which the request that reads it came too early (`admission.refuse`)."""
+    """A job, and the microseconds by which the request that reads it is over the rate limit."""
 
     job: Job
     early: int
@@ -121,8 +121,7 @@ class Client:
         """
         with broker_errors():
             early, record = self.store.look(job_id, admission.as_json())
-        if early < 0:
-            refuse(early)
+        refuse_if_gone(early)
         return Looked(_job(job_id, record), early)
 
     def cancel(self, job_id: str) -> Job:

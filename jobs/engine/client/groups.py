@@ -60,6 +60,11 @@ class Group:
             return next(end for end in (Status.FAILED, Status.CANCELLED, Status.COMPLETED) if end in statuses)
         return Status.PENDING if statuses == {Status.PENDING} else Status.RUNNING
 
+    def check_cancel(self) -> None:
+        """Raise GroupEnded if all of the jobs have ended."""
+        if self.status.terminal:
+            raise GroupEnded(f"The {self.kind} is {self.status}: all of its jobs have ended.")
+
     @property
     def progress(self) -> float:
         """0–100: the mean of its jobs'."""
@@ -112,8 +117,8 @@ class Groups:
         with broker_errors():
             cancelled = self._store.cancel_group(group_id)
         group = self.find(kind, group_id)
-        if not cancelled and group.status.terminal:
-            raise GroupEnded(f"The {kind} is {group.status}: all of its jobs have ended.")
+        if not cancelled:
+            group.check_cancel()
         return group
 
 

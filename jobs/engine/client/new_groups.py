@@ -16,6 +16,8 @@ from .refusals import raise_unless_stored
 from .submission import Part, Submission, described, shared_fields
 
 if TYPE_CHECKING:
+    from jobs.engine.accounts.admission import Admission
+
     from .client import Client
 
 
@@ -31,13 +33,18 @@ class NewGroup:
     webhook_url: str | None = None
 
 
-def submit_batch(client: Client, group: NewGroup, submissions: Sequence[Submission]) -> tuple[str, bool]:
+def submit_batch(
+    client: Client, group: NewGroup, submissions: Sequence[Submission], admission: Admission | None = None
+) -> tuple[str, bool]:
     """Store these jobs as `submit_group` does. Pointers begin with /jobs/0."""
-    return submit_group(client, group, [Part(each, at=f"/jobs/{place}") for place, each in enumerate(submissions)])
+    parts = [Part(each, at=f"/jobs/{place}") for place, each in enumerate(submissions)]
+    return submit_group(client, group, parts, admission)
 
 
-def submit_group(client: Client, group: NewGroup, parts: Sequence[Part]) -> tuple[str, bool]:
-    """Store jobs that belong together, all of them or none, in one atomic step.
+def submit_group(
+    client: Client, group: NewGroup, parts: Sequence[Part], admission: Admission | None = None
+) -> tuple[str, bool]:
+    """Store jobs that belong together, all of them or none. The same atomic step admits the request for them.
 
     Returns:
         The group's id, and True if an earlier request with this idempotency key has stored it.
@@ -61,6 +68,6 @@ def submit_group(client: Client, group: NewGroup, parts: Sequence[Part]) -> tupl
         shared["webhook_url"] = group.webhook_url
     check_unless_repeated(client.store, shared, lambda: check_files_of_parts(client.files, parts))
     with broker_errors():
-        reply = client.store.submit(shared, jobs)
+        reply = client.store.submit(shared, jobs, admission.as_json() if admission else b"")
     raise_unless_stored(reply, client.settings.max_active_jobs_per_user, parts)
     return reply.subject_id, reply.verdict is SubmitVerdict.REPLAYED

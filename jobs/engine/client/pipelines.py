@@ -14,6 +14,7 @@ from .new_groups import NewGroup, submit_group
 from .submission import Part, Submission
 
 if TYPE_CHECKING:
+    from jobs.engine.accounts.admission import Admission
     from jobs.engine.catalogue.catalogue import JobType
 
     from .client import Client
@@ -37,6 +38,7 @@ def submit_pipeline(
     admin: bool = False,
     idempotency_key: str | None = None,
     digest: str | None = None,
+    admission: Admission | None = None,
 ) -> tuple[str, bool]:
     """Store all steps of a pipeline, or none.
 
@@ -65,7 +67,7 @@ def submit_pipeline(
         )
         for place, step in enumerate(steps)
     ]
-    return submit_group(client, NewGroup(KIND, user_id, admin, idempotency_key, digest), parts)
+    return submit_group(client, NewGroup(KIND, user_id, admin, idempotency_key, digest), parts, admission)
 
 
 def checked_references(steps: Sequence[Step]) -> list[list[Reference]]:

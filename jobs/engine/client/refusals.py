@@ -27,6 +27,7 @@ from jobs.engine.errors import (
     TooManySchedules,
     Unauthenticated,
 )
+from jobs.engine.states import Status
 
 from .job import Job
 from .submission import Part
@@ -75,7 +76,7 @@ def raise_unless_retried(reply: RetryReply, job: Job, max_active: int) -> None:
         case RetryVerdict.PENDING:
             return
         case RetryVerdict.NOT_ENDED:
-            raise JobNotEnded(f"The job is {job.status}; only a failed or cancelled job can be retried.")
+            raise _not_retryable(job)
         case RetryVerdict.MISSING:
             raise job_not_found(job.job_id)
         case RetryVerdict.DEPENDENCY_FAILED:
@@ -85,6 +86,18 @@ def raise_unless_retried(reply: RetryReply, job: Job, max_active: int) -> None:
             raise _too_many_active(f"The job's owner has {reply.active:,} unfinished jobs", max_active)
         case _:
             assert_never(reply.verdict)
+
+
+def raise_if_ended(job: Job) -> None:
+    """Raise what cancelling the job would raise now."""
+    if job.status.terminal:
+        raise_unless_cancelled(CancelVerdict.ENDED, job)
+
+
+def raise_unless_retryable(job: Job) -> None:
+    """Raise JobNotEnded, as retrying the job would, unless it failed or was cancelled."""
+    if job.status not in (Status.FAILED, Status.CANCELLED):
+        raise _not_retryable(job)
 
 
 def raise_unless_scheduled(verdict: ScheduleVerdict, max_schedules: int) -> None:
@@ -111,6 +124,10 @@ def _unknown_job(reply: SubmitReply, parts: Sequence[Part]) -> Fault:
     part = parts[reply.number - 1]
     place = part.submission.depends_on.index(reply.subject_id)
     return Fault(message, "unknown_job", pointer=f"{part.at}/depends_on/{place}")
+
+
+def _not_retryable(job: Job) -> JobNotEnded:
+    return JobNotEnded(f"The job is {job.status}; only a failed or cancelled job can be retried.")
 
 
 def _too_many_active(count: str, max_active: int) -> TooManyActiveJobs:

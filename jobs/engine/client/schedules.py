@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store.verdicts import SubmitVerdict
+from jobs.engine.broker.store.verdicts import ScheduleVerdict, SubmitVerdict
 from jobs.engine.errors import (
     BrokerUnavailable,
     ScheduleNotFound,
@@ -84,6 +84,13 @@ class Schedules:
             verdict = self._records.add(schedule_id, user_id, record, first, MAX_PER_USER)
         raise_unless_scheduled(verdict, MAX_PER_USER)
         return self.find(schedule_id)
+
+    def check_create(self, user_id: str, plan: Plan, *, admin: bool = False) -> None:
+        """Raise what `create` would raise now."""
+        cron.check(plan.cron, plan.timezone)
+        self._client.check(self._submission(plan, user_id, admin=admin))
+        if len(self.of_user(user_id)) >= MAX_PER_USER:
+            raise_unless_scheduled(ScheduleVerdict.TOO_MANY, MAX_PER_USER)
 
     def find(self, schedule_id: str) -> Schedule:
         """Raises ScheduleNotFound if there is none."""

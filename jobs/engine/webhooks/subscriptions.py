@@ -68,8 +68,14 @@ class Subscriptions:
         if verdict == b"no_user":
             raise UserNotFound
         if verdict == b"full":
-            raise Conflict(f"You have reached the limit of {MAX_PER_USER} webhooks, including ended ones. Remove one.")
+            raise _too_many()
         return new
+
+    @broker_errors()
+    def check_subscribe(self, user_id: str) -> None:
+        """Raise Conflict if `subscribe` would now."""
+        if cast(int, self._connection.hlen(_key(user_id))) >= MAX_PER_USER:
+            raise _too_many()
 
     @broker_errors()
     def of_user(self, user_id: str) -> list[Subscription]:
@@ -101,6 +107,10 @@ class Subscriptions:
         ended = replace(subscription, ended_at=datetime.now(UTC))
         with broker_errors():
             self._replace(keys=[_key(user_id)], args=[webhook_id, _dumped(ended)])
+
+
+def _too_many() -> Conflict:
+    return Conflict(f"You have reached the limit of {MAX_PER_USER} webhooks, including ended ones. Remove one.")
 
 
 def _key(user_id: str) -> str:

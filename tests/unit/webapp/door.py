@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def count_lines(file: File, more: list[File] = [], width: int = 80) -> int:  # n
 class Door:
     data_dir: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    #: Job functions besides those above.
+    functions: tuple[Callable[..., Any], ...] = ()
 
     def __post_init__(self) -> None:
         given: dict[str, Any] = {
@@ -59,7 +62,8 @@ class Door:
         settings = Settings(**given)
         self.server = fakeredis.FakeServer()
         self.connection = ImitatedRedis(server=self.server, protocol=2)
-        catalogue = Catalogue([JobType.of(reverse_text), JobType.of(send_welcome_email), JobType.of(count_lines)])
+        functions: list[Callable[..., Any]] = [reverse_text, send_welcome_email, count_lines, *self.functions]
+        catalogue = Catalogue(map(JobType.of, functions))
         self.accounts = Accounts(self.connection, settings)
         self.client = Client(self.connection, settings, catalogue)
         self.app: Flask = make_app(Services(settings, catalogue, self.client, self.accounts, Follower(self.client)))

@@ -53,7 +53,7 @@ def test_a_closed_user_is_refused_at_once_even_if_cached(accounts: Accounts, els
     alice = elsewhere.bearers.authenticate(key)
     accounts.close("alice")
     with pytest.raises(Unauthenticated):
-        elsewhere.gate.admit(alice)
+        elsewhere.gate.count(alice)
     with pytest.raises(Unauthenticated):
         elsewhere.sign_in.check_password("alice", PASSWORD)
     with pytest.raises(UserNotFound):
@@ -123,6 +123,6 @@ def test_the_admin_s_own_keys_survive_a_change_of_the_configured_key(
 def test_an_unreachable_broker_is_reported(accounts: Accounts, server: fakeredis.FakeServer) -> None:
     alice = accounts.find(register(accounts))
     server.connected = False
-    for use in (accounts.ensure_admin, lambda: accounts.find("alice"), lambda: accounts.gate.admit(alice)):
+    for use in (accounts.ensure_admin, lambda: accounts.find("alice"), lambda: accounts.gate.count(alice)):
         with pytest.raises(BrokerUnavailable):
             use()

@@ -1,0 +1,28 @@
+"""The HTTP response of a stream of Server-Sent Events, for programs and for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Response, request
+
+from .stream_slots import take_slot
+
+#: A comment: it keeps proxies from cutting a silent connection.
+HEARTBEAT = b": still here\n\n"
+
+
+def event_stream(events: Iterator[str] | Iterator[bytes]) -> Response:
+    """Return a response that sends `events`. It holds one of this process's stream slots until it is closed.
+
+    Raises:
+        TooManyStreams: no slot is free.
+    """
+    give_back = take_slot()
+    answer = Response(events, content_type="text/event-stream; charset=utf-8")
+    answer.call_on_close(give_back)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Accel-Buffering"] = "no"  # nginx would wait for more
+    if request.method == "HEAD":
+        answer.response = []
+    return answer

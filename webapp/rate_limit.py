@@ -1,0 +1,68 @@
+"""Count requests, and refuse those over their caller's rate limit: after every other refusal, before any effect.
+
+A request is counted before its view runs, whatever comes of it. A view calls `admit` once it knows that nothing else is
+wrong with the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
+
+from jobs.engine.accounts.admission import Admission
+from jobs.engine.accounts.rate import refuse_if_early
+from jobs.engine.accounts.users import User
+from jobs.engine.errors import WorkhorseError
+
+from .services import services
+
+#: Views whose own script counts the request and refuses it, in one round trip.
+COUNTED_BY_SCRIPT = frozenset({"submissions.submit", "batches.submit", "pipelines.submit", "jobs.show"})
+
+
+def install(app: Flask) -> None:
+    """Count the requests that a view of COUNTED_BY_SCRIPT refuses before its script runs."""
+    app.after_request(_count_refused)
+
+
+def count(user: User) -> None:
+    """Count the request of `user`, unless its view does.
+
+    Raises:
+        Unauthenticated: the user was removed, or their credential was revoked.
+    """
+    g.rate_user = user
+    if request.endpoint not in COUNTED_BY_SCRIPT:
+        g.microseconds_early = services().accounts.gate.count(user)
+
+
+def admit(*checks: Callable[[], object]) -> None:
+    """Refuse the request if it is over its caller's rate limit.
+
+    An effect may find in its own atomic step that it can't be done (404, 409, 422). That refusal comes before this one,
+    so `checks` make it: each raises what the effect would raise. Within the limit they are not needed, and not called.
+
+    Raises:
+        RateLimited
+    """
+    early = g.get("microseconds_early", 0)
+    if early > 0:
+        for check in checks:
+            check()
+        refuse_if_early(early)
+
+
+def admission() -> Admission:
+    """Return what the script of a view in COUNTED_BY_SCRIPT needs to count the request."""
+    g.microseconds_early = 0
+    return services().accounts.gate.admission(g.rate_user)
+
+
+def _count_refused(answer: Response) -> Response:
+    if "rate_user" in g and "microseconds_early" not in g:
+        try:
+            services().accounts.gate.count(g.rate_user)
+        except WorkhorseError:
+            pass  # the request has been refused already
+    return answer
