@@ -1,8 +1,7 @@
-"""Every error this project raises, in one hierarchy.
+"""Every error of this project, in one hierarchy.
 
-Each class has a stable `code`, the word that clients and scripts may branch on.
-Messages are written for whoever caused them: what happened, with which value, and
-what to do about it. HTTP statuses live in `webapp.problems` alone.
+Each class has a stable `code` that clients and scripts may branch on. Its docstring is its default message, which
+the person who caused the error reads: what happened, and what to do. `webapp.problems` knows the HTTP statuses.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-#: What RetryLater may ask for, as a submission's `delay` may.
+#: The longest delay of RetryLater, and of a submission.
 MAX_LATER_SECONDS = 31_536_000
 
 
 class WorkhorseError(Exception):
-    """Something went wrong inside; the log has the details."""
+    """An internal error occurred; see the log for the details."""
 
     code: ClassVar[str] = "internal_error"
 
@@ -31,13 +30,13 @@ class WorkhorseError(Exception):
 
 
 class ConfigurationError(WorkhorseError):
-    """A setting has a value that can't be used; the message names each one."""
+    """A setting has an invalid value; the message names each one."""
 
     code = "configuration"
 
 
 class UnservableFunction(WorkhorseError):
-    """A function in the catalogue has a signature that can't be served over HTTP."""
+    """A job function has a signature that can't be served over HTTP."""
 
     code = "unservable_function"
 
@@ -49,12 +48,12 @@ class BrokerNotFound(WorkhorseError):
 
 
 class CannotStart(WorkhorseError):
-    """It can't be started here; the message says what is in the way and what to change."""
+    """The program can't start; the message says why, and what to change."""
 
     code = "cannot_start"
 
 
-# --- who is asking --------------------------------------------------------------
+# --- the caller --------------------------------------------------------------
 
 
 class Unauthenticated(WorkhorseError):
@@ -64,76 +63,76 @@ class Unauthenticated(WorkhorseError):
 
 
 class Forbidden(WorkhorseError):
-    """This belongs to somebody else, or needs a role that you do not have."""
+    """This belongs to another user, or needs a role that you do not have."""
 
     code = "forbidden"
 
 
-# --- what is asked for ------------------------------------------------------------
+# --- the request ------------------------------------------------------------
 
 
 class NotFound(WorkhorseError):
-    """There is no such thing."""
+    """Nothing was found at this address."""
 
     code = "not_found"
 
 
 class JobNotFound(NotFound):
-    """There is no such job; it may have expired."""
+    """The job does not exist; it may have expired."""
 
     code = "job_not_found"
 
 
 class JobTypeNotFound(NotFound):
-    """There is no such job type; GET /api/v1/job-types lists them."""
+    """The job type does not exist; GET /api/v1/job-types lists them."""
 
     code = "job_type_not_found"
 
 
 class UserNotFound(NotFound):
-    """There is no such user."""
+    """The user does not exist."""
 
     code = "user_not_found"
 
 
 class ApiKeyNotFound(NotFound):
-    """There is no such API key."""
+    """The API key does not exist."""
 
     code = "api_key_not_found"
 
 
 class BlobNotFound(NotFound):
-    """There is nothing stored under that name."""
+    """Nothing is stored under this name."""
 
     code = "blob_not_found"
 
 
 class StoredFileNotFound(NotFound):
-    """There is no such file; it may have expired."""
+    """The file does not exist; it may have expired."""
 
     code = "file_not_found"
 
 
 class WebhookNotFound(NotFound):
-    """There is no such webhook."""
+    """The webhook does not exist."""
 
     code = "webhook_not_found"
 
 
 class GroupNotFound(NotFound):
-    """There is no such batch or pipeline; it may have expired."""
+    """The batch or pipeline does not exist; it may have expired."""
 
     code = "group_not_found"
 
 
 class ScheduleNotFound(NotFound):
-    """There is no such schedule."""
+    """The schedule does not exist."""
 
     code = "schedule_not_found"
 
 
 class MethodNotAllowed(WorkhorseError):
-    """This address does not answer that method."""
+    """This address does not support this method."""
 
     code = "method_not_allowed"
 
@@ -145,13 +144,13 @@ class MalformedRequest(WorkhorseError):
 
 
 class PayloadTooLarge(WorkhorseError):
-    """The body is over the limit."""
+    """The body is too large."""
 
     code = "payload_too_large"
 
 
 class RangeNotSatisfiable(WorkhorseError):
-    """The file has no bytes in the range that was asked for."""
+    """The file has no bytes in the requested range."""
 
     code = "range_not_satisfiable"
 
@@ -181,7 +180,7 @@ class Fault:
 
 
 class InvalidRequest(WorkhorseError):
-    """The request is well-formed but not valid; `errors` says where."""
+    """The request is not valid; `errors` says where."""
 
     code = "invalid_request"
 
@@ -191,13 +190,13 @@ class InvalidRequest(WorkhorseError):
 
 
 class InvalidParameters(InvalidRequest):
-    """The parameters do not fit this job type; `errors` says where."""
+    """The parameters are not valid for this job type; `errors` says where."""
 
     code = "invalid_parameters"
 
 
 class IdempotencyKeyReused(WorkhorseError):
-    """This Idempotency-Key was used before, with another request; use a new key."""
+    """This Idempotency-Key was used before with a different request; use a new key."""
 
     code = "idempotency_key_reused"
 
@@ -206,7 +205,7 @@ class IdempotencyKeyReused(WorkhorseError):
 
 
 class Conflict(WorkhorseError):
-    """It can't be done in this state."""
+    """This can't be done in the current state."""
 
     code = "conflict"
 
@@ -224,7 +223,7 @@ class GroupEnded(Conflict):
 
 
 class TooManySchedules(Conflict):
-    """You have as many schedules as you may have; delete some."""
+    """You have reached your limit of schedules; delete some first."""
 
     code = "too_many_schedules"
 
@@ -236,13 +235,13 @@ class JobNotEnded(Conflict):
 
 
 class UserExists(Conflict):
-    """That username or e-mail address is taken."""
+    """This username or e-mail address is already taken."""
 
     code = "user_exists"
 
 
 class TryAgainLater(WorkhorseError):
-    """It can't be done now; try again after `retry_after` seconds."""
+    """This can't be done now; try again later."""
 
     code = "try_again_later"
 
@@ -252,13 +251,13 @@ class TryAgainLater(WorkhorseError):
 
 
 class RateLimited(TryAgainLater):
-    """Too many requests."""
+    """You have sent too many requests; try again later."""
 
     code = "rate_limited"
 
 
 class TooManyActiveJobs(TryAgainLater):
-    """You have as many unfinished jobs as you may have; wait for some to end."""
+    """You have reached your limit of unfinished jobs; wait for some to end."""
 
     code = "too_many_active_jobs"
 
@@ -270,7 +269,7 @@ class BrokerUnavailable(TryAgainLater):
 
 
 class TooManyStreams(TryAgainLater):
-    """This server holds as many open streams as it may; poll, or try again shortly."""
+    """The server has reached its limit of open streams; poll instead, or try again shortly."""
 
     code = "too_many_streams"
 
@@ -285,20 +284,20 @@ class StorageUnavailable(TryAgainLater):
 
 
 class Fatal(WorkhorseError):
-    """Raise it in a job to fail at once, whatever its retry policy. The message is shown to the client."""
+    """Raise this in a job to fail at once, without a retry. The message is shown to the client."""
 
     code = "fatal"
 
 
 class RetryLater(WorkhorseError):
-    """Raise it in a job to come back in `seconds`, a year at most, whatever its retry policy, spending no attempt."""
+    """Raise this in a job to run it again in `seconds`, at most a year, without using up an attempt."""
 
     code = "retry_later"
 
     def __init__(self, seconds: float, message: str | None = None) -> None:
         if not seconds <= MAX_LATER_SECONDS:  # NaN is not, either
-            raise ValueError(f"RetryLater({seconds!r}): expected seconds, a year at most")
-        super().__init__(message or f"Comes back in {seconds:g} s.")
+            raise ValueError(f"RetryLater({seconds!r}): expected seconds, at most a year")
+        super().__init__(message or f"It runs again in {seconds:g} s.")
         self.seconds = seconds
 
 
@@ -309,19 +308,19 @@ class AddressRefused(Fatal):
 
 
 class ResponseTooLarge(Fatal):
-    """The answer is larger than may be read."""
+    """The response is too large."""
 
     code = "response_too_large"
 
 
 class ReferenceUnresolved(WorkhorseError):
-    """A step of a pipeline refers to a part of a result that is not there."""
+    """A step of a pipeline refers to a missing part of a result."""
 
     code = "reference_unresolved"
 
 
 class FetchFailed(WorkhorseError):
-    """The server could not be reached, or did not answer in time; trying again may help."""
+    """The server could not be reached, or did not respond in time; try again later."""
 
     code = "fetch_failed"
 
@@ -333,12 +332,12 @@ class JobTimeout(WorkhorseError, TimeoutError):
 
 
 class ResultInvalid(WorkhorseError):
-    """The function returned something that does not fit its return type."""
+    """The function returned a value that does not match its return type."""
 
     code = "result_invalid"
 
 
 class ResultTooLarge(WorkhorseError):
-    """The result is over MAX_RESULT_BYTES; save it as a file and return the file."""
+    """The result is larger than MAX_RESULT_BYTES; save it as a file and return the file."""
 
     code = "result_too_large"

@@ -23,18 +23,18 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
     ),
     403: (
         "Forbidden",
-        "It belongs to somebody else, or the caller lacks the role.",
+        "It belongs to another user, or the caller lacks the role.",
         "forbidden",
-        "This belongs to somebody else, or needs a role that you do not have.",
+        "This belongs to another user, or needs a role that you do not have.",
     ),
-    404: ("NotFound", "There is no such thing.", "job_not_found", "There is no such job; it may have expired."),
+    404: ("NotFound", "It does not exist.", "job_not_found", "The job does not exist; it may have expired."),
     409: (
         "Conflict",
         "It can't be done in the current state.",
         "job_ended",
         "The job has already ended.",
     ),
-    413: ("TooLarge", "The body is over its limit.", "payload_too_large", "The body is over the limit."),
+    413: ("TooLarge", "The body is too large.", "payload_too_large", "The body is too large."),
     415: (
         "UnsupportedMediaType",
         "The body has the wrong content type.",
@@ -57,7 +57,7 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
         "TooMany",
         "The caller's rate limit, or limit of unfinished jobs, is reached.",
         "rate_limited",
-        "Too many requests.",
+        "You have sent too many requests; try again in 3 s.",
     ),
     500: ("Failed", "Any other refusal, or something went wrong inside.", "internal_error", "Something went wrong."),
     503: (

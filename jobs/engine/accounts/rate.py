@@ -64,7 +64,9 @@ def refuse_if_early(microseconds: int) -> None:
     """Raise RateLimited if the answer of the script says that the request came too early."""
     if microseconds > 0:
         seconds = microseconds / 1e6
-        raise RateLimited(f"Too many requests; try again in {max(1, round(seconds))} s.", retry_after=seconds)
+        raise RateLimited(
+            f"You have sent too many requests; try again in {max(1, round(seconds))} s.", retry_after=seconds
+        )
 
 
 def _key(name: str) -> str:
