@@ -50,21 +50,21 @@ class Options(BaseModel):
     ] = None
     delay: Annotated[
         float | None,
-        Field(ge=0, le=31_536_000, description="Seconds before the job may start.", examples=[60]),
+        Field(ge=0, le=31_536_000, description="Seconds to wait before the job may start.", examples=[60]),
         NUMBER,
         Details("Delay", "SECONDS", sets="delay_seconds"),
     ] = None
     run_at: Annotated[
         Moment | None,
         Field(
-            description="Time before which the job does not start, instead of a delay.",
+            description="Earliest time at which the job may start, instead of a delay.",
             examples=["2030-01-31T12:00:00Z"],
         ),
         Details("Run at", "TIME"),
     ] = None
     timeout: Annotated[
         int | None,
-        Field(ge=1, le=86_400, description="Seconds that one attempt may take.", examples=[120]),
+        Field(ge=1, le=86_400, description="Maximum duration of one attempt in seconds.", examples=[120]),
         WHOLE_NUMBER,
         Details("Timeout", "SECONDS", default_from_job_type=True),
     ] = None
@@ -89,10 +89,10 @@ class Options(BaseModel):
         tuple[Tag, ...],
         Field(
             max_length=10,
-            description="Word to find the job by; letters, digits, and . _ : - only.",
+            description="Tag to find the job by. Letters, digits and . _ : - only.",
             examples=["nightly"],
         ),
-        Details("Tags", "WORD", sets="tags"),
+        Details("Tags", "TAG", sets="tags"),
     ] = ()
 
     @field_validator("run_at")

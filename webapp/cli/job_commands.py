@@ -60,12 +60,12 @@ def types(job_type: str | None, as_json: bool) -> None:
 
 @jobs.command("list", with_appcontext=False)
 @as_option("Owner of the jobs.")
-@click.option("--status", type=click.Choice([str(each) for each in Status]))
-@click.option("--type", "job_type", metavar="JOB_TYPE")
-@click.option("--tag", metavar="WORD")
-@click.option("--created-after", type=Moment(), metavar="TIME")
-@click.option("--created-before", type=Moment(), metavar="TIME")
-@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--status", type=click.Choice([str(each) for each in Status]), help="Only jobs with this status.")
+@click.option("--type", "job_type", metavar="JOB_TYPE", help="Only jobs of this type.")
+@click.option("--tag", metavar="TAG", help="Only jobs with this tag.")
+@click.option("--created-after", type=Moment(), metavar="TIME", help="For example 2030-01-31T12:00:00Z.")
+@click.option("--created-before", type=Moment(), metavar="TIME", help="For example 2030-01-31T12:00:00Z.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Maximum number of jobs.")
 @click.option("--cursor", metavar="CURSOR", help="Continue where an earlier list ended.")
 @json_option
 def list_jobs(
