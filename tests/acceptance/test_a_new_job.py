@@ -6,7 +6,7 @@ from tests.acceptance.conftest import DROPPED
 from tests.acceptance.house import SAMPLES, Api
 
 
-def test_a_function_in_a_file_that_was_dropped_in_is_described_and_runs(alice: Api) -> None:
+def test_a_function_in_a_new_file_is_described_and_runs(alice: Api) -> None:
     """`count_lines` of the conftest, in a package that JOB_PACKAGES names."""
     told = alice.get("/job-types/count-lines")
     assert (told["summary"], told["result_schema"]["type"]) == ("Count the lines of a file.", "integer")

@@ -78,7 +78,7 @@ FILE_PARAMETERS = {"process-files": "files", "train-model": "training_data"}
 
 
 @pytest.mark.parametrize("case", FAILING, ids=str)
-def test_a_job_that_can_not_use_its_input_fails_with_a_sentence(alice: Api, house: House, case: Failing) -> None:
+def test_a_job_with_unusable_input_fails_with_a_reason(alice: Api, house: House, case: Failing) -> None:
     params: dict[str, Any] = dict(case.params or {})
     if case.content:
         name = FILE_PARAMETERS.get(case.job_type, "file")
@@ -101,7 +101,7 @@ def memory_of(process: psutil.Process) -> int:
         return 0
 
 
-def test_an_article_without_a_text_and_one_that_is_no_page_fail_with_a_sentence(alice: Api, site: Site) -> None:
+def test_an_address_without_an_article_fails_with_a_reason(alice: Api, site: Site) -> None:
     empty = site.article("/empty", b"<html><body><img src='/picture'></body></html>")
     site.pages["/picture"] = (200, {"content-type": "image/png"}, b"")
     assert "No article text was found" in alice.failed("extract-vocabulary", url=empty)
@@ -109,7 +109,7 @@ def test_an_article_without_a_text_and_one_that_is_no_page_fail_with_a_sentence(
     assert picture == "Could not fetch article: it is image/png, not a web page"
 
 
-def test_a_receiver_that_is_gone_fails_a_webhook_with_a_sentence(alice: Api, site: Site) -> None:
+def test_a_webhook_to_a_receiver_that_is_gone_fails_with_a_reason(alice: Api, site: Site) -> None:
     site.pages["/gone"] = (410, {}, b"")
     error = alice.failed("deliver-webhook", url=f"{site.address}/gone", payload={})
     assert "410 Gone" in error
@@ -144,7 +144,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("job_type", "params", "pointer"), REFUSED, ids=[job_type for job_type, *_ in REFUSED])
-def test_parameters_that_do_not_fit_are_refused_with_a_pointer(
+def test_invalid_parameters_are_refused_with_a_pointer(
     alice: Api, job_type: str, params: dict[str, Any], pointer: str
 ) -> None:
     faults = {fault["pointer"]: fault["message"] for fault in alice.refused(job_type, params)}
@@ -152,5 +152,5 @@ def test_parameters_that_do_not_fit_are_refused_with_a_pointer(
     assert alice.get(f"/jobs?job_type={job_type}&limit=5")["jobs"] == [] or job_type == "send-welcome-email"
 
 
-def test_no_job_type_is_left_out() -> None:
+def test_every_job_type_is_tested() -> None:
     assert {job_type for job_type, *_ in REFUSED} == set(Catalogue.discover(["jobs"]))

@@ -16,7 +16,7 @@ from tests.waiting import eventually
 MOVES = ["job_queued", "job_started", "job_progress", "job_completed"]
 
 
-def test_a_job_is_created_polled_and_complete(alice: Api) -> None:
+def test_a_job_is_submitted_polled_and_completed(alice: Api) -> None:
     job = alice.submit("report-slowly", {"steps": 4, "seconds": 0.2})
     assert job["poll_url"] == f"/api/v1/jobs/{job['job_id']}" and job["result"] is None
     seen = [job]
@@ -37,7 +37,7 @@ def test_clean_up_is_a_job_like_any_other(alice: Api) -> None:
     assert set(alice.run("clean-up")) == {"files", "drafts", "users"}
 
 
-def test_an_error_that_may_pass_is_tried_again_with_longer_and_longer_pauses(alice: Api, tmp_path: Path) -> None:
+def test_a_temporary_error_is_retried_with_growing_delays(alice: Api, tmp_path: Path) -> None:
     marks = tmp_path / "tries"
     job = alice.ended(alice.submit("flaky", {"path": str(marks), "fails": 2}))
     assert (job["status"], job["attempt"], job["result"]) == ("completed", 3, 3)
@@ -47,7 +47,7 @@ def test_an_error_that_may_pass_is_tried_again_with_longer_and_longer_pauses(ali
     assert (fatal["status"], fatal["attempt"], fatal["error_type"]) == ("failed", 1, "Fatal")
 
 
-def test_a_job_over_its_time_fails_as_timeout_and_one_whose_process_dies_is_resumed(alice: Api) -> None:
+def test_a_job_over_its_timeout_fails_and_one_whose_process_dies_is_resumed(alice: Api) -> None:
     late = alice.submit("sleep-too-long", {})
     dying = alice.ended(alice.submit("die", {"times": 1}))
     assert (dying["status"], dying["result"], dying["attempt"]) == ("completed", "resumed 1", 1)
@@ -57,7 +57,7 @@ def test_a_job_over_its_time_fails_as_timeout_and_one_whose_process_dies_is_resu
     assert (lost["status"], lost["error_type"], lost["resumed"]) == ("failed", "worker_lost", 2)
 
 
-def test_a_user_sees_and_cancels_their_own_jobs_alone(alice: Api, house: House) -> None:
+def test_a_user_sees_and_cancels_only_their_own_jobs(alice: Api, house: House) -> None:
     job = alice.running(alice.submit("sleep", {"seconds": 60}))
     mallory, place = house.newcomer(), f"/jobs/{job['job_id']}"
     for method, path in (("GET", place), ("DELETE", place), ("POST", f"{place}/retry"), ("GET", f"{place}/logs")):
@@ -70,7 +70,7 @@ def test_a_user_sees_and_cancels_their_own_jobs_alone(alice: Api, house: House) 
     alice.delete(place, status=409)
 
 
-def test_updates_come_live_over_a_stream_and_over_a_websocket(alice: Api, house: House) -> None:
+def test_updates_arrive_live_over_a_stream_and_over_a_websocket(alice: Api, house: House) -> None:
     job = alice.submit("report-slowly", {"steps": 4, "seconds": 0.3})
     ticket = alice.post("/tickets", {"job_id": job["job_id"]})["ticket"]
     address = f"ws://127.0.0.1:{house.port}/api/v1/jobs/{job['job_id']}/ws?ticket={ticket}"
@@ -87,7 +87,7 @@ def test_updates_come_live_over_a_stream_and_over_a_websocket(alice: Api, house:
         assert versions == sorted(set(versions)) and len(versions) >= 3
 
 
-def test_who_did_what_is_in_the_audit_log_and_every_request_in_the_log_of_the_process(alice: Api, house: House) -> None:
+def test_actions_are_in_the_audit_log_and_requests_in_the_process_log(alice: Api, house: House) -> None:
     job = alice.submit("noop", {})
     alice.get("/audit", status=403)
 
@@ -100,7 +100,7 @@ def test_who_did_what_is_in_the_audit_log_and_every_request_in_the_log_of_the_pr
     eventually(lambda: f'"user_id": "{alice.user_id}"' in house.printed, "the request is logged")
 
 
-def test_more_jobs_than_a_user_may_have_are_refused_and_other_users_are_not(alice: Api, house: House) -> None:
+def test_jobs_over_a_user_s_limit_are_refused_and_other_users_are_not(alice: Api, house: House) -> None:
     """MAX_ACTIVE_JOBS_PER_USER is 50 here."""
     jobs = [{"job_type": "sleep", "params": {"seconds": 1}, "delay": 600}] * 48
     batch = alice.post("/batches", {"jobs": jobs}, status=202)
@@ -120,7 +120,7 @@ def own_house(tmp_path: Path) -> Any:
     house.end()
 
 
-def test_after_a_power_cut_nothing_is_lost_and_the_queues_go_on_by_priority(own_house: House, tmp_path: Path) -> None:
+def test_after_a_power_cut_no_job_is_lost_and_priorities_still_hold(own_house: House, tmp_path: Path) -> None:
     alice = own_house.newcomer("alice")
     done = alice.ended(alice.submit("echo", {"text": "kept"}))
     steps = {"path": str(tmp_path / "steps"), "rows": 40, "columns": 10, "stop_at": [-1, -1]}

@@ -23,7 +23,7 @@ STEPS = ["text", "extraction", "normalising", "saving"]
 # --- videos and images ---------------------------------------------------------------------
 
 
-def test_a_video_plays_with_the_asked_height_and_its_own_length(alice: Api) -> None:
+def test_a_video_has_the_requested_height_and_its_original_length(alice: Api) -> None:
     job = alice.ended(alice.submit("process-video", {"file": alice.sample("video.mp4"), "height": 180}))
     result = job["result"]
     assert (result["width"], result["height"], result["content_type"]) == (320, 180, "video/mp4")
@@ -37,7 +37,7 @@ def test_a_video_plays_with_the_asked_height_and_its_own_length(alice: Api) -> N
     assert len(frames) == 50
 
 
-def test_an_image_opens_in_the_asked_sizes(alice: Api, house: House) -> None:
+def test_an_image_has_the_requested_sizes(alice: Api, house: House) -> None:
     file_id = alice.sample("photo.jpg")
     result = alice.run("process-image", file=file_id, sizes=[600, 120], format="webp", quality=70)
     opened = [Image.open(io.BytesIO(alice.content(file["file_id"]))) for file in result["files"]]
@@ -61,7 +61,7 @@ def assert_right(alice: Api, result: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("done", range(5))
-def test_a_pdf_job_killed_after_a_step_goes_on_there_and_repeats_none(alice: Api, done: int) -> None:
+def test_a_pdf_job_that_was_killed_after_a_step_continues_with_the_next_step(alice: Api, done: int) -> None:
     """`extract-pdf-dying` is extract-pdf, in a process that kills itself at a step's end; 0: at none."""
     params = {"file": alice.sample("contract.pdf"), "after_percent": 25 * done}
     job = alice.ended(alice.submit("extract-pdf-dying", params))
@@ -78,7 +78,7 @@ def test_a_pdf_job_reports_each_quarter(alice: Api) -> None:
     assert (job["result"]["extracted_by"], job["progress_message"]) == ("rules", "Done: saving")
 
 
-def test_a_pdf_job_killed_while_the_language_model_thinks_asks_it_again_and_reads_the_pdf_once(
+def test_a_pdf_job_that_was_killed_while_asking_a_language_model_asks_again(
     house_with_model: House, site: Site
 ) -> None:
     dave = house_with_model.newcomer()
@@ -119,7 +119,7 @@ def owner_of(house: House, port: int) -> psutil.Process:
 # --- rows and lines ------------------------------------------------------------------------
 
 
-def test_a_batch_is_imported_without_its_bad_lines_and_says_what_is_wrong_with_each(alice: Api) -> None:
+def test_a_batch_is_imported_without_its_invalid_lines(alice: Api) -> None:
     result = alice.run("import-batch", file=alice.sample("contacts.csv"))
     assert (result["imported"], result["rejected"]) == (34, 6)
     reasons = {error["line"]: error["reason"] for error in result["errors"]}
@@ -133,7 +133,7 @@ def test_a_batch_is_imported_without_its_bad_lines_and_says_what_is_wrong_with_e
     assert [int(row["line"]) for row in rejects] == sorted(reasons)
 
 
-def test_files_are_read_line_by_line_and_the_result_is_a_file(alice: Api) -> None:
+def test_the_statistics_of_files_are_saved_as_a_file(alice: Api) -> None:
     texts = [b"one two three\nfour\n", b"x" * 300_000 + b" y\nlast", (SAMPLES / "sales.csv").read_bytes()]
     ids = [alice.upload(text, f"{number}.txt") for number, text in enumerate(texts)]
     result = alice.run("process-files", files=ids)

@@ -20,7 +20,7 @@ ORDER = {
 }
 
 
-def test_a_mail_goes_out_behind_the_answer(alice: Api, post_office: PostOffice) -> None:
+def test_a_mail_is_sent_after_the_response(alice: Api, post_office: PostOffice) -> None:
     mail = {"to": f"{alice.user_id}@friends.example", "subject": "Grüße", "body": "Bis morgen.\n"}
     job = alice.submit("send-email", mail)
     result = alice.ended(job)["result"]
@@ -33,7 +33,7 @@ def test_a_mail_goes_out_behind_the_answer(alice: Api, post_office: PostOffice) 
     assert job["job_id"] in result["message_id"]
 
 
-def test_who_registers_is_welcomed(house_with_model: House, house: House, post_office: PostOffice) -> None:
+def test_a_new_user_is_welcomed_by_mail(house_with_model: House, house: House, post_office: PostOffice) -> None:
     newcomer = house.newcomer("wendy")
     [welcome] = eventually(lambda: post_office.to("wendy@example.com"), "the welcome mail")
     assert welcome["Subject"] == "Welcome, wendy"
@@ -64,7 +64,7 @@ def test_a_report_is_mailed_when_it_is_complete(alice: Api, post_office: PostOff
     assert f"/api/v1/files/{result['file_id']}/content" in mail.get_content()
 
 
-def test_while_the_mail_server_is_down_a_mail_waits_and_then_goes_out_once(alice: Api, post_office: PostOffice) -> None:
+def test_a_mail_waits_while_the_mail_server_is_down_and_is_sent_once(alice: Api, post_office: PostOffice) -> None:
     to = f"{alice.user_id}@patient.example"
     post_office.shut()
     try:
@@ -91,7 +91,9 @@ def test_while_the_mail_server_is_down_a_mail_waits_and_then_goes_out_once(alice
         ("send-order-confirmation", {"order": ORDER | {"customer_email": "nobody@example.com"}}),
     ],
 )
-def test_a_mail_that_is_refused_for_good_is_not_sent_again(alice: Api, job_type: str, params: dict[str, str]) -> None:
+def test_a_mail_that_is_refused_permanently_is_not_sent_again(
+    alice: Api, job_type: str, params: dict[str, str]
+) -> None:
     job = alice.ended(alice.submit(job_type, params))
     assert (job["status"], job["attempt"]) == ("failed", 1)
     assert job["error"] == "The mail server answered 550 No such mailbox"
@@ -100,7 +102,7 @@ def test_a_mail_that_is_refused_for_good_is_not_sent_again(alice: Api, job_type:
 # --- messages to other servers -------------------------------------------------------------
 
 
-def test_every_subscriber_is_told_with_a_signature(alice: Api, site: Site) -> None:
+def test_every_subscriber_gets_a_signed_message(alice: Api, site: Site) -> None:
     for path in ("/first", "/second"):
         site.pages[path] = (204, {}, b"")
         new = alice.post("/webhooks", {"url": site.address + path, "events": ["job_completed"]}, status=201)
@@ -115,7 +117,7 @@ def test_every_subscriber_is_told_with_a_signature(alice: Api, site: Site) -> No
         assert json.loads(body)["type"] == "job_completed"
 
 
-def test_a_message_is_delivered_again_until_it_is_taken(alice: Api, site: Site) -> None:
+def test_delivery_is_retried_until_the_receiver_accepts_it(alice: Api, site: Site) -> None:
     answers: Iterator[Answer] = iter([(500, {}, b"")])
     site.pages["/busy"] = lambda _body: next(answers, (200, {}, b""))
     result = alice.run("deliver-webhook", url=f"{site.address}/busy", payload={"hello": "world"})

@@ -33,7 +33,7 @@ def extract_index_report_mail(file_id: str, to: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_pipeline_of_four_job_types_runs_to_its_end(alice: Api, post_office: PostOffice) -> None:
+def test_a_pipeline_of_four_job_types_completes(alice: Api, post_office: PostOffice) -> None:
     to = f"{alice.user_id}@pipelines.example"
     steps = extract_index_report_mail(alice.sample("contract.pdf"), to)
     pipeline = followed(alice, alice.post("/pipelines", {"steps": steps}, status=202))
@@ -46,7 +46,7 @@ def test_a_pipeline_of_four_job_types_runs_to_its_end(alice: Api, post_office: P
     assert "Agreement on the delivery" in pypdf.PdfReader(BytesIO(report)).pages[0].extract_text()
 
 
-def test_a_pipeline_cancelled_in_the_middle_runs_nothing_more(alice: Api) -> None:
+def test_a_cancelled_pipeline_starts_no_further_step(alice: Api) -> None:
     steps = [
         {"job_type": "echo", "params": {"text": "a"}},
         {"job_type": "sleep", "params": {"seconds": 60}},
@@ -63,7 +63,7 @@ def test_a_pipeline_cancelled_in_the_middle_runs_nothing_more(alice: Api) -> Non
     assert "job_started" not in alice.events(ended["steps"][2])
 
 
-def test_a_pipeline_whose_second_step_fails_says_so(alice: Api) -> None:
+def test_a_pipeline_whose_second_step_fails_reports_the_failure(alice: Api) -> None:
     steps = extract_index_report_mail(alice.sample("contract.pdf"), "x@example.com")
     steps[1] = {"job_type": "import-batch", "params": {"file": ref(0, "text/file_id")}}
     ended = followed(alice, alice.post("/pipelines", {"steps": steps}, status=202))
@@ -74,7 +74,7 @@ def test_a_pipeline_whose_second_step_fails_says_so(alice: Api) -> None:
     assert ended["steps"][1]["job_id"] in ended["steps"][2]["error"]
 
 
-def test_a_batch_is_taken_whole_or_not_at_all(alice: Api) -> None:
+def test_a_batch_is_stored_completely_or_not_at_all(alice: Api) -> None:
     jobs = [{"job_type": "update-analytics", "params": {"event": f"e{number}"}} for number in range(5)]
     bad = [*jobs, {"job_type": "update-analytics", "params": {"event": "two words"}}]
     [fault] = alice.post("/batches", {"jobs": bad}, status=422)["errors"]
@@ -85,7 +85,7 @@ def test_a_batch_is_taken_whole_or_not_at_all(alice: Api) -> None:
     assert (batch["counts"]["completed"], batch["progress"]) == (5, 100.0)
 
 
-def test_a_job_starts_when_those_that_it_depends_on_have_completed(alice: Api) -> None:
+def test_a_job_starts_when_its_dependencies_have_completed(alice: Api) -> None:
     first = alice.submit("report-slowly", {"steps": 2, "seconds": 0.3})
     second = alice.submit("echo", {"text": "then"}, f"?depends_on={first['job_id']}&priority=high")
     assert second["pending_reason"] == "waiting"
@@ -96,7 +96,7 @@ def test_a_job_starts_when_those_that_it_depends_on_have_completed(alice: Api) -
     assert (cancelled["status"], cancelled["error_type"]) == ("cancelled", "dependency_failed")
 
 
-def test_another_user_s_job_does_not_wait_for_one_user_s_burst(house_with_model: House) -> None:
+def test_a_user_s_burst_does_not_delay_another_user_s_job(house_with_model: House) -> None:
     """MAX_RUNNING_JOBS_PER_USER is 2 here, and there are three workers."""
     burst = 500
     many, one = house_with_model.newcomer(), house_with_model.newcomer()

@@ -20,7 +20,7 @@ def words_of(result: dict[str, Any]) -> set[str]:
     return {word["lemma"] for word in result["words"]}
 
 
-def test_the_vocabulary_of_an_article_leaves_out_what_is_known_and_grows(alice: Api, house: House, site: Site) -> None:
+def test_a_second_article_adds_only_new_words_to_the_vocabulary(alice: Api, house: House, site: Site) -> None:
     page = site.article("/molino", (SAMPLES / "articulo.html").read_bytes())
 
     first = alice.run("extract-vocabulary", url=page, source_lang="es", word_count=12, browser="firefox")
@@ -60,9 +60,7 @@ def test_a_language_model_chooses_and_translates_if_one_is_set_up(house_with_mod
     assert "las ruedas del viejo molino" in asked[0][1]["content"]
 
 
-def test_an_article_is_asked_for_again_while_its_server_is_ill_and_not_once_it_is_refused(
-    alice: Api, site: Site
-) -> None:
+def test_an_article_is_fetched_again_after_a_server_error_and_not_after_a_refusal(alice: Api, site: Site) -> None:
     answers: Iterator[Answer] = iter([(503, {}, b""), (403, {}, b"no"), (200, {}, b"never")])
     site.pages["/refused"] = lambda _body: next(answers)
     job = alice.ended(alice.submit("extract-vocabulary", {"url": f"{site.address}/refused"}))
@@ -79,7 +77,7 @@ def sentiments() -> dict[str, list[str]]:
     return {"texts": [row["text"] for row in rows], "labels": [row["label"] for row in rows]}
 
 
-def test_a_model_learns_better_than_the_majority_and_is_used_by_its_owner_alone(alice: Api, house: House) -> None:
+def test_a_model_beats_the_baseline_and_only_its_owner_can_use_it(alice: Api, house: House) -> None:
     data = sentiments()
     job = alice.ended(alice.submit("train-model", {"training_data": data, "epochs": 12}))
     trained = job["result"]
@@ -94,7 +92,7 @@ def test_a_model_learns_better_than_the_majority_and_is_used_by_its_owner_alone(
     assert "You have no model" in house.newcomer().failed("batch-predict", **params)
 
 
-def test_a_model_learns_from_a_file_too(alice: Api) -> None:
+def test_a_model_is_trained_from_a_file(alice: Api) -> None:
     trained = alice.run("train-model", training_data=alice.sample("training.csv"), epochs=20)
     assert (trained["labels"], trained["training_texts"] + trained["held_out_texts"]) == (["cooking", "sport"], 16)
     answer = alice.run("predict", text="Stir the sauce and bake the bread.", model_id=trained["model_id"])
@@ -114,7 +112,7 @@ def test_a_thousand_texts_are_predicted_in_batches_of_ten(alice: Api) -> None:
     assert fault["pointer"] == "/texts" and "1000" in fault["message"]
 
 
-def test_one_text_is_predicted_at_once_and_logged_and_counted_behind(alice: Api, house: House) -> None:
+def test_one_text_is_predicted_at_once_and_logged_and_counted_later(alice: Api, house: House) -> None:
     for _ in range(3):
         answer = alice.post("/predict", {"text": "A truly wonderful evening"})
         assert (answer["label"], answer["model_id"]) == ("positive", "default")
@@ -128,7 +126,7 @@ def test_one_text_is_predicted_at_once_and_logged_and_counted_behind(alice: Api,
     assert {job["job_type"] for job in alice.get("/jobs")["jobs"]} <= {"send-welcome-email"}
 
 
-def test_what_runs_behind_a_prediction_runs_as_a_job_too(alice: Api, house: House) -> None:
+def test_prediction_logging_and_statistics_are_also_job_types(alice: Api, house: House) -> None:
     entry = {"text": "Fine", "label": "positive", "confidence": 0.9}
     assert [alice.run("log-prediction", **entry)["total"] for _ in range(2)] == [1, 2]
     stats = [alice.run("update-user-stats", kind=kind) for kind in ("search", "predict", "search")]
@@ -142,7 +140,7 @@ def test_what_runs_behind_a_prediction_runs_as_a_job_too(alice: Api, house: Hous
 # --- search --------------------------------------------------------------------------------
 
 
-def test_what_is_indexed_is_found_by_its_words_and_by_its_owner_alone(alice: Api, house: House) -> None:
+def test_indexed_documents_are_found_by_their_words_and_only_by_their_owner(alice: Api, house: House) -> None:
     documents = [
         {"id": "mill", "title": "The mill", "text": "The old mill grinds flour again beside the stream."},
         {"id": "oven", "title": "The oven", "text": "Bread is baked at dawn with flour from the mill and the crème."},

@@ -52,7 +52,7 @@ class Harm:
 
 @pytest.mark.usefixtures("same_worker")
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_child_that_leaves_the_function_does_not_end_its_parents_attempt(
+def test_a_forked_child_that_returns_does_not_end_its_parent_s_attempt(
     harness: Harness, tmp_path: Path, fails: bool
 ) -> None:
     mark = tmp_path / "mark"
@@ -64,12 +64,12 @@ def test_a_child_that_leaves_the_function_does_not_end_its_parents_attempt(
 
 
 @pytest.mark.usefixtures("same_worker")
-def test_a_function_that_writes_to_descriptors_it_does_not_know_harms_nobody(harness: Harness) -> None:
+def test_a_function_that_writes_to_unknown_descriptors_does_no_harm(harness: Harness) -> None:
     assert harness.run("scribble").result == "done"
 
 
 @pytest.mark.usefixtures("same_worker")
-def test_a_function_that_closes_its_channel_is_dead_before_its_job_is_put_back(
+def test_a_function_that_closes_its_channel_is_killed_before_its_job_is_put_back(
     harness: Harness, tmp_path: Path
 ) -> None:
     effects = tmp_path / "effects"
@@ -83,7 +83,7 @@ def test_a_function_that_closes_its_channel_is_dead_before_its_job_is_put_back(
 
 @pytest.mark.usefixtures("same_worker")
 @pytest.mark.parametrize(("how", "kind"), [("raise", "Unspeakable"), ("exit", "SystemExit"), ("fatal", "Fatal")])
-def test_an_exception_that_can_not_be_written_down_fails_its_job_at_once(harness: Harness, how: str, kind: str) -> None:
+def test_an_exception_that_can_not_be_described_fails_its_job_at_once(harness: Harness, how: str, kind: str) -> None:
     job = harness.run("raise-the-unspeakable", how=how)
 
     assert (job.status, job.error_type, job.resumed) == ("failed", kind, 0)
@@ -92,14 +92,14 @@ def test_an_exception_that_can_not_be_written_down_fails_its_job_at_once(harness
 
 @pytest.mark.usefixtures("same_worker")
 @pytest.mark.parametrize("seconds", ["nan", "inf", "1e300"])
-def test_a_job_can_not_come_back_at_a_time_that_there_is_not(harness: Harness, seconds: str) -> None:
+def test_a_job_can_not_be_retried_at_an_impossible_time(harness: Harness, seconds: str) -> None:
     job = harness.run("come-back", seconds=seconds)
 
     assert (job.status, job.error_type) == ("failed", "ValueError")
 
 
 @pytest.mark.usefixtures("same_worker")
-def test_odd_numbers_and_texts_in_what_a_job_reports_are_taken_as_well_as_may_be(harness: Harness) -> None:
+def test_odd_numbers_and_texts_in_a_report_are_accepted_as_far_as_possible(harness: Harness) -> None:
     job = harness.run("report-in-odd-ways")
 
     assert (job.status, job.result, job.resumed) == ("completed", "done", 0)
@@ -108,7 +108,7 @@ def test_odd_numbers_and_texts_in_what_a_job_reports_are_taken_as_well_as_may_be
 
 
 @pytest.mark.usefixtures("same_worker")
-def test_a_very_long_message_is_cut(harness: Harness) -> None:
+def test_a_very_long_message_is_truncated(harness: Harness) -> None:
     job = harness.run("say-a-lot-at-the-end")
 
     assert job.error_type == "ValueError"
@@ -116,7 +116,7 @@ def test_a_very_long_message_is_cut(harness: Harness) -> None:
 
 
 @pytest.mark.usefixtures("same_worker")
-def test_no_message_holds_a_secret_that_data_dir_keeps_or_a_path(harness: Harness) -> None:
+def test_an_error_message_contains_neither_a_secret_of_data_dir_nor_a_path(harness: Harness) -> None:
     secret = harness.settings.signing_key
     kept = harness.settings.data_dir / "secret_key"
 
@@ -126,7 +126,7 @@ def test_no_message_holds_a_secret_that_data_dir_keeps_or_a_path(harness: Harnes
     assert secret not in json.dumps(job.as_dict())
 
 
-def test_a_function_that_breaks_the_horse_fails_its_job_alone(harness: Harness) -> None:
+def test_a_function_that_breaks_the_horse_fails_only_its_own_job(harness: Harness) -> None:
     assert harness.run("break-json").error_type == "worker_lost"
     assert harness.run("echo", text="on it goes").status == "completed"
 
@@ -169,9 +169,7 @@ def test_many_references_to_a_long_result_fail_their_step(harness: Harness) -> N
     assert "have more than 10,000,000 characters" in (job.error or "")
 
 
-def test_a_record_that_can_not_be_read_does_not_silence_those_who_follow_others(
-    harness: Harness, follower: Follower
-) -> None:
+def test_an_unreadable_record_does_not_stop_the_followers_of_other_jobs(harness: Harness, follower: Follower) -> None:
     odd = plant(
         harness, status="scheduled", due="1e300", version="zz", meta="[1]", tags="{", attempt="x", origin="none"
     )
@@ -201,7 +199,7 @@ UNREADABLE: dict[str, dict[str, str | bytes]] = {
 
 @pytest.mark.usefixtures("same_worker")
 @pytest.mark.parametrize("fields", UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_a_record_that_can_not_be_read_fails_its_job_alone(harness: Harness, fields: dict[str, str | bytes]) -> None:
+def test_an_unreadable_record_fails_only_its_own_job(harness: Harness, fields: dict[str, str | bytes]) -> None:
     ours: dict[str, str | bytes] = {"version": "1", "type": "echo", "user": "alice"}
     planted = plant(harness, **(ours | fields))
 
@@ -212,7 +210,7 @@ def test_a_record_that_can_not_be_read_fails_its_job_alone(harness: Harness, fie
 
 
 @pytest.mark.usefixtures("same_worker")
-def test_a_key_of_another_kind_in_the_place_of_a_record_is_passed_over(harness: Harness) -> None:
+def test_a_key_of_another_type_in_place_of_a_record_is_skipped(harness: Harness) -> None:
     harness.connection.set("rq:job:a-text", "no record")
     harness.connection.rpush("rq:queue:default", "a-text", b"\xff\xfe", "")
 
@@ -221,7 +219,7 @@ def test_a_key_of_another_kind_in_the_place_of_a_record_is_passed_over(harness: 
 
 @pytest.mark.usefixtures("same_worker")
 @pytest.mark.parametrize("foreign", [False, True])
-def test_an_id_that_is_no_text_is_passed_over(harness: Harness, foreign: bool) -> None:
+def test_an_id_that_is_not_utf_8_is_skipped(harness: Harness, foreign: bool) -> None:
     record = {"status": "queued", "origin": "default", "data": ECHO}
     ours = {} if foreign else {"version": "1", "type": "echo", "user": "alice"}
     harness.connection.hset(b"rq:job:\xff", mapping=record | ours)  # type: ignore[arg-type]
@@ -231,9 +229,7 @@ def test_an_id_that_is_no_text_is_passed_over(harness: Harness, foreign: bool) -
     assert harness.connection.hexists(b"rq:job:\xff", "execution") is False
 
 
-def test_what_is_planted_among_leases_times_and_expiries_does_not_stop_the_scheduler(
-    harness: Harness, workers: Workers
-) -> None:
+def test_planted_leases_times_and_expiries_do_not_stop_the_scheduler(harness: Harness, workers: Workers) -> None:
     connection = harness.connection
     connection.set("rq:job:a-text", "no record")
     members = {b"a-text:e": 0, b"no colon": 0, b"": 0, b"\xff:\xff": 0}

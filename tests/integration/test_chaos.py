@@ -15,7 +15,7 @@ ZEROS = ("LOST", "GHOST", "DUPLICATE EFFECT", "REGRESSION", "TWO JOBS FOR ONE KE
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_nothing_is_lost_run_twice_or_taken_back_whatever_is_killed() -> None:
+def test_no_job_is_lost_or_run_twice_when_processes_are_killed() -> None:
     options = ["--seed", "11", "--jobs", "200", "--kills", "6", "--seconds", "8"]
     faults = "horse,worker,supervisor,tree,scheduler,broker"
     command = [sys.executable, "-m", "bench.chaos", *options, "--no-web", "--faults", faults]

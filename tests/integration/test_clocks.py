@@ -27,7 +27,7 @@ def clean(harness: Harness) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_its_jobs_are_neither_rescued_early_nor_held_for_ever(harness: Harness) -> None:
+def test_jobs_of_a_worker_with_a_wrong_clock_are_resumed_only_after_its_death(harness: Harness) -> None:
     skewed = [harness.start_workers(**clock_off(seconds)) for seconds in (HOUR, -HOUR)]
     jobs = [harness.submit("sleep", seconds=60) for _ in skewed]
     for job in jobs:
@@ -50,7 +50,7 @@ def test_its_jobs_are_neither_rescued_early_nor_held_for_ever(harness: Harness) 
     assert [job.attempt for job in again] == [1, 1]
 
 
-def test_a_scheduler_that_is_off_takes_no_live_job_for_dead(harness: Harness) -> None:
+def test_a_scheduler_with_a_wrong_clock_does_not_resume_a_live_job(harness: Harness) -> None:
     harness.start_workers()
     job = harness.submit("sleep", seconds=6)
     harness.running(job)
@@ -62,7 +62,9 @@ def test_a_scheduler_that_is_off_takes_no_live_job_for_dead(harness: Harness) ->
 
 
 @EITHER_WAY
-def test_timeouts_delays_and_retries_take_as_long_as_ever(harness: Harness, seconds: int, tmp_path: Path) -> None:
+def test_a_wrong_clock_does_not_change_timeouts_delays_and_retries(
+    harness: Harness, seconds: int, tmp_path: Path
+) -> None:
     harness.start_workers(**clock_off(seconds))
     assert abs(float(harness.run("what-time-is-it").result) - time.time() - seconds) < HOUR / 2
 

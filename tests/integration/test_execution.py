@@ -16,7 +16,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.usefixtures("workers")
 
 
-def test_a_job_runs_in_a_process_of_its_own_and_gives_back_its_result(harness: Harness) -> None:
+def test_a_job_runs_in_its_own_process_and_returns_its_result(harness: Harness) -> None:
     job = harness.run("echo", text="hello", times=2)
 
     assert (job.status, job.result, job.progress, job.attempt) == ("completed", ["hello", "hello"], 100.0, 1)
@@ -24,7 +24,7 @@ def test_a_job_runs_in_a_process_of_its_own_and_gives_back_its_result(harness: H
     assert job.created_at <= job.started_at <= job.completed_at < job.expires_at
 
 
-def test_a_function_may_fork_while_another_of_its_threads_holds_a_lock_of_logging(harness: Harness) -> None:
+def test_a_function_may_fork_while_another_thread_holds_a_logging_lock(harness: Harness) -> None:
     assert harness.run("fork-while-a-thread-logs").result == [True, True]
 
 
@@ -45,7 +45,7 @@ def test_progress_grows_and_every_version_is_an_event(harness: Harness) -> None:
     assert events[-1]["version"] == harness.client.find(job.job_id).version
 
 
-def test_a_failure_shows_its_authors_message_and_no_trace(harness: Harness) -> None:
+def test_a_failure_shows_the_author_s_message_without_a_trace(harness: Harness) -> None:
     job = harness.run("fail", message="the well is dry")
 
     assert (job.status, job.error, job.error_type) == ("failed", "the well is dry", "ValueError")
@@ -53,14 +53,14 @@ def test_a_failure_shows_its_authors_message_and_no_trace(harness: Harness) -> N
     assert job.trace and "Traceback" in job.trace
 
 
-def test_a_failure_in_a_library_says_no_more_than_its_class(harness: Harness) -> None:
+def test_a_failure_in_a_library_shows_only_its_class(harness: Harness) -> None:
     job = harness.run("fail-in-library")
 
     assert job.error_type == "JSONDecodeError"
     assert job.error == "The job failed with JSONDecodeError; its trace is for admins."
 
 
-def test_a_path_in_an_authors_message_is_masked(harness: Harness) -> None:
+def test_a_path_in_an_author_s_message_is_masked(harness: Harness) -> None:
     assert harness.run("fail-fatally").error == "no such model at [path]"
 
 
@@ -81,7 +81,7 @@ def test_a_flaky_job_fails_once_its_attempts_are_spent(harness: Harness, tmp_pat
     assert (job.status, job.attempt, job.error) == ("failed", 3, "try 3 failed")
 
 
-def test_retry_later_comes_back_and_spends_no_attempt(harness: Harness, tmp_path: Path) -> None:
+def test_retry_later_runs_the_job_again_and_spends_no_attempt(harness: Harness, tmp_path: Path) -> None:
     job = harness.run("come-back-later", path=str(tmp_path / "mark"))
 
     assert (job.status, job.result, job.attempt) == ("completed", "now", 1)
@@ -102,7 +102,7 @@ def test_a_job_whose_progress_stops_fails_as_stalled(harness: Harness) -> None:
     assert (job.status, job.error_type, job.progress) == ("failed", "stalled", 10.0)
 
 
-def test_what_a_job_prints_and_logs_is_its_log(harness: Harness) -> None:
+def test_the_log_of_a_job_has_its_output_and_log_records(harness: Harness) -> None:
     lines = harness.client.logs(harness.run("talk").job_id).lines
 
     told = {line["message"]: line["level"] for line in lines}
@@ -116,9 +116,7 @@ def test_what_a_job_prints_and_logs_is_its_log(harness: Harness) -> None:
     assert {line["attempt"] for line in lines} == {1}
 
 
-def test_a_cancelled_running_job_is_gone_with_its_children_within_five_seconds(
-    harness: Harness, tmp_path: Path
-) -> None:
+def test_a_cancelled_running_job_ends_with_its_children_within_five_seconds(harness: Harness, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     job = harness.submit("sleep", seconds=60, path=str(pids))
     eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2, "the job starts its child")
@@ -132,7 +130,7 @@ def test_a_cancelled_running_job_is_gone_with_its_children_within_five_seconds(
     )
 
 
-def test_a_job_whose_process_is_killed_goes_on_from_its_checkpoint(harness: Harness, tmp_path: Path) -> None:
+def test_a_job_whose_process_was_killed_continues_from_its_checkpoint(harness: Harness, tmp_path: Path) -> None:
     job = harness.run("step-by-step", path=str(tmp_path / "died"), steps=4, die_at=2)
 
     assert (job.status, job.result, job.attempt, job.resumed) == ("completed", [0, 1, 2, 3], 1, 1)
@@ -144,7 +142,7 @@ def test_a_job_whose_process_dies_three_times_running_fails_as_worker_lost(harne
     assert (job.status, job.error_type, job.attempt, job.resumed) == ("failed", "worker_lost", 1, 2)
 
 
-def test_a_failed_job_runs_again_from_its_checkpoint_when_asked(harness: Harness, tmp_path: Path) -> None:
+def test_a_retried_job_continues_from_its_checkpoint(harness: Harness, tmp_path: Path) -> None:
     job = harness.run("flaky", path=str(tmp_path / "marks"), fails=4)
     assert job.status == "failed"
 
@@ -155,18 +153,18 @@ def test_a_failed_job_runs_again_from_its_checkpoint_when_asked(harness: Harness
     assert again.version > job.version
 
 
-def test_a_result_over_its_limit_fails_and_says_what_to_do(harness: Harness) -> None:
+def test_a_job_with_a_result_over_the_limit_fails_and_says_what_to_do(harness: Harness) -> None:
     job = harness.run("return-too-much", size=200_000)
 
     assert (job.status, job.error_type) == ("failed", "result_too_large")
     assert job.error and "Save it as a file" in job.error
 
 
-def test_a_result_that_does_not_fit_its_hint_fails(harness: Harness) -> None:
+def test_a_job_whose_result_does_not_match_its_hint_fails(harness: Harness) -> None:
     assert harness.run("return-the-wrong-thing").error_type == "result_invalid"
 
 
-def test_high_goes_before_default_and_default_before_low(harness: Harness, tmp_path: Path) -> None:
+def test_jobs_run_in_the_order_of_their_priority(harness: Harness, tmp_path: Path) -> None:
     path = tmp_path / "order"
     blocker = harness.submit("sleep", seconds=1)
     harness.running(blocker)
@@ -180,7 +178,7 @@ def test_high_goes_before_default_and_default_before_low(harness: Harness, tmp_p
     assert path.read_text().split() == ["high", "default", "low"]
 
 
-def test_a_delayed_job_runs_when_its_time_has_come(harness: Harness) -> None:
+def test_a_delayed_job_runs_at_its_time(harness: Harness) -> None:
     job = harness.submit("noop", options={"delay_seconds": 0.7})
     assert (job.status, job.pending_reason) == ("pending", "scheduled")
     assert job.scheduled_at and job.created_at
@@ -200,7 +198,7 @@ def test_a_job_waits_for_those_it_depends_on(harness: Harness, tmp_path: Path) -
     assert harness.client.find(first.job_id).status == "completed"
 
 
-def test_a_job_whose_dependency_fails_is_cancelled_with_a_reason_and_so_are_those_behind_it(harness: Harness) -> None:
+def test_jobs_that_depend_on_a_failed_job_are_cancelled_with_a_reason(harness: Harness) -> None:
     first = harness.submit("fail", options={"delay_seconds": 0.3})
     second = harness.submit("noop", options={"depends_on": (first.job_id,)})
     third = harness.submit("noop", options={"depends_on": (second.job_id,)})
@@ -213,7 +211,7 @@ def test_a_job_whose_dependency_fails_is_cancelled_with_a_reason_and_so_are_thos
 
 @pytest.mark.parametrize("how", ["raise", "die"])
 @pytest.mark.parametrize("stop_at", [[0, 0], [0, 2], [2, 0], [2, 1], [3, 2]])
-def test_a_resumable_loop_goes_on_after_the_last_finished_item_and_repeats_none(
+def test_a_resumable_loop_continues_after_the_last_finished_item(
     harness: Harness, tmp_path: Path, how: str, stop_at: list[int]
 ) -> None:
     path = tmp_path / "fields"
@@ -224,7 +222,7 @@ def test_a_resumable_loop_goes_on_after_the_last_finished_item_and_repeats_none(
     assert path.read_text().splitlines() == wanted
 
 
-def test_a_job_that_closes_its_channel_is_ended_before_it_runs_again(harness: Harness, tmp_path: Path) -> None:
+def test_a_job_that_closes_its_channel_is_killed_before_it_runs_again(harness: Harness, tmp_path: Path) -> None:
     path = tmp_path / "pids"
     job = harness.run("close-everything", path=str(path))
 

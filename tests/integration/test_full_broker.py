@@ -9,7 +9,7 @@ from tests.integration.harness import Harness
 from tests.waiting import eventually
 
 
-def test_a_full_broker_refuses_new_jobs_serves_reads_and_saves_a_running_ones_result_after_relief(
+def test_a_full_broker_refuses_new_jobs_and_stores_a_running_job_s_result_later(
     harness: Harness,
 ) -> None:
     harness.start_workers()

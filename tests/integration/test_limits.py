@@ -82,7 +82,7 @@ def keys_of_limits(harness: Harness) -> list[Any]:
     return [*keys("wh:slots:*"), *keys("wh:limited*")]
 
 
-def test_another_user_s_job_starts_next_however_many_jobs_of_the_first_user_wait(harness: Harness, host: Host) -> None:
+def test_a_user_s_burst_does_not_delay_another_user_s_job(harness: Harness, host: Host) -> None:
     burst = submitted(harness, 500)
     assert [host.claims().job_id, host.claims().job_id] == [burst[0].job_id, burst[1].job_id]
     bobs = harness.submit("noop", user_id="bob")
@@ -93,7 +93,7 @@ def test_another_user_s_job_starts_next_however_many_jobs_of_the_first_user_wait
     assert harness.connection.llen("rq:queue:default") == 0
 
 
-def test_who_waited_runs_in_the_order_of_submission_and_never_more_than_the_limit(harness: Harness, host: Host) -> None:
+def test_jobs_over_the_limit_run_in_the_order_of_submission(harness: Harness, host: Host) -> None:
     jobs = submitted(harness, 6)
     running = [host.claims(), host.claims()]
     order = [claim.job_id for claim in running]
@@ -109,7 +109,7 @@ def test_who_waited_runs_in_the_order_of_submission_and_never_more_than_the_limi
     assert keys_of_limits(harness) == []
 
 
-def test_what_was_set_aside_says_so_in_its_resource_and_its_history(harness: Harness, host: Host) -> None:
+def test_a_limited_job_shows_this_in_its_resource_and_its_history(harness: Harness, host: Host) -> None:
     *_, third = submitted(harness, 3)
     running = host.claims()
     host.claims()
@@ -124,7 +124,7 @@ def test_what_was_set_aside_says_so_in_its_resource_and_its_history(harness: Har
     assert told == [("job_queued", None), ("job_queued", "limited"), ("job_queued", "queued")]
 
 
-def test_a_finish_puts_the_one_of_highest_priority_back_first(harness: Harness) -> None:
+def test_a_finish_puts_back_the_job_of_highest_priority_first(harness: Harness) -> None:
     host = Host(harness, user_limit=1)
     low, default, high = (
         harness.submit("noop", options={"priority": priority})
@@ -151,7 +151,7 @@ def test_a_finish_puts_the_one_of_highest_priority_back_first(harness: Harness) 
     ],
     ids=lambda outcome: outcome.kind,
 )
-def test_however_a_job_ends_its_slot_is_free(harness: Harness, outcome: Outcome) -> None:
+def test_an_ended_job_frees_its_slot(harness: Harness, outcome: Outcome) -> None:
     host = Host(harness, user_limit=1)
     _first, second = submitted(harness, 2)
     running = host.claims()
@@ -162,7 +162,7 @@ def test_however_a_job_ends_its_slot_is_free(harness: Harness, outcome: Outcome)
     assert host.claims().job_id == second.job_id
 
 
-def test_a_job_whose_worker_died_is_the_next_to_run_and_keeps_its_slot(harness: Harness) -> None:
+def test_a_job_whose_worker_died_runs_next_and_keeps_its_slot(harness: Harness) -> None:
     host = Host(harness, user_limit=1)
     first, second = submitted(harness, 2)
     running = host.claims()
@@ -187,7 +187,7 @@ def test_the_third_death_of_a_job_frees_its_slot(harness: Harness) -> None:
     assert host.claims().job_id == second.job_id
 
 
-def test_a_cancelled_job_neither_waits_nor_holds_a_slot(harness: Harness) -> None:
+def test_a_cancelled_job_frees_its_slot_and_does_not_wait(harness: Harness) -> None:
     host = Host(harness, user_limit=1)
     _first, second, third, fourth = submitted(harness, 4)
     running = host.claims()
@@ -202,7 +202,7 @@ def test_a_cancelled_job_neither_waits_nor_holds_a_slot(harness: Harness) -> Non
     assert host.claims().job_id == fourth.job_id
 
 
-def test_a_cancelled_job_that_was_set_aside_can_be_retried(harness: Harness) -> None:
+def test_a_cancelled_limited_job_can_be_retried(harness: Harness) -> None:
     host = Host(harness, user_limit=1)
     _first, second = submitted(harness, 2)
     running = host.claims()
@@ -216,7 +216,7 @@ def test_a_cancelled_job_that_was_set_aside_can_be_retried(harness: Harness) -> 
     assert host.claims().job_id == second.job_id
 
 
-def test_a_type_s_limit_holds_over_all_users_and_others_go_ahead(harness: Harness, tmp_path: Path) -> None:
+def test_the_limit_of_a_job_type_applies_to_all_users_together(harness: Harness, tmp_path: Path) -> None:
     host = Host(harness, user_limit=0)
     mine, bobs = (harness.submit("one-at-a-time", path=str(tmp_path), user_id=user) for user in ("alice", "bob"))
     other = harness.submit("noop")
@@ -229,7 +229,7 @@ def test_a_type_s_limit_holds_over_all_users_and_others_go_ahead(harness: Harnes
     assert host.claims().job_id == bobs.job_id
 
 
-def test_a_job_under_two_limits_waits_for_both_and_blocks_neither(harness: Harness, tmp_path: Path) -> None:
+def test_a_job_with_two_limits_waits_for_both_and_blocks_neither(harness: Harness, tmp_path: Path) -> None:
     host = Host(harness, user_limit=1)
     bobs_lone = harness.submit("one-at-a-time", path=str(tmp_path), user_id="bob")
     plain = harness.submit("noop")
@@ -251,7 +251,7 @@ def test_a_job_under_two_limits_waits_for_both_and_blocks_neither(harness: Harne
     assert keys_of_limits(harness) == []
 
 
-def test_a_limit_that_is_raised_lets_more_of_those_that_wait_run(harness: Harness) -> None:
+def test_waiting_jobs_run_when_the_limit_is_raised(harness: Harness) -> None:
     jobs = submitted(harness, 5)
     host = Host(harness, user_limit=1)
     host.claims()
@@ -265,7 +265,7 @@ def test_a_limit_that_is_raised_lets_more_of_those_that_wait_run(harness: Harnes
     assert raised.claim() is None
 
 
-def test_a_slot_whose_job_somebody_deleted_is_found_to_be_free(harness: Harness) -> None:
+def test_the_slot_of_a_deleted_job_is_freed(harness: Harness) -> None:
     host = Host(harness, user_limit=1)
     first, second = submitted(harness, 2)
     running = host.claims()
@@ -293,7 +293,7 @@ def test_a_burst_is_set_aside_in_bounded_steps(harness: Harness, host: Host) -> 
     assert scripts_run(harness) - before == 4  # 348 jobs, and each step sets aside 100 of them at most
 
 
-def test_a_user_who_is_removed_leaves_nothing_of_what_waited(harness: Harness) -> None:
+def test_a_deleted_user_leaves_no_waiting_jobs(harness: Harness) -> None:
     host = Host(harness, user_limit=1)
     submitted(harness, 3)
     running = host.claims()
@@ -314,9 +314,7 @@ def here(path: Path) -> list[Path]:
     return [each for each in path.iterdir() if not each.name.startswith("ended-")]
 
 
-def test_of_a_type_limited_to_one_no_two_run_at_once_also_if_its_worker_is_killed(
-    harness: Harness, tmp_path: Path
-) -> None:
+def test_two_jobs_of_a_type_limited_to_one_never_run_at_once(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers(WORKERS="3")
     first = harness.submit("one-at-a-time", path=str(tmp_path), seconds=30)
     waiting = [harness.submit("one-at-a-time", path=str(tmp_path), seconds=0.1) for _ in range(5)]
@@ -339,7 +337,7 @@ def test_of_a_type_limited_to_one_no_two_run_at_once_also_if_its_worker_is_kille
     assert keys_of_limits(harness) == []
 
 
-def test_another_user_s_job_starts_while_the_first_user_s_burst_waits(harness: Harness, tmp_path: Path) -> None:
+def test_another_user_s_job_starts_while_a_burst_waits(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers(WORKERS="3", MAX_RUNNING_JOBS_PER_USER="2")
     burst = [harness.submit("in-a-crowd", path=str(tmp_path), seconds=1.0) for _ in range(500)]
     eventually(lambda: len(here(tmp_path)) == 2, "two of them run")

@@ -61,7 +61,7 @@ def ref(text: str) -> dict[str, str]:
 # --- batches --------------------------------------------------------------------------
 
 
-def test_a_batch_runs_and_its_progress_grows_to_the_end(harness: Harness, groups: Groups) -> None:
+def test_the_progress_of_a_batch_grows_until_it_ends(harness: Harness, groups: Groups) -> None:
     batch_id = batch(harness, *[("report-slowly", {"steps": 3, "seconds": 0.1})] * 6)
     seen = []
 
@@ -76,7 +76,7 @@ def test_a_batch_runs_and_its_progress_grows_to_the_end(harness: Harness, groups
     assert (seen[-1].progress, seen[-1].counts["completed"]) == (100.0, 6)
 
 
-def test_a_batch_with_a_failure_in_it_ends_as_failed_and_the_others_complete(harness: Harness, groups: Groups) -> None:
+def test_a_batch_with_a_failed_job_fails_and_its_other_jobs_complete(harness: Harness, groups: Groups) -> None:
     group = ended(groups, "batch", batch(harness, ("noop", {}), ("fail", {}), ("noop", {})))
 
     assert statuses(group) == ["completed", "failed", "completed"]
@@ -84,7 +84,7 @@ def test_a_batch_with_a_failure_in_it_ends_as_failed_and_the_others_complete(har
     assert group.members[1].error == "the well is dry"
 
 
-def test_a_batch_is_cancelled_in_the_middle(harness: Harness, groups: Groups) -> None:
+def test_a_running_batch_is_cancelled(harness: Harness, groups: Groups) -> None:
     batch_id = batch(harness, *[("sleep", {"seconds": 30})] * 5)
     eventually(lambda: groups.find("batch", batch_id).counts["running"] == 2, "two of them run")
 
@@ -96,7 +96,7 @@ def test_a_batch_is_cancelled_in_the_middle(harness: Harness, groups: Groups) ->
         groups.cancel("batch", batch_id)
 
 
-def test_of_a_batch_with_one_job_that_waits_for_nobody_nothing_is_stored(harness: Harness) -> None:
+def test_a_batch_with_an_unknown_dependency_is_not_stored(harness: Harness) -> None:
     before = harness.connection.dbsize()
     good = Submission(harness.catalogue.find("noop"), {}, "alice")
     bad = Submission(harness.catalogue.find("noop"), {}, "alice", depends_on=("nobody",))
@@ -108,7 +108,7 @@ def test_of_a_batch_with_one_job_that_waits_for_nobody_nothing_is_stored(harness
     assert harness.connection.dbsize() == before
 
 
-def test_a_batch_of_a_thousand_is_stored_and_read_in_no_time(harness: Harness, groups: Groups) -> None:
+def test_a_batch_of_a_thousand_jobs_is_stored_and_read_fast(harness: Harness, groups: Groups) -> None:
     began = time.monotonic()
     batch_id = batch(harness, *[("noop", {})] * 990)
     assert time.monotonic() - began < 2
@@ -125,7 +125,7 @@ def test_a_batch_of_a_thousand_is_stored_and_read_in_no_time(harness: Harness, g
 # --- pipelines --------------------------------------------------------------------------
 
 
-def test_a_pipeline_of_four_steps_runs_in_order_on_each_other_s_results(harness: Harness, groups: Groups) -> None:
+def test_the_steps_of_a_pipeline_use_the_results_of_earlier_steps(harness: Harness, groups: Groups) -> None:
     params = {"words": ref("#/steps/0/result/words"), "separator": ref("#/steps/0/result/words/1")}
     group = ended(
         groups,
@@ -147,7 +147,7 @@ def test_a_pipeline_of_four_steps_runs_in_order_on_each_other_s_results(harness:
         assert before.completed_at and after.started_at and before.completed_at <= after.started_at
 
 
-def test_a_step_that_fails_cancels_the_rest_and_says_why(harness: Harness, groups: Groups) -> None:
+def test_a_failed_step_cancels_the_later_steps_with_a_reason(harness: Harness, groups: Groups) -> None:
     steps: list[Call] = [("split", {"text": "a"}), ("fail", {}), ("noop", {}), ("noop", {})]
     group = ended(groups, "pipeline", pipeline(harness, *steps))
 
@@ -157,9 +157,7 @@ def test_a_step_that_fails_cancels_the_rest_and_says_why(harness: Harness, group
     assert group.members[1].job_id in (group.members[2].error or "")
 
 
-def test_a_reference_to_what_a_result_does_not_have_fails_its_step_with_a_sentence(
-    harness: Harness, groups: Groups
-) -> None:
+def test_a_reference_to_a_missing_part_of_a_result_fails_its_step(harness: Harness, groups: Groups) -> None:
     steps: list[Call] = [("split", {"text": "a b"}), ("join", {"words": ref("#/steps/0/result/wrods")}), ("noop", {})]
     group = ended(groups, "pipeline", pipeline(harness, *steps))
 
@@ -181,7 +179,7 @@ def test_a_result_of_the_wrong_type_fails_its_step_when_it_starts(harness: Harne
     )
 
 
-def test_a_step_without_a_result_stands_for_null(harness: Harness, groups: Groups) -> None:
+def test_a_reference_to_a_step_without_a_result_is_null(harness: Harness, groups: Groups) -> None:
     steps: list[Call] = [
         ("noop", {}),
         ("echo", {"text": "x", "times": 1}),
@@ -190,7 +188,7 @@ def test_a_step_without_a_result_stands_for_null(harness: Harness, groups: Group
     assert ended(groups, "pipeline", pipeline(harness, *steps)).status == "completed"
 
 
-def test_a_pipeline_is_cancelled_in_the_middle(harness: Harness, groups: Groups, tmp_path: Path) -> None:
+def test_a_running_pipeline_is_cancelled(harness: Harness, groups: Groups, tmp_path: Path) -> None:
     note = {"path": str(tmp_path / "notes"), "text": ref("#/steps/0/result")}
     steps: list[Call] = [("join", {"words": ["a"]}), ("sleep", {"seconds": 30}), ("note", note), ("noop", {})]
     pipeline_id = pipeline(harness, *steps)
@@ -205,7 +203,7 @@ def test_a_pipeline_is_cancelled_in_the_middle(harness: Harness, groups: Groups,
     assert not (tmp_path / "notes").exists()
 
 
-def test_a_failed_step_that_is_retried_keeps_its_pipeline_alive(
+def test_a_pipeline_completes_after_its_failed_step_is_retried(
     harness: Harness, groups: Groups, tmp_path: Path
 ) -> None:
     flaky = {"path": str(tmp_path / "marks"), "fails": 3}  # as many as one submission tries

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.integration.harness import Harness
 
 
-def test_a_job_over_its_memory_limit_fails_and_its_worker_lives_on(harness: Harness) -> None:
+def test_a_job_over_its_memory_limit_fails_and_its_worker_continues(harness: Harness) -> None:
     harness.start_workers(MAX_JOB_MEMORY_BYTES="250000000")
     (worker,) = harness.worker_pids()
 

@@ -43,7 +43,7 @@ def test_a_job_enqueued_with_plain_rq_runs_and_belongs_to_nobody(harness: Harnes
     assert not harness.connection.lrange("rq:queue:default:intermediate", 0, -1)
 
 
-def test_a_pickled_job_fails_unread_and_its_error_names_the_fix(harness: Harness, tmp_path: Path) -> None:
+def test_a_pickled_job_fails_unread_and_its_error_says_how_to_fix_it(harness: Harness, tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "boom",))
@@ -77,7 +77,7 @@ def test_a_callback_that_is_not_in_the_catalogue_is_never_run(harness: Harness) 
     assert ended(harness, job).get_status() == "failed"
 
 
-def test_rq_s_registries_results_and_meta_tell_the_truth_of_our_jobs(harness: Harness) -> None:
+def test_rq_s_registries_results_and_meta_show_our_jobs(harness: Harness) -> None:
     job = harness.run("report-slowly", steps=2, seconds=0.1)
     failed = harness.run("fail")
 
@@ -89,7 +89,7 @@ def test_rq_s_registries_results_and_meta_tell_the_truth_of_our_jobs(harness: Ha
     assert failed.job_id in FailedJobRegistry(queue=queue(harness)).get_job_ids()
 
 
-def test_rq_s_tools_see_a_running_job_and_do_it_no_harm(harness: Harness) -> None:
+def test_rq_s_tools_show_a_running_job_and_do_not_disturb_it(harness: Harness) -> None:
     job = harness.running(harness.submit("sleep", seconds=2))
 
     assert job.job_id in StartedJobRegistry(queue=queue(harness)).get_job_ids()
@@ -113,7 +113,7 @@ def test_rq_s_stop_command_ends_a_running_job(harness: Harness) -> None:
     assert harness.ended(job).status == "cancelled"
 
 
-def test_a_foreign_job_whose_process_is_killed_goes_back_and_fails_the_third_time(harness: Harness) -> None:
+def test_a_job_of_plain_rq_whose_process_is_killed_fails_the_third_time(harness: Harness) -> None:
     job = ended(harness, queue(harness).enqueue("tests.jobs_for_tests.behaviours.kill_myself"))
 
     assert (job.get_status(), harness.client.find(job.id).error_type) == ("failed", "worker_lost")
@@ -122,7 +122,7 @@ def test_a_foreign_job_whose_process_is_killed_goes_back_and_fails_the_third_tim
     assert not StartedJobRegistry(queue=queue(harness)).get_job_ids(cleanup=False)
 
 
-def test_a_foreign_job_whose_worker_is_killed_runs_again(harness: Harness, tmp_path: Path) -> None:
+def test_a_job_of_plain_rq_whose_worker_is_killed_runs_again(harness: Harness, tmp_path: Path) -> None:
     path = tmp_path / "pids"
     job = queue(harness).enqueue("tests.jobs_for_tests.behaviours.note_pid_and_sleep", str(path), 3)
     eventually(lambda: path.exists() and path.read_text(), "it starts")
@@ -137,7 +137,7 @@ def test_a_foreign_job_whose_worker_is_killed_runs_again(harness: Harness, tmp_p
     assert ended(harness, job).get_status() == "finished"
 
 
-def test_a_foreign_job_that_fails_says_no_more_than_that(harness: Harness) -> None:
+def test_a_failed_job_of_plain_rq_shows_no_details(harness: Harness) -> None:
     job = ended(harness, queue(harness).enqueue("tests.jobs_for_tests.behaviours.fail"))
 
     seen = harness.client.find(job.id)

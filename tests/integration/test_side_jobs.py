@@ -57,7 +57,7 @@ def door(harness: Harness, settings: Settings) -> Callable[[str], Api]:
     return enter
 
 
-def test_predict_answers_at_once_and_is_logged_and_counted_behind(harness: Harness, door: Callable[[str], Api]) -> None:
+def test_predict_returns_at_once_and_is_logged_and_counted_later(harness: Harness, door: Callable[[str], Api]) -> None:
     carol = door("carol")
     answers = [carol("POST", "/predict", {"text": "What a wonderful, friendly place!"}) for _ in range(3)]
 
@@ -75,7 +75,7 @@ def test_predict_answers_at_once_and_is_logged_and_counted_behind(harness: Harne
     assert carol("GET", "/jobs")["jobs"] == []
 
 
-def test_predict_takes_the_callers_own_model_and_nobody_elses(harness: Harness, door: Callable[[str], Api]) -> None:
+def test_predict_uses_only_the_caller_s_own_models(harness: Harness, door: Callable[[str], Api]) -> None:
     dave, erin = door("dave"), door("erin")
     texts, labels = zip(*LABELLED, strict=True)
     params = {"training_data": {"texts": texts * 3, "labels": labels * 3}, "epochs": 5}
@@ -87,7 +87,7 @@ def test_predict_takes_the_callers_own_model_and_nobody_elses(harness: Harness, 
     assert "You have no model" in refusal["errors"][0]["message"]
 
 
-def test_a_bad_call_says_what_is_wrong(door: Callable[[str], Api]) -> None:
+def test_an_invalid_call_is_refused_with_a_reason(door: Callable[[str], Api]) -> None:
     frank = door("frank")
     assert frank("POST", "/predict", {"text": 1}, status=422)["errors"][0]["pointer"] == "/text"
     frank("POST", "/predict", {"text": "a", "user_id": "carol"}, status=422)
@@ -95,7 +95,7 @@ def test_a_bad_call_says_what_is_wrong(door: Callable[[str], Api]) -> None:
     frank("GET", "/search?q=a&user=carol", status=422)
 
 
-def test_what_a_job_indexed_is_found_by_its_owner(harness: Harness, door: Callable[[str], Api]) -> None:
+def test_indexed_documents_are_found_by_their_owner(harness: Harness, door: Callable[[str], Api]) -> None:
     grace, heidi = door("grace"), door("heidi")
     document = {"id": "1", "title": "Horses", "text": "A horse is a horse."}
     job = grace("POST", "/jobs/update-search-index", {"documents": [document]}, status=202)
@@ -105,7 +105,9 @@ def test_what_a_job_indexed_is_found_by_its_owner(harness: Harness, door: Callab
     assert heidi("GET", "/search?q=hors") == {"total": 0, "results": []}
 
 
-def test_a_removed_user_leaves_nothing_to_whoever_takes_the_name(harness: Harness, door: Callable[[str], Api]) -> None:
+def test_a_new_user_finds_nothing_of_a_deleted_user_of_the_same_name(
+    harness: Harness, door: Callable[[str], Api]
+) -> None:
     ivan = door("ivan")
     job = ivan("POST", "/jobs/update-search-index", {"documents": [{"id": "1", "text": "secret"}]}, status=202)
     harness.ended(harness.client.find(job["job_id"]))
@@ -114,7 +116,7 @@ def test_a_removed_user_leaves_nothing_to_whoever_takes_the_name(harness: Harnes
     assert door("ivan")("GET", "/search?q=secret")["total"] == 0
 
 
-def test_the_daily_clean_up_runs_once_and_removes_what_nobody_can_reach(
+def test_the_daily_clean_up_runs_once_and_removes_unreferenced_data(
     harness: Harness, settings: Settings, door: Callable[[str], Api]
 ) -> None:
     door("judy")
@@ -129,7 +131,7 @@ def test_the_daily_clean_up_runs_once_and_removes_what_nobody_can_reach(
     assert (users / "judy").exists() and not (users / "long-gone").exists()
 
 
-def test_the_order_confirmation_goes_out(harness: Harness, settings: Settings, door: Callable[[str], Api]) -> None:
+def test_the_order_confirmation_is_sent(harness: Harness, settings: Settings, door: Callable[[str], Api]) -> None:
     order = {
         "order_id": "A-17",
         "customer_name": "Zoë",

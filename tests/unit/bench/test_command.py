@@ -12,12 +12,12 @@ from bench.environments import PINNED, ROOT
 from bench.samples import Ratio
 
 
-def test_every_row_has_a_name_of_its_own() -> None:
+def test_every_row_has_its_own_name() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_quick_look_at_each_row_parses(row) -> None:
+def test_a_quick_run_of_each_row_is_accepted(row) -> None:
     options = parser().parse_args(["--quick", "--only", row.name, "--rounds", "2", "--json"])
     assert options.quick
     assert options.json
@@ -42,7 +42,7 @@ def test_every_peer_is_pinned_to_one_version() -> None:
         assert all(pin.count("==") == 1 for pin in pins)
 
 
-def test_a_comparison_with_another_checkout_has_the_rows_of_the_same_names() -> None:
+def test_a_comparison_with_another_checkout_has_rows_of_the_same_names() -> None:
     options = parser().parse_args(["--against", str(ROOT)])
     rows = checkout.rows(options.against)
     assert {row.name for row in rows} == {"jobs", "post", "poll"} <= {row.name for row in ROWS}

@@ -42,12 +42,12 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def test_requests_are_counted_once_their_answer_is_whole(port: int) -> None:
+def test_a_request_is_counted_when_its_response_is_complete(port: int) -> None:
     outcome = load(port, lambda: request("POST", "/", {}, b'{"a": 1}' * 20_000), 0.2, expected=202, connections=2)
     assert outcome.requests == len(outcome.latencies) > 0
     assert all(0 < latency < 5 for latency in outcome.latencies)
 
 
-def test_an_answer_with_another_status_ends_the_load(port: int) -> None:
+def test_a_response_with_another_status_ends_the_load(port: int) -> None:
     with pytest.raises(BadAnswer, match=r"expected 200: HTTP/1\.1 202"):
         load(port, lambda: request("POST", "/", {}, b"{}"), 5, expected=200)

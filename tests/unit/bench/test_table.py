@@ -34,7 +34,7 @@ def test_a_ratio_is_taken_within_each_round(jobs: Result) -> None:
     assert not against_celery.met
 
 
-def test_a_goal_that_is_an_upper_limit_is_missed_above_it(page_row: Result) -> None:
+def test_an_upper_limit_is_missed_above_it(page_row: Result) -> None:
     assert verdicts(page_row)[0].met
     page_row.samples["workhorse"] = [21.0]
     assert not verdicts(page_row)[0].met
@@ -45,7 +45,7 @@ def test_a_goal_without_samples_has_no_verdict() -> None:
     assert verdicts(result) == []
 
 
-def test_the_page_shows_a_lost_comparison_like_a_won_one(jobs: Result, page_row: Result) -> None:
+def test_the_page_shows_missed_goals_like_met_ones(jobs: Result, page_row: Result) -> None:
     text = page([jobs, page_row], {"Machine": "2 CPUs"}, "performance-table.svg")
     assert "- Machine: 2 CPUs" in text
     assert "| against stock rq.Worker | ≥ 4 × | 4.5 × | 4 – 5 | met |" in text
@@ -56,14 +56,14 @@ def test_the_page_shows_a_lost_comparison_like_a_won_one(jobs: Result, page_row:
     assert "(performance-table.svg)" in text
 
 
-def test_every_line_of_a_table_has_as_many_cells(jobs: Result, page_row: Result) -> None:
+def test_every_line_of_a_table_has_the_same_number_of_cells(jobs: Result, page_row: Result) -> None:
     blocks = [block for block in page([jobs, page_row], {}).split("\n\n") if block.startswith("|")]
     assert len(blocks) == 2
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
 
 
-def test_the_page_says_what_was_not_measured(jobs: Result) -> None:
+def test_the_page_lists_what_was_not_measured(jobs: Result) -> None:
     jobs.troubles.append("no worker came up")
     assert "- jobs: no worker came up" in page([jobs], {})
 

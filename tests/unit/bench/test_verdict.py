@@ -32,7 +32,9 @@ def blow(kind: str, at: float, *pids: int, until: float = 0.0) -> Blow:
         ([blow("horse", 106.9, 12), blow("deploy", 103, 9, 10, 11, until=130)], True),
     ],
 )
-def test_a_deploy_is_accused_of_a_short_job_that_it_alone_has_cut(blows: list[Blow], accused: bool) -> None:
+def test_a_deploy_is_accused_of_interrupting_a_short_job_only_if_no_other_fault_did(
+    blows: list[Blow], accused: bool
+) -> None:
     verdict = Verdict()
     judge_deploy(verdict, ENTRY, STARTS, blows)
     assert bool(verdict.violations) is accused

@@ -80,7 +80,7 @@ def stored_words(user: str = "alice", language: str = "es") -> dict[str, Any]:
 # --- offline --------------------------------------------------------------------
 
 
-def test_words_worth_learning_are_chosen_from_the_article_alone(url: str, in_job: Callable[..., Any]) -> None:
+def test_words_are_chosen_only_from_the_article(url: str, in_job: Callable[..., Any]) -> None:
     with in_job():
         vocabulary = extract_vocabulary(url, word_count=12)
     assert (vocabulary.new_words, vocabulary.updated_words, len(vocabulary.words)) == (12, 0, 12)
@@ -91,7 +91,7 @@ def test_words_worth_learning_are_chosen_from_the_article_alone(url: str, in_job
     assert not (of_the_menu_and_names | too_common) & set(lemmas(vocabulary))
 
 
-def test_a_word_comes_with_its_count_its_frequency_and_a_sentence(url: str, in_job: Callable[..., Any]) -> None:
+def test_a_word_has_its_count_its_frequency_and_an_example(url: str, in_job: Callable[..., Any]) -> None:
     with in_job():
         words = {word.lemma: word for word in extract_vocabulary(url, word_count=12).words}
     harvest = words["cosecha"]
@@ -100,7 +100,7 @@ def test_a_word_comes_with_its_count_its_frequency_and_a_sentence(url: str, in_j
     assert "cosecha de trigo de nuestros campos" in harvest.example
 
 
-def test_it_says_plainly_that_nothing_was_translated(url: str, in_job: Callable[..., Any]) -> None:
+def test_the_result_says_that_nothing_was_translated(url: str, in_job: Callable[..., Any]) -> None:
     with in_job():
         vocabulary = extract_vocabulary(url)
     assert vocabulary.chosen_by == "word frequencies"
@@ -108,7 +108,7 @@ def test_it_says_plainly_that_nothing_was_translated(url: str, in_job: Callable[
     assert "LLM_BASE_URL" in vocabulary.translations_from
 
 
-def test_each_step_is_reported(url: str, in_job: Callable[..., Any]) -> None:
+def test_each_step_reports_its_progress(url: str, in_job: Callable[..., Any]) -> None:
     with in_job() as attempt:
         extract_vocabulary(url, word_count=3)
     assert attempt.steps == [
@@ -120,7 +120,7 @@ def test_each_step_is_reported(url: str, in_job: Callable[..., Any]) -> None:
     ]
 
 
-def test_words_the_user_has_are_left_out_and_counted_as_met_again(url: str, in_job: Callable[..., Any]) -> None:
+def test_known_words_are_left_out_and_counted(url: str, in_job: Callable[..., Any]) -> None:
     with in_job("first"):
         first = extract_vocabulary(url, word_count=5)
     with in_job("second"):
@@ -131,7 +131,7 @@ def test_words_the_user_has_are_left_out_and_counted_as_met_again(url: str, in_j
     assert {stored_words()[lemma]["articles"] for lemma in lemmas(second)} == {1}
 
 
-def test_the_vocabulary_is_each_users_own(url: str, in_job: Callable[..., Any]) -> None:
+def test_each_user_has_their_own_vocabulary(url: str, in_job: Callable[..., Any]) -> None:
     with in_job("first", user="alice"):
         of_alice = extract_vocabulary(url, word_count=5)
     with in_job("second", user="bob"):
@@ -141,9 +141,7 @@ def test_the_vocabulary_is_each_users_own(url: str, in_job: Callable[..., Any]) 
     assert stored_words("alice").keys() == stored_words("bob").keys()
 
 
-def test_a_job_that_runs_again_after_it_stored_its_words_counts_nothing_twice(
-    url: str, in_job: Callable[..., Any], site: Any
-) -> None:
+def test_a_job_that_runs_again_counts_its_words_once(url: str, in_job: Callable[..., Any], site: Any) -> None:
     with in_job("same"):
         first = extract_vocabulary(url, word_count=5)
     fetched = len(site.seen)
@@ -162,11 +160,11 @@ def test_an_article_without_new_words_adds_none(url: str, in_job: Callable[..., 
     assert (vocabulary.new_words, vocabulary.updated_words, vocabulary.words) == (0, 1, [])
 
 
-def test_it_just_runs_outside_a_job(url: str) -> None:
+def test_the_function_runs_outside_a_job(url: str) -> None:
     assert extract_vocabulary(url, word_count=3).new_words == 3
 
 
-def test_german_nouns_are_no_names() -> None:
+def test_german_nouns_are_not_mistaken_for_names() -> None:
     text = "Der alte Bäcker kaufte Hefe. Frau Schnabelwitz wartete mit der Hefe auf den Bäcker und aß Brötchen."
     found = {candidate.lemma for candidate in candidates(text, "de")}
     assert {"bäcker", "brötchen"} <= found
@@ -193,9 +191,7 @@ def is_tried_again(error: BaseException) -> bool:
         (599, "Could not fetch article: 599", True),
     ],
 )
-def test_a_page_that_is_refused_is_named_with_its_status(
-    url: str, site: Any, status: int, says: str, again: bool
-) -> None:
+def test_an_http_error_is_reported_with_its_status(url: str, site: Any, status: int, says: str, again: bool) -> None:
     site.answer = lambda *_: (status, HTML, b"")
     with pytest.raises(CouldNotFetchArticle) as failed:
         extract_vocabulary(url)
@@ -203,14 +199,14 @@ def test_a_page_that_is_refused_is_named_with_its_status(
     assert is_tried_again(failed.value) is again
 
 
-def test_a_server_that_is_not_there_is_tried_again(house: Path, configure: Callable[..., None]) -> None:
+def test_an_unreachable_server_is_retried(house: Path, configure: Callable[..., None]) -> None:
     configure(ALLOWED_PRIVATE_HOSTS="127.0.0.1:9")
     with pytest.raises(ArticleUnreachable, match="Could not fetch article: ") as failed:
         extract_vocabulary("http://127.0.0.1:9/")
     assert is_tried_again(failed.value)
 
 
-def test_an_address_inside_is_refused_at_submit_and_again_when_it_runs(house: Path, site: Any) -> None:
+def test_a_private_address_is_refused_at_submit_and_when_the_job_runs(house: Path, site: Any) -> None:
     url = f"http://{site.host}/"
     with pytest.raises(InvalidParameters) as refused:
         JobType.of(extract_vocabulary).parameters.validate({"url": url})
@@ -221,20 +217,20 @@ def test_an_address_inside_is_refused_at_submit_and_again_when_it_runs(house: Pa
     assert site.seen == []
 
 
-def test_a_page_that_is_too_large_is_not_tried_again(url: str, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_is_too_large_is_not_retried(url: str, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(articles, "MAX_PAGE_BYTES", 1000)
     with pytest.raises(CouldNotFetchArticle, match="over 1000 bytes") as failed:
         extract_vocabulary(url)
     assert not is_tried_again(failed.value)
 
 
-def test_what_is_no_page_is_refused(url: str, site: Any) -> None:
+def test_a_file_that_is_not_a_web_page_is_refused(url: str, site: Any) -> None:
     site.answer = lambda *_: (200, {"content-type": "application/pdf"}, b"%PDF-1.7")
     with pytest.raises(CouldNotFetchArticle, match="it is application/pdf, not a web page"):
         extract_vocabulary(url)
 
 
-def test_a_page_without_an_article_says_so(url: str, site: Any) -> None:
+def test_a_page_without_an_article_is_an_error(url: str, site: Any) -> None:
     site.answer = lambda *_: (200, HTML, b"<html><body></body></html>")
     with pytest.raises(NoArticleText, match="No article text was found"):
         extract_vocabulary(url)
@@ -247,7 +243,7 @@ def test_a_page_in_an_old_encoding_is_read(url: str, site: Any) -> None:
 
 
 @pytest.mark.parametrize(("browser", "mark"), [("firefox", "Firefox/"), ("safari", "Version/"), (None, "Workhorse/")])
-def test_a_request_looks_like_the_browser_that_was_chosen(url: str, site: Any, browser: Any, mark: str) -> None:
+def test_a_request_imitates_the_chosen_browser(url: str, site: Any, browser: Any, mark: str) -> None:
     extract_vocabulary(url, word_count=1, browser=browser)
     assert mark in site.seen[0][2]["user-agent"]
 
@@ -296,9 +292,7 @@ def test_a_language_model_chooses_and_translates(url: str, model: Any, in_job: C
     assert "Horóscopo" not in article
 
 
-def test_words_the_model_chooses_again_are_updated_and_not_new(
-    url: str, model: Any, in_job: Callable[..., Any]
-) -> None:
+def test_a_known_word_that_the_model_chooses_is_updated(url: str, model: Any, in_job: Callable[..., Any]) -> None:
     with in_job("first"):
         extract_vocabulary(url)
     with in_job("second"):
@@ -308,11 +302,11 @@ def test_words_the_model_chooses_again_are_updated_and_not_new(
     assert "already known: arroyo, cosecha" in instructions
 
 
-def test_no_more_words_than_asked_for_are_taken_from_a_model(url: str, model: Any) -> None:
+def test_words_beyond_the_requested_number_are_dropped(url: str, model: Any) -> None:
     assert len(extract_vocabulary(url, word_count=1).words) == 1
 
 
-def test_an_answer_in_a_fence_is_read(url: str, model: Any) -> None:
+def test_an_answer_in_a_code_fence_is_read(url: str, model: Any) -> None:
     model.say(f"```json\n{json.dumps({'words': WORDS})}\n```")
     assert extract_vocabulary(url).new_words == 2
 
@@ -322,9 +316,7 @@ def test_a_lemma_the_model_leaves_out_is_found(url: str, model: Any) -> None:
     assert lemmas(extract_vocabulary(url)) == ["espantar"]
 
 
-def test_an_attempt_after_one_that_had_its_answer_does_not_ask_again(
-    url: str, model: Any, in_job: Callable[..., Any]
-) -> None:
+def test_a_second_attempt_reuses_the_answer_of_the_first(url: str, model: Any, in_job: Callable[..., Any]) -> None:
     with in_job("same") as attempt:
         extract_vocabulary(url)
     with in_job("other", user="bob", checkpoint=attempt.checkpoint):
@@ -343,7 +335,7 @@ def test_an_attempt_after_one_that_had_its_answer_does_not_ask_again(
         ({"words": "cosecha"}, "words: "),
     ],
 )
-def test_an_answer_that_does_not_fit_is_a_clear_error_and_stores_nothing(
+def test_an_answer_of_another_shape_is_a_clear_error_and_stores_nothing(
     url: str, model: Any, answer: object, says: str, house: Path
 ) -> None:
     model.say(answer)
@@ -354,14 +346,14 @@ def test_an_answer_that_does_not_fit_is_a_clear_error_and_stores_nothing(
 
 
 @pytest.mark.parametrize("body", [b"{}", b"not json", b"[]", b'{"choices": []}', b'{"choices": [{"message": null}]}'])
-def test_a_server_that_speaks_something_else_is_a_clear_error(url: str, model: Any, body: bytes) -> None:
+def test_a_response_that_is_not_of_the_chat_api_is_a_clear_error(url: str, model: Any, body: bytes) -> None:
     model.answer = lambda *_: (200, {"content-type": "application/json"}, body)
     with pytest.raises(UnusableAnswer, match="The language model's answer"):
         extract_vocabulary(url)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_model_that_is_busy_is_tried_again(url: str, model: Any, status: int) -> None:
+def test_a_busy_model_is_retried(url: str, model: Any, status: int) -> None:
     model.say("", status)
     with pytest.raises(LanguageModelUnavailable, match=str(status)) as failed:
         extract_vocabulary(url)
@@ -370,7 +362,7 @@ def test_a_model_that_is_busy_is_tried_again(url: str, model: Any, status: int) 
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
-def test_a_model_that_refuses_is_not_tried_again_and_no_key_is_told(url: str, model: Any, status: int) -> None:
+def test_a_refusal_of_the_model_is_not_retried_and_shows_no_key(url: str, model: Any, status: int) -> None:
     model.say("", status)
     with pytest.raises(LanguageModelRefused, match=f"{status}.*LLM_API_KEY") as failed:
         extract_vocabulary(url)
@@ -378,7 +370,7 @@ def test_a_model_that_refuses_is_not_tried_again_and_no_key_is_told(url: str, mo
     assert "sk-secret" not in str(failed.value)
 
 
-def test_a_model_that_is_not_there_is_tried_again(url: str, configure: Callable[..., None]) -> None:
+def test_an_unreachable_model_is_retried(url: str, configure: Callable[..., None]) -> None:
     configure(LLM_BASE_URL="http://127.0.0.1:9/v1")
     with pytest.raises(LanguageModelUnavailable, match="can't be reached"):
         extract_vocabulary(url)

@@ -27,7 +27,7 @@ def an_image(kind: str = "PNG", mode: str = "RGB", size: tuple[int, int] = (400,
     return target.getvalue()
 
 
-def test_a_photo_is_made_in_every_size_and_stands_upright(files, in_job):
+def test_a_photo_is_resized_to_every_size_and_rotated_upright(files, in_job):
     photo = files.sample("photo.jpg")
     with in_job() as attempt:
         result = process_image(photo, sizes=[600, 100])
@@ -53,7 +53,7 @@ def test_an_image_is_never_enlarged(files, in_job):
 
 @pytest.mark.parametrize(("chosen", "kind"), [("jpeg", "JPEG"), ("png", "PNG"), ("webp", "WEBP")])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "CMYK", "I;16"])
-def test_every_kind_of_image_becomes_every_format(files, in_job, chosen, kind, mode):
+def test_every_kind_of_image_is_converted_to_every_format(files, in_job, chosen, kind, mode):
     source = an_image("TIFF" if mode in ("CMYK", "I;16") else "PNG", mode, color=0)
     with in_job():
         result = process_image(files.upload(source, "a"), sizes=[40], format=chosen)
@@ -61,7 +61,7 @@ def test_every_kind_of_image_becomes_every_format(files, in_job, chosen, kind, m
     assert (image.format, image.size) == (kind, (40, 30))
 
 
-def test_what_is_transparent_becomes_white_in_a_jpeg(files, in_job):
+def test_transparent_pixels_become_white_in_a_jpeg(files, in_job):
     with in_job():
         result = process_image(files.upload(an_image(mode="RGBA", color=(0, 0, 0, 0)), "a.png"), [50], format="jpeg")
     assert opened(files.content(result.files[0])).getpixel((5, 5)) == (255, 255, 255)
@@ -83,7 +83,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("width", "height"), [(60_000, 60_000), (9_000, 9_000), (2_000_000_000, 1)])
-def test_a_bomb_is_refused_by_its_head(files, in_job, width, height):
+def test_an_image_bomb_is_refused_by_its_header(files, in_job, width, height):
     with in_job(), pytest.raises(Fatal, match="pixels"):
         process_image(files.upload(bomb(width, height), "bomb.png"), [100])
 
@@ -98,12 +98,12 @@ def test_a_bomb_is_refused_by_its_head(files, in_job, width, height):
         (an_image("PNG")[:200], "damaged"),
     ],
 )
-def test_what_is_no_whole_image_is_refused_with_a_sentence(files, in_job, content, sentence):
+def test_a_file_that_is_not_a_complete_image_is_refused(files, in_job, content, sentence):
     with in_job(), pytest.raises(Fatal, match=sentence):
         process_image(files.upload(content, "a.jpg"), [100])
 
 
-def test_a_profile_of_its_colours_stays_with_an_image_and_one_of_inks_does_not(files, in_job):
+def test_an_rgb_profile_is_kept_and_a_cmyk_profile_is_dropped(files, in_job):
     def saved_with(profile: bytes, mode: str) -> object:
         target = io.BytesIO()
         Image.new(mode, (40, 30)).save(target, "TIFF", icc_profile=profile)
@@ -122,6 +122,6 @@ def test_a_timeout_is_not_mistaken_for_a_damaged_file(reading_errors):
         raise JobTimeout
 
 
-def test_it_runs_on_a_local_file_outside_a_job(house, files):
+def test_the_function_runs_on_a_local_file_outside_a_job(house, files):
     result = process_image(File(files.samples / "photo.jpg"), [64])
     assert opened((house / "saved" / result.files[0].file_id / "photo-64.jpg").read_bytes()).size == (64, 43)

@@ -13,7 +13,7 @@ from jobs.engine import Fatal
 from jobs.imports import import_batch
 
 
-def test_the_bad_rows_of_the_sample_are_told_of_and_all_others_are_imported(files, in_job):
+def test_the_invalid_rows_of_the_sample_are_rejected_and_all_others_are_imported(files, in_job):
     with in_job() as attempt:
         result = import_batch(files.sample("contacts.csv"))
     assert (result.imported, result.rejected) == (34, 6)
@@ -42,13 +42,13 @@ def test_the_bad_rows_of_the_sample_are_told_of_and_all_others_are_imported(file
         (b"\x89PNG\r\n\x1a\n\0\0", "name, email, amount"),
     ],
 )
-def test_a_file_without_its_columns_is_refused_by_their_names(files, in_job, content, missing):
+def test_a_file_with_missing_columns_is_refused_by_their_names(files, in_job, content, missing):
     with in_job(), pytest.raises(Fatal, match=f"has no column {missing};"):
         import_batch(files.upload(content, "a.csv"))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_columns_may_come_in_any_order_and_separated_as_spreadsheets_do(files, in_job, delimiter):
+def test_columns_may_be_in_any_order_and_separated_by_any_delimiter(files, in_job, delimiter):
     rows = [["Amount", "note", "EMAIL", "Name"], ["1.50", "x", " a@example.com ", "Ana"]]
     content = "\ufeff" + "\r\n".join(delimiter.join(row) for row in rows)
     with in_job():
@@ -56,7 +56,7 @@ def test_columns_may_come_in_any_order_and_separated_as_spreadsheets_do(files, i
     assert (result.imported, result.total, result.rejects) == (1, Decimal("1.50"), None)
 
 
-def test_lines_are_counted_as_an_editor_does_also_when_a_value_has_several(files, in_job):
+def test_line_numbers_are_right_after_a_value_of_several_lines(files, in_job):
     content = 'name,email,amount\n"A\nB",a@example.com,1\n\nC,bad,2\n"D"x,d@example.com,3\nE,e@example.com,4\n'
     with in_job():
         result = import_batch(files.upload(content.encode(), "a.csv"))
@@ -64,7 +64,7 @@ def test_lines_are_counted_as_an_editor_does_also_when_a_value_has_several(files
     assert result.imported == 2
 
 
-def test_a_row_that_is_no_text_is_rejected(files, in_job):
+def test_a_row_that_is_not_utf_8_is_rejected(files, in_job):
     with in_job():
         result = import_batch(
             files.upload(b"name,email,amount\n\xff\xfe,a@example.com,1\nB,b@example.com,2\n", "a.csv")
@@ -72,7 +72,7 @@ def test_a_row_that_is_no_text_is_rejected(files, in_job):
     assert (result.imported, result.errors[0].line, result.errors[0].reason) == (1, 2, "the row is not text in UTF-8")
 
 
-def test_only_the_first_errors_stand_in_the_result(files, in_job):
+def test_only_the_first_errors_are_in_the_result(files, in_job):
     content = "name,email,amount\n" + "x,y,z\n" * 1_000
     with in_job():
         result = import_batch(files.upload(content.encode(), "a.csv"))

@@ -80,9 +80,7 @@ def send(subject: str = "Hello", body: str = "A body.\n") -> mail.SentMail:
 # --- sending --------------------------------------------------------------------
 
 
-def test_a_mail_reaches_the_server_as_it_was_written(
-    server: Server, mailbox: Mailbox, in_job: Callable[..., Any]
-) -> None:
+def test_a_mail_reaches_the_server_unchanged(server: Server, mailbox: Mailbox, in_job: Callable[..., Any]) -> None:
     with in_job("job-7"):
         sent = send("Grüße, Zoë", "Erste Zeile\n\n.\nletzte Zeile €\n")
     (message,) = mailbox.mails
@@ -95,7 +93,7 @@ def test_a_mail_reaches_the_server_as_it_was_written(
     assert message["Message-ID"] == sent.message_id
 
 
-def test_a_mail_sent_again_by_the_same_job_has_the_same_message_id(
+def test_a_mail_that_a_job_sends_twice_has_the_same_message_id(
     server: Server, mailbox: Mailbox, in_job: Callable[..., Any]
 ) -> None:
     for _ in range(2):
@@ -105,7 +103,7 @@ def test_a_mail_sent_again_by_the_same_job_has_the_same_message_id(
     assert len({message["Message-ID"] for message in mailbox.mails}) == 1
 
 
-def test_an_attempt_after_one_that_had_sent_the_mail_sends_nothing(
+def test_a_second_attempt_does_not_send_the_mail_again(
     server: Server, mailbox: Mailbox, in_job: Callable[..., Any]
 ) -> None:
     with in_job("job-7") as attempt:
@@ -128,9 +126,7 @@ def test_a_new_user_is_welcomed_by_name(server: Server, mailbox: Mailbox) -> Non
     assert "Hello zoë," in message.get_content()
 
 
-def test_without_a_mail_server_a_mail_is_a_file_and_a_second_attempt_replaces_it(
-    house: Path, in_job: Callable[..., Any]
-) -> None:
+def test_without_a_mail_server_a_mail_is_written_to_a_file_once(house: Path, in_job: Callable[..., Any]) -> None:
     for _ in range(2):
         with in_job("job-7"):
             assert send("A subject").sent_by == "file"
@@ -161,7 +157,7 @@ def test_without_a_mail_server_a_mail_is_a_file_and_a_second_attempt_replaces_it
         {"body": "a\0b"},
     ],
 )
-def test_line_breaks_in_header_fields_and_what_is_no_address_are_refused_at_submit(change: dict[str, str]) -> None:
+def test_line_breaks_in_headers_and_invalid_addresses_are_refused_at_submit(change: dict[str, str]) -> None:
     parameters = JobType.of(send_email).parameters
     valid = {"to": "ann@example.com", "subject": "Hello", "body": "Line\nby\r\nline"}
     parameters.validate(valid)
@@ -184,7 +180,7 @@ def is_tried_again(error: BaseException) -> bool:
 
 
 @pytest.mark.parametrize("at", ["to_recipients", "to_data"])
-def test_a_server_that_is_busy_is_tried_again(server: Server, mailbox: Mailbox, at: str) -> None:
+def test_a_busy_server_is_retried(server: Server, mailbox: Mailbox, at: str) -> None:
     setattr(mailbox, at, "451 4.3.0 come back later")
     with pytest.raises(MailNotTaken, match=r"451 4\.3\.0 come back later") as failed:
         send()
@@ -192,14 +188,14 @@ def test_a_server_that_is_busy_is_tried_again(server: Server, mailbox: Mailbox, 
 
 
 @pytest.mark.parametrize("at", ["to_recipients", "to_data"])
-def test_a_server_that_refuses_for_good_is_not_tried_again(server: Server, mailbox: Mailbox, at: str) -> None:
+def test_a_permanent_refusal_is_not_retried(server: Server, mailbox: Mailbox, at: str) -> None:
     setattr(mailbox, at, "550 5.1.1 no such user")
     with pytest.raises(MailRefused, match=r"550 5\.1\.1 no such user") as failed:
         send()
     assert not is_tried_again(failed.value)
 
 
-def test_a_server_that_is_not_there_is_tried_again(configure: Callable[..., None]) -> None:
+def test_an_unreachable_server_is_retried(configure: Callable[..., None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     configure(SMTP_URL=f"smtp://127.0.0.1:{port}")
@@ -208,9 +204,7 @@ def test_a_server_that_is_not_there_is_tried_again(configure: Callable[..., None
     assert is_tried_again(failed.value)
 
 
-def test_a_server_that_says_nothing_is_given_up_after_the_timeout(
-    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_server_times_out(configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         configure(SMTP_URL=f"smtp://127.0.0.1:{silent.getsockname()[1]}")
@@ -218,7 +212,7 @@ def test_a_server_that_says_nothing_is_given_up_after_the_timeout(
             send()
 
 
-def test_a_clumsy_good_bye_does_not_send_the_mail_again(
+def test_an_error_after_the_mail_was_accepted_does_not_send_it_again(
     server: Server, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hang_up(connection: smtplib.SMTP) -> None:
@@ -231,7 +225,7 @@ def test_a_clumsy_good_bye_does_not_send_the_mail_again(
 
 
 @pytest.mark.parametrize("url", ["http://user:hunter2@mail.example.com", "smtp://user:hunter2@", "smtp://h:hunter2"])
-def test_a_setting_that_can_not_be_used_fails_at_once_without_telling_the_password(
+def test_an_invalid_setting_fails_at_once_without_showing_the_password(
     configure: Callable[..., None], url: str
 ) -> None:
     configure(SMTP_URL=url)
@@ -284,14 +278,14 @@ def test_starttls_and_a_password_from_the_url_are_used(
     assert len(mailbox.mails) == 1
 
 
-def test_a_wrong_password_is_not_tried_again_nor_told(guarded: Server, configure: Callable[..., None]) -> None:
+def test_a_wrong_password_is_not_retried_and_not_shown(guarded: Server, configure: Callable[..., None]) -> None:
     configure(SMTP_URL=f"smtp+starttls://ann%40corp:hunter2@127.0.0.1:{guarded.port}")
     with pytest.raises(MailRefused, match="535") as failed:
         send()
     assert "hunter2" not in failed.value.message
 
 
-def test_a_certificate_nobody_vouches_for_is_not_trusted(
+def test_a_self_signed_certificate_is_not_trusted(
     guarded: Server, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")

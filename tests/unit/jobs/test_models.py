@@ -69,7 +69,7 @@ def test_training_again_with_the_same_data_and_seed_gives_the_same_model(data: T
     assert stored[first] == stored[second] != stored[other]
 
 
-def test_accuracy_on_held_out_texts_beats_guessing_for_the_data_that_ships() -> None:
+def test_accuracy_on_the_shipped_data_beats_guessing() -> None:
     results = [train_model(shipped(), epochs=20, seed=seed) for seed in range(4)]
     assert all(result.measured_on == "held-out texts" for result in results)
     assert all(abs(result.baseline_accuracy - 0.5) < 0.02 for result in results)
@@ -82,13 +82,13 @@ def test_the_baseline_is_the_share_of_the_most_frequent_label() -> None:
     assert trained.baseline_accuracy == 0.75
 
 
-def test_too_few_texts_to_hold_some_out_are_measured_on_themselves_and_it_is_said() -> None:
+def test_few_texts_are_measured_on_themselves_and_the_result_says_so() -> None:
     trained = train_model(TrainingData(texts=["good", "bad", "fair"], labels=["a", "b", "c"]), epochs=10)
     assert trained.measured_on == "the training texts: too few to hold some out"
     assert trained.held_out_texts == 0
 
 
-def test_many_labels_are_told_apart() -> None:
+def test_many_labels_are_distinguished() -> None:
     words = {"fruit": "apple pear plum", "metal": "iron copper zinc", "bird": "crow robin wren"}
     texts = [f"{word} {word}s" for group in words.values() for word in group.split()] * 3
     labels = [label for label, group in words.items() for _ in group.split()] * 3
@@ -97,7 +97,7 @@ def test_many_labels_are_told_apart() -> None:
     assert [prediction.label for prediction in answer.predictions] == ["fruit", "metal", "bird"]
 
 
-def test_texts_without_any_word_neither_break_training_nor_prediction() -> None:
+def test_texts_without_words_break_neither_training_nor_prediction() -> None:
     trained = train_model(TrainingData(texts=["", "…", "!!!"], labels=["a", "b", "a"]), epochs=2)
     assert batch_predict(["?", "words"], trained.model_id).total == 2
 
@@ -114,7 +114,7 @@ def test_texts_without_any_word_neither_break_training_nor_prediction() -> None:
         ({"epochs": 1001}, "less than or equal to 1000"),
     ],
 )
-def test_training_data_that_nothing_can_be_learned_from_is_refused_at_submit(change: dict[str, Any], says: str) -> None:
+def test_unusable_training_data_is_refused_at_submit(change: dict[str, Any], says: str) -> None:
     valid = {"training_data": {"texts": ["a", "b"], "labels": ["x", 2]}, "epochs": 1}
     parameters = JobType.of(train_model).parameters
     parameters.validate(valid)
@@ -126,7 +126,7 @@ def test_training_data_that_nothing_can_be_learned_from_is_refused_at_submit(cha
 # --- whose models ---------------------------------------------------------------
 
 
-def test_a_model_is_its_owners_alone(data: TrainingData, in_job: Callable[..., Any]) -> None:
+def test_only_its_owner_can_use_a_model(data: TrainingData, in_job: Callable[..., Any]) -> None:
     with in_job(user="alice"):
         model_id = train_model(data, epochs=1).model_id
         batch_predict(["hers"], model_id)
@@ -134,7 +134,7 @@ def test_a_model_is_its_owners_alone(data: TrainingData, in_job: Callable[..., A
         batch_predict(["not his"], model_id)
 
 
-def test_an_unknown_model_fails_at_once_with_what_to_do() -> None:
+def test_an_unknown_model_fails_at_once_and_says_what_to_do() -> None:
     with pytest.raises(Fatal, match=r"You have no model 'model_0'\. Train one with train-model"):
         batch_predict(["a"], "model_0")
 
@@ -161,7 +161,7 @@ def test_a_stored_model_holds_no_pickle(data: TrainingData) -> None:
 # --- the model that ships, and batch-predict --------------------------------------
 
 
-def test_the_model_that_ships_is_what_its_data_set_teaches() -> None:
+def test_the_shipped_model_is_trained_on_the_shipped_data() -> None:
     ships, trained = default_model(), train_default_model()
     assert ships.labels == trained.labels
     assert (ships.columns == trained.columns).all()
@@ -173,13 +173,13 @@ def test_a_process_that_predicts_does_not_import_scikit_learn() -> None:
     assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3]).returncode == 0
 
 
-def test_the_model_that_ships_knows_praise_from_complaint() -> None:
+def test_the_shipped_model_distinguishes_praise_from_complaint() -> None:
     answer = batch_predict(["What a wonderful, friendly place!", "Broken, rude and a waste of money."])
     assert [prediction.label for prediction in answer.predictions] == ["positive", "negative"]
     assert answer.model_id == "default"
 
 
-def test_a_thousand_texts_move_by_one_percent_a_batch(in_job: Callable[..., Any]) -> None:
+def test_a_thousand_texts_report_one_percent_per_batch(in_job: Callable[..., Any]) -> None:
     with in_job() as attempt:
         answer = batch_predict([f"text {n}" for n in range(1000)])
     assert [percent for percent, _ in attempt.steps] == [float(n) for n in range(101)]
@@ -194,14 +194,14 @@ def test_the_last_batch_may_be_smaller(in_job: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("texts", [[], ["a"] * 1001, ["a" * 10_001], "a", [1]])
-def test_from_one_to_a_thousand_texts_are_taken(texts: Any) -> None:
+def test_one_to_a_thousand_texts_are_accepted(texts: Any) -> None:
     parameters = JobType.of(batch_predict).parameters
     parameters.validate({"texts": ["a"] * 1000})
     with pytest.raises(InvalidParameters):
         parameters.validate({"texts": texts})
 
 
-def test_the_data_that_ships_is_balanced_and_without_repeats() -> None:
+def test_the_shipped_data_is_balanced_and_without_duplicates() -> None:
     data = shipped()
     assert len(data.texts) == len(set(data.texts)) > 250
     assert abs(data.labels.count("positive") - data.labels.count("negative")) < len(data.labels) / 20

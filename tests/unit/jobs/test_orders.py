@@ -20,7 +20,7 @@ ORDER: dict[str, Any] = {
 }
 
 
-def test_a_customer_gets_the_items_and_their_total(house: Path) -> None:
+def test_a_customer_is_sent_the_items_and_their_total(house: Path) -> None:
     send_order_confirmation(Order.model_validate(ORDER))
 
     [path] = (house / "mail").glob("*.eml")
@@ -44,7 +44,7 @@ def test_a_customer_gets_the_items_and_their_total(house: Path) -> None:
         {"currency": "euro"},
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
+def test_an_invalid_order_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameters):
         JobType.of(send_order_confirmation).parameters.validate({"order": ORDER | change})
 

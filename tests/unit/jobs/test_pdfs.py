@@ -18,7 +18,7 @@ from jobs.pdfs import extract_pdf
 from tests.hostile import encrypted_pdf, pdf_bomb
 
 
-def test_the_facts_of_the_sample_are_found_and_brought_into_one_form(files, in_job):
+def test_the_facts_of_the_sample_are_found_and_normalised(files, in_job):
     with in_job() as attempt:
         result = extract_pdf(files.sample("contract.pdf"))
     assert (result.pages, result.extracted_by) == (3, "rules")
@@ -49,7 +49,7 @@ def noted(name: str, done: list[str]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("reached", range(5))
-def test_a_job_that_was_interrupted_goes_on_with_the_step_it_had_reached(files, in_job, monkeypatch, reached):
+def test_an_interrupted_job_continues_with_the_step_that_it_had_reached(files, in_job, monkeypatch, reached):
     done: list[str] = []
     for name in ("_save_text", "_extract", "_normalise", "_save_facts"):
         monkeypatch.setattr(pdfs, name, noted(name, done))
@@ -64,7 +64,7 @@ def test_a_job_that_was_interrupted_goes_on_with_the_step_it_had_reached(files, 
     assert done == ["_save_text", "_extract", "_normalise", "_save_facts"][reached:]
 
 
-def test_a_language_model_extracts_if_one_is_set_up(files, in_job, configure, language_model):
+def test_a_language_model_extracts_the_facts_if_one_is_set_up(files, in_job, configure, language_model):
     said = {"dates": ["1 May 2026", "soon"], "amounts": ["1,5 EUR"], "emails": ["X@Y.example"], "headings": ["Hi"]}
     answer = {"choices": [{"message": {"role": "assistant", "content": json.dumps(said)}}]}
     language_model.answer = lambda *_: (200, {"content-type": "application/json"}, json.dumps(answer).encode())
@@ -96,12 +96,12 @@ def blank() -> bytes:
     ],
     ids=["encrypted", "bomb", "blank", "empty", "text", "cut off"],
 )
-def test_a_pdf_that_can_not_be_read_is_refused_with_a_sentence(files, in_job, made, sentence):
+def test_an_unreadable_pdf_is_refused_with_a_reason(files, in_job, made, sentence):
     with in_job(), pytest.raises(Fatal, match=sentence):
         extract_pdf(files.upload(made(files), "a.pdf"))
 
 
-def test_outside_a_job_it_runs_each_time_anew(house, files):
+def test_the_function_repeats_every_step_outside_a_job(house, files):
     first = extract_pdf(File(files.samples / "contract.pdf"))
     assert extract_pdf(File(files.samples / "contract.pdf")).dates == first.dates
     assert not checkpoint

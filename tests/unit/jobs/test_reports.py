@@ -30,14 +30,14 @@ def test_the_report_of_the_sample_has_its_text_and_its_chart(files, in_job):
     assert attempt.steps[-1][0] >= 80
 
 
-def test_its_figures_are_right(files, in_job):
+def test_the_figures_are_right(files, in_job):
     with in_job():
         result = generate_report("F", files.upload(b"what,n\na,1\nb,2.5\na,-3\n", "a.csv"))
     text = pypdf.PdfReader(io.BytesIO(files.content(result))).pages[0].extract_text()
     assert all(figure in text for figure in ("0.50", "0.17", "-3.00", "2.50"))
 
 
-def test_a_mail_says_where_the_report_is(files, in_job, house):
+def test_a_mail_has_the_address_of_the_report(files, in_job, house):
     with in_job():
         result = generate_report("Sales", files.sample("sales.csv"), email="alice@example.com")
     [mail] = (house / "mail").glob("*.eml")
@@ -71,6 +71,6 @@ def test_rows_of_any_kind_become_a_report(files, in_job, content):
 
 
 @pytest.mark.parametrize(("content", "sentence"), [(b"", "must have from 1 to 50 columns"), (b"a,b\n", "has no rows")])
-def test_a_file_without_rows_is_refused_with_a_sentence(files, in_job, content, sentence):
+def test_a_file_without_rows_is_refused_with_a_reason(files, in_job, content, sentence):
     with in_job(), pytest.raises(Fatal, match=sentence):
         generate_report("R", files.upload(content, "a.csv"))

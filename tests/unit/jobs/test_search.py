@@ -38,25 +38,25 @@ def indexed(house: Path) -> None:
         ("horse", []),
     ],
 )
-def test_documents_with_all_words_are_found_the_best_first(q: str, ids: list[str]) -> None:
+def test_documents_with_all_words_are_found_best_first(q: str, ids: list[str]) -> None:
     assert found(q) == ids
 
 
 @pytest.mark.usefixtures("indexed")
 @pytest.mark.parametrize("q", ['"', "AND", "cat OR", "NEAR(", "title:x", "*", "-", "cat'; DROP TABLE ids --", "^"])
-def test_whatever_somebody_types_is_only_words(q: str) -> None:
+def test_operators_in_a_query_are_ordinary_words(q: str) -> None:
     assert search(q).total >= 0
 
 
 @pytest.mark.usefixtures("indexed")
-def test_a_result_shows_where_the_words_stand() -> None:
+def test_a_result_has_a_snippet_with_the_words() -> None:
     [result] = search("bark").results
     assert result.title == "About dogs"
     assert "Dogs bark at every cat" in result.snippet
 
 
 @pytest.mark.usefixtures("indexed")
-def test_a_document_takes_the_place_of_its_former_self_and_can_be_taken_out() -> None:
+def test_a_document_is_replaced_and_removed() -> None:
     changed = update_search_index([Document(id="cats", text="It is about horses now.")], ["dogs", "unknown"])
 
     assert (changed.updated, changed.removed, changed.total) == (1, 1, 1)
@@ -64,7 +64,7 @@ def test_a_document_takes_the_place_of_its_former_self_and_can_be_taken_out() ->
     assert found("horses") == ["cats"]
 
 
-def test_everybody_has_an_index_of_their_own(in_job: Callable[..., Any]) -> None:
+def test_each_user_has_their_own_index(in_job: Callable[..., Any]) -> None:
     with in_job("job-1", user="alice"):
         update_search_index([CATS])
         assert found("mat") == ["cats"]
@@ -72,9 +72,7 @@ def test_everybody_has_an_index_of_their_own(in_job: Callable[..., Any]) -> None
         assert found("mat") == []
 
 
-def test_an_index_that_would_be_too_large_says_so_and_stays_as_it_was(
-    house: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_update_that_makes_the_index_too_large_is_refused(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     update_search_index([CATS])
     monkeypatch.setattr(module, "MAX_INDEX_BYTES", 60_000)
     with pytest.raises(Fatal, match="Remove documents"):

@@ -43,7 +43,7 @@ def test_events_are_counted_by_day(in_job: Callable[..., Any]) -> None:
     assert (counted.today, counted.total) == (1, 5)
 
 
-def test_names_without_end_make_no_document_without_end(in_job: Callable[..., Any]) -> None:
+def test_the_number_of_counted_names_is_limited(in_job: Callable[..., Any]) -> None:
     with in_job("seed"), user_document("analytics") as analytics:
         analytics["totals"] = {f"event-{number}": 1 for number in range(statistics.MAX_EVENTS)}
     with in_job("job-1"):
@@ -53,7 +53,7 @@ def test_names_without_end_make_no_document_without_end(in_job: Callable[..., An
         assert analytics["totals"][statistics.OTHER] == 1
 
 
-def test_the_prediction_log_keeps_the_newest(in_job: Callable[..., Any]) -> None:
+def test_the_prediction_log_keeps_the_newest_entries(in_job: Callable[..., Any]) -> None:
     with in_job("seed"), user_document("predictions") as log:
         log |= {"total": 1_000, "newest": [{"job_id": f"old-{number}"} for number in range(1_000)]}
     with in_job("job-1"):
@@ -62,6 +62,6 @@ def test_the_prediction_log_keeps_the_newest(in_job: Callable[..., Any]) -> None
         assert (len(log["newest"]), log["newest"][-1]["text"]) == (1_000, "a text")
 
 
-def test_outside_a_job_it_just_runs(house: Path) -> None:
+def test_the_functions_run_outside_a_job(house: Path) -> None:
     assert update_user_stats().request_count == 1
     assert update_user_stats().request_count == 2

@@ -22,14 +22,14 @@ from jobs.textfiles import PIECE_CHARACTERS, process_files
         ("\ufeffä ö\n日本 語\n", 2, 4, "日本 語", 2),
     ],
 )
-def test_a_file_is_counted(files, in_job, text, lines, words, longest, number):
+def test_the_lines_and_words_of_a_file_are_counted(files, in_job, text, lines, words, longest, number):
     with in_job():
         found = process_files([files.upload(text.encode(), "a.txt")]).files[0]
     assert (found.lines, found.words, found.longest_line, found.longest_line_number) == (lines, words, longest, number)
 
 
 @pytest.mark.parametrize("shift", [-1, 0, 1])
-def test_a_line_that_is_read_in_pieces_counts_once(files, in_job, shift):
+def test_a_line_that_is_read_in_pieces_is_counted_once(files, in_job, shift):
     line = "x" * (PIECE_CHARACTERS + shift) + " " + "y" * PIECE_CHARACTERS
     with in_job():
         found = process_files([files.upload(f"short\n{line}\nend".encode(), "a.txt")]).files[0]
@@ -50,6 +50,6 @@ def test_several_files_are_summed_and_the_result_is_saved(files, in_job):
     assert attempt.steps[-1][0] == 100
 
 
-def test_a_file_that_is_no_text_is_refused_by_name(files, in_job):
+def test_a_file_that_is_not_text_is_refused_by_name(files, in_job):
     with in_job(), pytest.raises(Fatal, match=r"video\.mp4 is not a text file"):
         process_files([files.sample("sales.csv"), files.sample("video.mp4")])

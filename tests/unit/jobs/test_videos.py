@@ -13,7 +13,7 @@ from jobs.engine import Fatal
 from jobs.videos import process_video
 
 
-def test_a_video_has_the_asked_height_and_its_own_length(files, in_job):
+def test_a_video_has_the_requested_height_and_its_original_length(files, in_job):
     with in_job() as attempt:
         result = process_video(files.sample("video.mp4"), height=180)
     assert (result.width, result.height, result.frames) == (320, 180, 50)
@@ -64,12 +64,12 @@ def sample(cut: slice = slice(None)) -> bytes:
     ],
     ids=["empty", "text", "cut off", "playlist", "list of files"],
 )
-def test_what_is_no_video_is_refused_with_a_sentence(files, in_job, content):
+def test_a_file_that_is_not_a_video_is_refused(files, in_job, content):
     with in_job(), pytest.raises(Fatal, match="video"):
         process_video(files.upload(content, "a.mp4"), height=120)
 
 
-def test_a_sound_alone_is_no_video(files, in_job, tmp_path):
+def test_a_file_with_only_sound_is_refused(files, in_job, tmp_path):
     target = tmp_path / "sound.mp4"
     with av.open(str(target), "w") as made:
         stream = made.add_stream("aac", rate=44_100, layout="mono")

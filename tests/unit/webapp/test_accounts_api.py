@@ -30,7 +30,7 @@ def pointers(answer: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["json", "data"])
-def test_a_password_buys_a_token(door: Door, how: str) -> None:
+def test_a_token_is_issued_for_a_password(door: Door, how: str) -> None:
     door.register()
     answer = door.anybody().post("/api/v1/token", **{how: {"username": "alice", "password": PASSWORD}})
     assert answer.status_code == 200 and answer.json is not None
@@ -81,7 +81,7 @@ def test_a_malformed_request_for_a_token_is_refused(door: Door, sent: dict[str, 
     assert door.anybody().post("/api/v1/token", **sent).status_code == status
 
 
-def test_what_oauth_clients_add_to_the_form_is_no_fault(door: Door) -> None:
+def test_fields_that_oauth_clients_add_are_ignored(door: Door) -> None:
     door.register()
     form = {"grant_type": "password", "scope": "", "username": "alice", "password": PASSWORD}
     assert door.anybody().post("/api/v1/token", data=form).status_code == 200
@@ -90,7 +90,7 @@ def test_what_oauth_clients_add_to_the_form_is_no_fault(door: Door) -> None:
 # --- registration --------------------------------------------------------------------------
 
 
-def test_a_closed_registration_is_for_admins(door: Door) -> None:
+def test_only_admins_register_users_if_registration_is_closed(door: Door) -> None:
     assert door.anybody().post("/api/v1/users", json=NEW).status_code == 401
     assert door.anybody().post("/api/v1/users", json=NEW, headers=door.bearer()).status_code == 403
     answer = door.anybody().post("/api/v1/users", json=NEW, headers=door.bearer("admin"))
@@ -99,13 +99,13 @@ def test_a_closed_registration_is_for_admins(door: Door) -> None:
     assert "password" not in answer.text
 
 
-def test_an_open_registration_is_for_everybody(open_door: Door) -> None:
+def test_everybody_may_register_if_registration_is_open(open_door: Door) -> None:
     assert open_door.anybody().post("/api/v1/users", json=NEW).status_code == 201
     again = open_door.anybody().post("/api/v1/users", json=NEW | {"email": "other@example.com"})
     assert again.status_code == 409
 
 
-def test_an_open_registration_does_not_excuse_a_bad_key(open_door: Door) -> None:
+def test_a_bad_key_is_refused_although_registration_is_open(open_door: Door) -> None:
     headers = {"Authorization": "Bearer wrong"}
     assert open_door.anybody().post("/api/v1/users", json=NEW, headers=headers).status_code == 401
 
@@ -123,13 +123,13 @@ def test_nobody_registers_as_an_admin(open_door: Door) -> None:
         assert answer.status_code == 422 and pointers(answer) == [f"/{next(iter(extra))}"]
 
 
-def test_all_faults_of_a_registration_are_named_at_once(open_door: Door) -> None:
+def test_all_errors_of_a_registration_are_reported_at_once(open_door: Door) -> None:
     answer = open_door.anybody().post("/api/v1/users", json={"username": "a b", "email": "a\r\nb@c.d", "password": "x"})
     assert answer.status_code == 422
     assert pointers(answer) == ["/username", "/email", "/password"]
 
 
-def test_a_new_user_is_welcomed_by_a_job_of_its_own(open_door: Door) -> None:
+def test_a_new_user_is_welcomed_by_a_job(open_door: Door) -> None:
     open_door.anybody().post("/api/v1/users", json=NEW)
     (job,) = open_door.client.page("carol").jobs
     assert job.job_type == "send-welcome-email"
@@ -139,7 +139,7 @@ def test_a_new_user_is_welcomed_by_a_job_of_its_own(open_door: Door) -> None:
 # --- users -------------------------------------------------------------------------------------
 
 
-def test_a_user_sees_itself(door: Door) -> None:
+def test_a_user_reads_their_own_record(door: Door) -> None:
     answer = door.anybody().get("/api/v1/users/me", headers=door.bearer())
     assert answer.json is not None
     assert answer.json["user_id"] == "alice" and answer.json["email"] == "alice@example.com"
@@ -148,27 +148,27 @@ def test_a_user_sees_itself(door: Door) -> None:
     assert set(answer.json["usage"]["jobs"]) == {"pending", "running", "completed", "failed", "cancelled"}
 
 
-def test_a_user_removes_itself(door: Door) -> None:
+def test_a_user_deletes_their_own_account(door: Door) -> None:
     headers = door.bearer()
     assert door.anybody().delete("/api/v1/users/alice", headers=headers).status_code == 204
     assert door.anybody().get("/api/v1/users/me", headers=headers).status_code == 401
 
 
-def test_users_do_not_remove_one_another_nor_learn_who_exists(door: Door) -> None:
+def test_users_can_not_delete_others_nor_learn_who_exists(door: Door) -> None:
     headers = door.bearer()
     door.register("bob")
     for name in ("bob", "nobody", "admin"):
         assert door.anybody().delete(f"/api/v1/users/{name}", headers=headers).status_code == 403
 
 
-def test_an_admin_removes_users_but_not_the_last_admin(door: Door) -> None:
+def test_an_admin_deletes_users_but_not_the_last_admin(door: Door) -> None:
     door.register()
     for name, status in (("alice", 204), ("alice", 404), ("a:b", 404), ("admin", 409), ("me", 409)):
         answer = door.anybody().delete(f"/api/v1/users/{name}", headers=door.bearer("admin"))
         assert answer.status_code == status, name
 
 
-def test_the_jobs_of_a_removed_user_go_too(door: Door) -> None:
+def test_the_jobs_of_a_deleted_user_are_deleted(door: Door) -> None:
     headers = door.bearer()
     job = door.submit()
     door.anybody().delete("/api/v1/users/alice", headers=headers)
@@ -202,7 +202,7 @@ def test_a_revoked_key_is_refused(door: Door) -> None:
     assert door.anybody().delete(f"/api/v1/api-keys/{made['id']}", headers=headers).status_code == 404
 
 
-def test_a_key_of_somebody_else_is_not_there(door: Door) -> None:
+def test_another_user_s_key_is_not_found(door: Door) -> None:
     door.bearer()
     key = door.accounts.keys("alice")[0]
     assert door.anybody().delete(f"/api/v1/api-keys/{key.id}", headers=door.bearer("bob")).status_code == 404
@@ -210,7 +210,7 @@ def test_a_key_of_somebody_else_is_not_there(door: Door) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"name": "x" * 101}, {"name": "a\r\nb"}, {"name": 1}, {"user_id": "bob"}], ids=str)
-def test_a_key_with_a_bad_field_is_not_made(door: Door, fields: dict[str, Any]) -> None:
+def test_a_key_with_an_invalid_field_is_not_created(door: Door, fields: dict[str, Any]) -> None:
     headers = door.bearer()
     assert door.anybody().post("/api/v1/api-keys", json=fields, headers=headers).status_code == 422
     assert len(door.accounts.keys("alice")) == 1

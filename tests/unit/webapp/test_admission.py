@@ -53,7 +53,9 @@ def commands(door: Door, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return sent
 
 
-def test_a_submit_and_a_poll_are_one_round_trip_each(door: Door, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_submission_and_a_poll_take_one_round_trip_each(
+    door: Door, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = submit(ask).get_json()["poll_url"]
     assert ask("GET", url).status_code == 200  # from now on, the broker knows the scripts
     sent = commands(door, monkeypatch)
@@ -63,28 +65,28 @@ def test_a_submit_and_a_poll_are_one_round_trip_each(door: Door, ask: Ask, monke
     assert sent == ["EVALSHA", "EVALSHA"]
 
 
-def test_each_counts_once(door: Door, ask: Ask) -> None:
+def test_each_request_counts_once(door: Door, ask: Ask) -> None:
     ask("GET", submit(ask).get_json()["poll_url"])
     assert door.accounts.find("alice").request_count == 2
 
 
-def test_the_fourth_of_three_submits_an_hour_comes_too_early(ask: Ask) -> None:
+def test_the_fourth_submission_is_refused_if_three_an_hour_are_allowed(ask: Ask) -> None:
     assert [submit(ask).status_code for _ in range(4)] == [202, 202, 202, 429]
     assert 1 <= int(submit(ask).headers["Retry-After"]) <= 1_200
 
 
-def test_the_fourth_of_three_polls_an_hour_comes_too_early(door: Door, ask: Ask) -> None:
+def test_the_fourth_poll_is_refused_if_three_an_hour_are_allowed(door: Door, ask: Ask) -> None:
     url = door.submit("alice").poll_url
     assert [ask("GET", url).status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
-def test_a_job_that_is_refused_for_the_rate_is_not_stored(door: Door, ask: Ask) -> None:
+def test_a_job_over_the_rate_limit_is_not_stored(door: Door, ask: Ask) -> None:
     for _ in range(5):
         submit(ask)
     assert sum(door.client.counts("alice").values()) == 3
 
 
-def test_what_is_wrong_with_a_request_comes_before_its_rate(door: Door, ask: Ask) -> None:
+def test_an_invalid_request_is_refused_before_its_rate_is_checked(door: Door, ask: Ask) -> None:
     bobs = door.submit(door.register("bob"))
     url = door.submit("alice").poll_url
     for _ in range(3):
@@ -100,13 +102,13 @@ def test_what_is_wrong_with_a_request_comes_before_its_rate(door: Door, ask: Ask
     assert ask("GET", url).status_code == submit(ask).status_code == 429
 
 
-def test_requests_that_are_refused_before_the_script_count_too(door: Door, ask: Ask) -> None:
+def test_requests_that_are_refused_before_the_script_count(door: Door, ask: Ask) -> None:
     assert [submit(ask, {"txt": 1}).status_code for _ in range(3)] == [422] * 3
     assert door.accounts.find("alice").request_count == 3
     assert submit(ask).status_code == 429
 
 
-def test_a_repeat_counts_and_answers_with_the_job(door: Door, ask: Ask) -> None:
+def test_a_repeated_request_counts_and_returns_the_job(door: Door, ask: Ask) -> None:
     headers = door.bearer() | {"Idempotency-Key": "k"}
     answers = [door.anybody().post("/api/v1/jobs/reverse-text", json=BODY, headers=headers) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
@@ -115,7 +117,7 @@ def test_a_repeat_counts_and_answers_with_the_job(door: Door, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("what", ["submit", "poll"])
-def test_a_key_that_is_revoked_elsewhere_is_dead_at_once(door: Door, ask: Ask, what: str) -> None:
+def test_a_key_that_another_process_revokes_stops_working_at_once(door: Door, ask: Ask, what: str) -> None:
     url = door.submit("alice").poll_url
     door.connection.delete(*door.connection.keys("wh:apikey:*"))
     answer = submit(ask) if what == "submit" else ask("GET", url)
@@ -123,7 +125,9 @@ def test_a_key_that_is_revoked_elsewhere_is_dead_at_once(door: Door, ask: Ask, w
 
 
 @pytest.mark.parametrize("what", ["submit", "poll"])
-def test_a_later_user_of_the_name_is_somebody_else(door: Door, ask: Ask, what: str) -> None:
+def test_credentials_of_a_deleted_user_do_not_work_for_a_new_user_of_the_same_name(
+    door: Door, ask: Ask, what: str
+) -> None:
     url = door.submit("alice").poll_url
     door.connection.hset("wh:user:alice", "generation", "another")
     answer = submit(ask) if what == "submit" else ask("GET", url)

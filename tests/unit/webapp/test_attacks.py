@@ -55,7 +55,7 @@ def chunked(stranger: FlaskClient) -> Callable[[str, bytes], Any]:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/token", "/sign-in"])
-def test_a_chunked_form_that_is_too_long_is_refused_and_not_cut(
+def test_a_chunked_form_over_the_limit_is_refused_instead_of_truncated(
     chunked: Callable[[str, bytes], Any], path: str
 ) -> None:
     assert chunked(path, b"username=alice&password=wrong").status_code == 401
@@ -66,7 +66,7 @@ def test_a_chunked_form_that_is_too_long_is_refused_and_not_cut(
     "change",
     [{"Sec-WebSocket-Version": "8"}, {"Sec-WebSocket-Version": "x"}, {"Upgrade": "h2c"}, {"Connection": "close"}],
 )
-def test_a_handshake_that_is_none_is_the_clients_fault(alice: Person, change: dict[str, str]) -> None:
+def test_an_invalid_websocket_handshake_is_a_client_error(alice: Person, change: dict[str, str]) -> None:
     address = f"/api/v1/jobs/{alice.submits()['job_id']}/ws"
     ours, theirs = socket.socketpair()
 
@@ -78,7 +78,7 @@ def test_a_handshake_that_is_none_is_the_clients_fault(alice: Person, change: di
 
 
 @pytest.mark.parametrize("place", ["jobs", "batches", "pipelines", "schedules", "files", "job-types", "webhooks"])
-def test_an_id_that_is_none_is_not_found_or_not_allowed(alice: Person, place: str) -> None:
+def test_an_invalid_id_is_not_found_or_forbidden(alice: Person, place: str) -> None:
     job = alice.submits()
 
     for method, odd in product(("GET", "DELETE"), ODD_IDS):
@@ -90,7 +90,7 @@ def test_an_id_that_is_none_is_not_found_or_not_allowed(alice: Person, place: st
 @pytest.mark.parametrize(
     "url", ["http://example.com:99999/", "http://example.com:0/", "http://example.com:65536", "https://example.com:1e3"]
 )
-def test_an_address_with_a_port_that_there_is_not_is_refused(alice: Person, url: str) -> None:
+def test_an_address_with_a_port_out_of_range_is_refused(alice: Person, url: str) -> None:
     answer = alice.post("/api/v1/webhooks", json={"url": url, "events": ["job_completed"]})
 
     assert answer.status_code == 422
@@ -112,7 +112,7 @@ def test_an_address_with_a_port_that_there_is_not_is_refused(alice: Person, url:
         {"error": b"\xff", "error_type": b"\xff", "type": b"\xff", "status": "failed"},
     ],
 )
-def test_a_record_with_odd_fields_hides_no_other_job(alice: Person, services: Services, fields: dict[str, Any]) -> None:
+def test_a_malformed_record_does_not_hide_other_jobs(alice: Person, services: Services, fields: dict[str, Any]) -> None:
     odd, good = alice.submits(), alice.submits()
     services.client.store.connection.hset(f"rq:job:{odd['job_id']}", mapping=fields)  # type: ignore[arg-type]
 
@@ -122,7 +122,7 @@ def test_a_record_with_odd_fields_hides_no_other_job(alice: Person, services: Se
     assert good["job_id"] in [job["job_id"] for job in listed.get_json()["jobs"]]
 
 
-def test_a_result_and_a_trace_that_are_none_of_ours_are_left_out(alice: Person, services: Services) -> None:
+def test_a_result_and_a_trace_in_an_unknown_format_are_left_out(alice: Person, services: Services) -> None:
     job_id = alice.submits()["job_id"]
     connection = services.client.store.connection
     connection.hset(f"rq:job:{job_id}", "status", "finished")
@@ -136,7 +136,7 @@ def test_a_result_and_a_trace_that_are_none_of_ours_are_left_out(alice: Person, 
 @pytest.mark.parametrize(
     "part", [b"\r", b"\n", b"\r\n", b"\r\n-", b"\r\n--", b"\r\n--BOUNDAR", b"\r\n--BOUNDARX", b"\r\n\r\n"]
 )
-def test_a_file_full_of_what_looks_like_a_boundary_is_stored_as_it_is(alice: Person, part: bytes) -> None:
+def test_a_file_that_contains_its_boundary_is_stored_unchanged(alice: Person, part: bytes) -> None:
     sent = part * (1_000_000 // len(part))
     head = b'--BOUNDARY\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
 

@@ -33,7 +33,7 @@ def entries(admin: Person, **filters: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_submission_a_cancel_and_a_key_are_in_the_log_with_who_and_from_where(alice: Person, admin: Person) -> None:
+def test_changes_are_logged_with_their_user_and_address(alice: Person, admin: Person) -> None:
     job = alice.submits()
     alice.delete(f"/api/v1/jobs/{job['job_id']}")
     key = alice.post("/api/v1/api-keys", json={"name": "laptop"}).get_json()
@@ -46,7 +46,7 @@ def test_a_submission_a_cancel_and_a_key_are_in_the_log_with_who_and_from_where(
     assert "wh_" not in json.dumps(log)
 
 
-def test_sign_ins_are_in_the_log_also_those_that_failed(
+def test_successful_and_failed_sign_ins_are_logged(
     registered: Callable[[str], Person], stranger: FlaskClient, admin: Person
 ) -> None:
     registered("carol")
@@ -64,9 +64,7 @@ def test_sign_ins_are_in_the_log_also_those_that_failed(
     ]
 
 
-def test_what_admins_read_of_others_is_in_the_log_and_what_they_read_of_their_own_is_not(
-    alice: Person, admin: Person
-) -> None:
+def test_admins_reads_of_other_users_resources_are_logged(alice: Person, admin: Person) -> None:
     job = alice.submits()
     own = admin.submits()
     admin.get(f"/api/v1/jobs/{own['job_id']}")
@@ -148,19 +146,19 @@ def test_a_read_that_is_refused_is_not_in_the_log(alice: Person, admin: Person) 
     assert entries(admin, action="admin-read") == []
 
 
-def test_what_is_refused_for_lack_of_a_role_is_in_the_log_and_nonsense_is_not(alice: Person, admin: Person) -> None:
+def test_forbidden_requests_are_logged_and_invalid_ones_are_not(alice: Person, admin: Person) -> None:
     alice.delete("/api/v1/users/admin")
     alice.post("/api/v1/jobs/noop", json={"unknown": 1})
 
     assert [(entry["action"], entry["status"]) for entry in entries(admin, user_id="alice")] == [("delete-user", 403)]
 
 
-def test_only_admins_may_read_it(alice: Person, stranger: FlaskClient) -> None:
+def test_only_admins_read_the_audit_log(alice: Person, stranger: FlaskClient) -> None:
     assert alice.get("/api/v1/audit").status_code == 403
     assert stranger.get("/api/v1/audit").status_code == 401
 
 
-def test_pages_go_on_where_the_last_one_ended_and_times_bound_them(alice: Person, admin: Person) -> None:
+def test_a_page_continues_after_the_last_one_and_is_bounded_by_times(alice: Person, admin: Person) -> None:
     jobs = [alice.submits()["job_id"] for _ in range(5)]
     first = admin.get("/api/v1/audit?user_id=alice&limit=3").get_json()
     rest = admin.get(f"/api/v1/audit?user_id=alice&cursor={first['next_cursor']}").get_json()
@@ -173,7 +171,7 @@ def test_pages_go_on_where_the_last_one_ended_and_times_bound_them(alice: Person
 
 
 @pytest.mark.parametrize("query", ["cursor=x", "cursor=1-1-1", "limit=0", "after=yesterday", "unknown=1"])
-def test_a_bad_question_is_refused(admin: Person, query: str) -> None:
+def test_an_invalid_query_is_refused(admin: Person, query: str) -> None:
     assert admin.get(f"/api/v1/audit?{query}").status_code == 422
 
 
@@ -187,7 +185,7 @@ def test_a_request_succeeds_although_it_can_not_be_recorded_yet(alice: Person, s
     assert [entry.act.subject for entry in services.audit.page(action="submit-job").entries] == [job["job_id"]]
 
 
-def test_each_request_is_a_line_on_stderr_without_its_query(
+def test_each_request_is_logged_to_stderr_without_its_query(
     app: Flask, alice: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recording.log_requests(app)

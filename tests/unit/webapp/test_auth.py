@@ -27,7 +27,7 @@ def rules(app: Flask) -> list[tuple[str, str]]:
     )
 
 
-def test_all_but_the_open_list_is_closed_to_strangers(door: Door) -> None:
+def test_every_route_that_is_not_on_the_open_list_needs_a_credential(door: Door) -> None:
     for method, rule in rules(door.app):
         path = rule.replace("<int:instance_number>", "0").replace("<", "").replace(">", "").replace("path:", "")
         status = door.anybody().open(path, method=method).status_code
@@ -42,24 +42,24 @@ def test_every_address_on_the_open_list_exists(door: Door) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/api/v1/nowhere", "/healthz/", "/healthz/x", "/dashboard/nowhere"])
-def test_what_does_not_exist_is_closed_too(door: Door, path: str) -> None:
+def test_an_address_that_does_not_exist_needs_a_credential(door: Door, path: str) -> None:
     assert door.anybody().get(path).status_code == 401
     assert door.anybody().get(path, headers=door.bearer()).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_another_method_of_an_open_address_is_closed(door: Door, method: str) -> None:
+def test_another_method_of_an_open_address_needs_a_credential(door: Door, method: str) -> None:
     assert door.anybody().open("/healthz", method=method).status_code == 401
 
 
-def test_a_refusal_says_how_to_authenticate(door: Door) -> None:
+def test_a_refusal_explains_how_to_authenticate(door: Door) -> None:
     answer = door.anybody().get("/api/v1/users/me")
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert answer.json is not None and answer.json["code"] == "unauthenticated"
 
 
-def test_a_key_and_a_token_get_in(door: Door) -> None:
+def test_a_key_and_a_token_are_accepted(door: Door) -> None:
     token, _ = door.accounts.bearers.issue_token(door.accounts.find(door.register()))
     for headers in (
         {"Authorization": f"Bearer {token}"},
@@ -83,7 +83,7 @@ def test_a_key_and_a_token_get_in(door: Door) -> None:
         "Bearer a, Bearer b",
     ],
 )
-def test_a_bad_header_is_refused_though_the_cookie_is_good(door: Door, header: str) -> None:
+def test_an_invalid_header_is_refused_although_the_cookie_is_valid(door: Door, header: str) -> None:
     browser = door.browser()
     assert browser.client.get("/api/v1/users/me").status_code == 200
     assert browser.client.get("/api/v1/users/me", headers={"Authorization": header}).status_code == 401
@@ -96,7 +96,7 @@ def test_a_request_is_counted_once(door: Door) -> None:
     assert answer.json is not None and answer.json["usage"]["request_count"] == 3
 
 
-def test_a_caller_over_the_rate_limit_waits_and_nobody_else_does(tmp_path: Path) -> None:
+def test_only_the_caller_over_the_rate_limit_waits(tmp_path: Path) -> None:
     door = Door(tmp_path, {"rate_limit": "2/minute"})
     headers, others = door.bearer(), door.bearer("bob")
     statuses = [door.anybody().get("/api/v1/users/me", headers=headers).status_code for _ in range(3)]
@@ -106,7 +106,7 @@ def test_a_caller_over_the_rate_limit_waits_and_nobody_else_does(tmp_path: Path)
     assert door.anybody().get("/api/v1/users/me", headers=others).status_code == 200
 
 
-def test_a_broker_that_is_away_is_no_reason_to_let_anybody_in(door: Door) -> None:
+def test_nobody_is_let_in_while_the_broker_is_away(door: Door) -> None:
     headers = door.bearer()
     assert door.anybody().get("/api/v1/users/me", headers=headers).status_code == 200
     door.server.connected = False
@@ -118,7 +118,7 @@ def test_a_broker_that_is_away_is_no_reason_to_let_anybody_in(door: Door) -> Non
 # --- cookies -----------------------------------------------------------------------
 
 
-def test_the_cookie_is_for_the_server_alone_and_for_https_if_it_came_by_it(door: Door) -> None:
+def test_the_cookie_is_http_only_and_secure_over_https(door: Door) -> None:
     for scheme, secure in (("http", False), ("https", True)):
         link = f"/sign-in?token={door.accounts.sign_in.issue_link('admin')}"
         cookie = door.anybody().get(link, base_url=f"{scheme}://localhost").headers["Set-Cookie"]
@@ -127,13 +127,13 @@ def test_the_cookie_is_for_the_server_alone_and_for_https_if_it_came_by_it(door:
         assert ("Secure" in cookie) is secure
 
 
-def test_a_session_dies_with_its_user(door: Door) -> None:
+def test_a_session_ends_when_its_user_is_deleted(door: Door) -> None:
     browser = door.browser()
     door.accounts.delete("alice")
     assert browser.client.get("/api/v1/users/me").status_code == 401
 
 
-def test_a_cookie_that_was_copied_ends_with_the_session(door: Door) -> None:
+def test_a_copied_cookie_stops_working_when_the_session_ends(door: Door) -> None:
     browser, thief = door.browser(), door.anybody()
     copied = browser.client.get_cookie(COOKIE)
     assert copied is not None
@@ -143,13 +143,13 @@ def test_a_cookie_that_was_copied_ends_with_the_session(door: Door) -> None:
     assert thief.get("/api/v1/users/me").status_code == 401
 
 
-def test_a_cookie_that_nobody_signed_is_none(door: Door) -> None:
+def test_an_unsigned_cookie_is_ignored(door: Door) -> None:
     client = door.anybody()
     client.set_cookie(COOKIE, "eyJzZWNyZXQiOiJ4In0.Zm9v.Zm9v")
     assert client.get("/api/v1/users/me").status_code == 401
 
 
-def test_a_browser_is_led_to_the_sign_in_page_and_a_script_is_not(door: Door) -> None:
+def test_a_browser_is_redirected_to_the_sign_in_page_and_a_script_is_not(door: Door) -> None:
     html = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
     answer = door.anybody().get("/dashboard/?a=b", headers=html)
     assert answer.status_code == 303
@@ -162,13 +162,13 @@ def test_a_browser_is_led_to_the_sign_in_page_and_a_script_is_not(door: Door) ->
 # --- requests that another site's page sends ------------------------------------------
 
 
-def test_a_cookie_alone_changes_nothing(door: Door) -> None:
+def test_a_cookie_without_a_csrf_token_changes_nothing(door: Door) -> None:
     answer = door.browser().client.post("/api/v1/api-keys")
     assert answer.status_code == 403
     assert door.accounts.keys("alice") == []
 
 
-def test_the_token_of_the_page_goes_with_a_header_or_a_form(door: Door) -> None:
+def test_the_csrf_token_is_accepted_in_a_header_or_a_form(door: Door) -> None:
     browser = door.browser()
     token = browser.csrf_token
     assert browser.client.post("/api/v1/api-keys", headers={"X-CSRF-Token": token}).status_code == 201
@@ -176,12 +176,12 @@ def test_the_token_of_the_page_goes_with_a_header_or_a_form(door: Door) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "none", "wrong", "\xff"])
-def test_a_wrong_token_is_refused(door: Door, token: str) -> None:
+def test_a_wrong_csrf_token_is_refused(door: Door, token: str) -> None:
     answer = door.browser().client.post("/api/v1/api-keys", headers={"X-CSRF-Token": token})
     assert answer.status_code == 403
 
 
-def test_the_token_of_another_session_is_refused(door: Door) -> None:
+def test_the_csrf_token_of_another_session_is_refused(door: Door) -> None:
     token = door.browser("bob").csrf_token
     assert door.browser().client.post("/api/v1/api-keys", headers={"X-CSRF-Token": token}).status_code == 403
 
@@ -199,7 +199,9 @@ def test_the_token_of_another_session_is_refused(door: Door) -> None:
     ],
     ids=str,
 )
-def test_another_site_is_refused_even_with_the_right_token(door: Door, headers: dict[str, str]) -> None:
+def test_a_request_from_another_site_is_refused_even_with_the_right_csrf_token(
+    door: Door, headers: dict[str, str]
+) -> None:
     browser = door.browser()
     headers = headers | {"X-CSRF-Token": browser.csrf_token}
     assert browser.client.post("/api/v1/api-keys", headers=headers).status_code == 403
@@ -210,7 +212,7 @@ def test_another_site_is_refused_even_with_the_right_token(door: Door, headers: 
     [{"Origin": "http://localhost"}, {"Origin": "https://LOCALHOST"}, {"Sec-Fetch-Site": "same-origin"}],
     ids=str,
 )
-def test_our_own_pages_get_through(door: Door, headers: dict[str, str]) -> None:
+def test_requests_from_our_own_pages_are_accepted(door: Door, headers: dict[str, str]) -> None:
     browser = door.browser()
     headers = headers | {"X-CSRF-Token": browser.csrf_token}
     assert browser.client.post("/api/v1/api-keys", headers=headers).status_code == 201
@@ -221,7 +223,7 @@ def test_a_caller_with_a_key_needs_no_csrf_token(door: Door) -> None:
     assert door.anybody().post("/api/v1/api-keys", headers=headers).status_code == 201
 
 
-def test_a_forged_request_is_not_charged_to_the_victim(door: Door) -> None:
+def test_a_forged_request_does_not_count_against_the_victim_s_rate_limit(door: Door) -> None:
     browser = door.browser()
     browser.client.post("/api/v1/api-keys")
     assert door.accounts.find("alice").request_count == 0

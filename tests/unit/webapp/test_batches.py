@@ -26,7 +26,7 @@ def nothing_is_stored(services: Services) -> bool:
 # --- batches --------------------------------------------------------------------------
 
 
-def test_a_batch_is_stored_whole_and_shown_as_one(alice):
+def test_a_batch_is_stored_and_shown_with_its_jobs(alice):
     answer = alice.post(BATCHES, json={"jobs": [ECHO, ECHO, {"job_type": "noop"}]})
 
     batch = answer.get_json()
@@ -41,7 +41,7 @@ def test_a_batch_is_stored_whole_and_shown_as_one(alice):
     assert types == ["echo", "echo", "noop"]
 
 
-def test_entries_take_the_names_of_the_query_options(alice):
+def test_an_entry_takes_the_options_of_a_submission(alice):
     first = alice.submits()["job_id"]
     entry = ECHO | {"priority": "high", "timeout": 60, "tag": ["a", "b"], "depends_on": [first]}
     later = ECHO | {"delay": 30, "tag": "one"}
@@ -77,12 +77,12 @@ def test_entries_take_the_names_of_the_query_options(alice):
     ],
     ids=str,
 )
-def test_one_bad_entry_refuses_the_whole_batch_and_is_pointed_at(alice, services, entry, pointer):
+def test_a_batch_with_an_invalid_entry_is_refused_with_a_pointer(alice, services, entry, pointer):
     assert pointers(alice.post(BATCHES, json={"jobs": [ECHO, entry, ECHO]})) == [pointer]
     assert nothing_is_stored(services)
 
 
-def test_every_bad_entry_is_named(alice):
+def test_every_invalid_entry_is_reported(alice):
     bad = {"job_type": "echo", "params": {"text": 3}}
     assert pointers(alice.post(BATCHES, json={"jobs": [bad, ECHO, bad]})) == [
         "/jobs/0/params/text",
@@ -107,7 +107,7 @@ def test_a_malformed_batch_is_refused(alice, body, pointer):
 
 
 @pytest.mark.settings(max_active_jobs_per_user=3)
-def test_a_batch_that_would_pass_the_limit_of_active_jobs_is_refused_whole(alice, services):
+def test_a_batch_over_the_limit_of_active_jobs_is_refused(alice, services):
     alice.submits()
 
     answer = alice.post(BATCHES, json={"jobs": [ECHO] * 3})
@@ -116,7 +116,7 @@ def test_a_batch_that_would_pass_the_limit_of_active_jobs_is_refused_whole(alice
     assert services.client.counts("alice")["pending"] == 1
 
 
-def test_a_repeat_with_the_same_key_answers_the_same_batch_and_starts_nothing(alice, services):
+def test_a_repeat_with_the_same_key_returns_the_same_batch(alice, services):
     key = {"Idempotency-Key": "k"}
     first = alice.post(BATCHES, json={"jobs": [ECHO, ECHO]}, headers=key)
     again = alice.post(BATCHES, json={"jobs": [ECHO, ECHO]}, headers=key)
@@ -141,7 +141,7 @@ def test_a_key_whose_batch_is_gone_starts_a_new_batch(alice, services):
     assert again.get_json()["batch_id"] == second.get_json()["batch_id"] != first
 
 
-def test_a_batch_is_its_owner_s_and_admins_alone(alice, bob, admin, stranger):
+def test_only_its_owner_and_admins_see_a_batch(alice, bob, admin, stranger):
     address = alice.post(BATCHES, json={"jobs": [ECHO]}).headers["Location"]
 
     assert stranger.get(address).status_code == 401
@@ -154,13 +154,13 @@ def test_a_batch_is_its_owner_s_and_admins_alone(alice, bob, admin, stranger):
     assert alice.get(address.replace("batches", "pipelines")).status_code == 404
 
 
-def test_a_batch_may_not_wait_for_somebody_else_s_job(alice, bob, services):
+def test_a_batch_may_not_wait_for_another_user_s_job(alice, bob, services):
     theirs = bob.submits()["job_id"]
     assert alice.post(BATCHES, json={"jobs": [ECHO, ECHO | {"depends_on": [theirs]}]}).status_code == 403
     assert nothing_is_stored(services)
 
 
-def test_cancelling_a_batch_cancels_what_has_not_ended_and_then_there_is_nothing_left_to_cancel(alice, services):
+def test_cancelling_a_batch_cancels_its_unfinished_jobs(alice, services):
     batch = alice.post(BATCHES, json={"jobs": [ECHO, ECHO, ECHO]}).get_json()
     address = f"{BATCHES}/{batch['batch_id']}"
     running = services.client.store.claim("worker", "execution", ["default"])
@@ -184,7 +184,7 @@ def test_cancelling_a_batch_cancels_what_has_not_ended_and_then_there_is_nothing
     assert (again.status_code, again.get_json()["code"]) == (409, "group_ended")
 
 
-def test_a_batch_expires_with_the_last_of_its_jobs_and_remembers_those_that_expired_before(alice, services):
+def test_a_batch_expires_with_its_last_job_and_remembers_expired_ones(alice, services):
     batch = alice.post(BATCHES, json={"jobs": [ECHO, ECHO]}).get_json()
     address, connection = f"{BATCHES}/{batch['batch_id']}", services.client.store.connection
     key = f"wh:group:{batch['batch_id']}"
@@ -218,7 +218,7 @@ SPLIT = {"job_type": "split", "params": {"text": "to be or"}}
 JOIN = {"job_type": "join", "params": {"words": ref("#/steps/0/result/words")}}
 
 
-def test_a_pipeline_is_stored_whole_and_shows_its_steps(alice):
+def test_a_pipeline_is_stored_and_shown_with_its_steps(alice):
     answer = alice.post(PIPELINES, json={"steps": [SPLIT, JOIN]})
 
     pipeline = answer.get_json()
@@ -253,16 +253,16 @@ def test_a_pipeline_is_stored_whole_and_shows_its_steps(alice):
     ],
     ids=str,
 )
-def test_one_bad_step_refuses_the_whole_pipeline_and_is_pointed_at(alice, services, step, pointer):
+def test_a_pipeline_with_an_invalid_step_is_refused_with_a_pointer(alice, services, step, pointer):
     assert pointers(alice.post(PIPELINES, json={"steps": [SPLIT, step, SPLIT]})) == [pointer]
     assert nothing_is_stored(services)
 
 
-def test_the_first_step_has_nothing_to_refer_to(alice):
+def test_the_first_step_can_not_refer_to_another_step(alice):
     assert pointers(alice.post(PIPELINES, json={"steps": [JOIN]})) == ["/steps/0/params/words/$ref"]
 
 
-def test_cancelling_a_pipeline_cancels_every_step_for_its_own_sake(alice, bob):
+def test_cancelling_a_pipeline_cancels_every_step(alice, bob):
     pipeline = alice.post(PIPELINES, json={"steps": [SPLIT, JOIN, SPLIT]}).get_json()
     address = f"{PIPELINES}/{pipeline['pipeline_id']}"
     assert bob.get(address).status_code == bob.delete(address).status_code == 403
@@ -274,7 +274,7 @@ def test_cancelling_a_pipeline_cancels_every_step_for_its_own_sake(alice, bob):
     assert alice.delete(address).status_code == 409
 
 
-def test_a_repeated_pipeline_with_the_same_key_is_the_same(alice):
+def test_a_repeat_with_the_same_key_returns_the_same_pipeline(alice):
     key = {"Idempotency-Key": "k"}
     first, again = (alice.post(PIPELINES, json={"steps": [SPLIT, JOIN]}, headers=key) for _ in range(2))
     assert again.get_json() == first.get_json() and again.headers["Idempotency-Replayed"] == "true"
@@ -287,7 +287,7 @@ def test_a_repeated_pipeline_with_the_same_key_is_the_same(alice):
     [(BATCHES, {"jobs": [ECHO, ECHO]}), (PIPELINES, {"steps": [ECHO, ECHO]})],
     ids=["batch", "pipeline"],
 )
-def test_whoever_takes_the_name_of_a_removed_user_does_not_see_what_they_had(alice, admin, registered, place, sent):
+def test_a_new_user_does_not_see_the_groups_of_a_deleted_user_of_the_same_name(alice, admin, registered, place, sent):
     address = alice.post(place, json=sent).headers["Location"]
     assert admin.delete("/api/v1/users/alice").status_code == 204
     another = registered("alice")

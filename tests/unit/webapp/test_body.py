@@ -67,7 +67,7 @@ def send_chunked(reader: Flask, stream: Any) -> TestResponse:
 
 
 @pytest.mark.parametrize("value", [None, True, 0, -1.5, 10**300, "ü😀", [], {"a": [{"b": None}], "": 1}])
-def test_json_is_read(reader, value):
+def test_a_json_body_is_read(reader, value):
     assert send(reader, json.dumps(value)).get_json() == value
     assert send(reader, json.dumps(value, ensure_ascii=False).encode()).get_json() == value
 
@@ -98,12 +98,12 @@ def test_json_is_read(reader, value):
         b"[" * 2_000,
     ],
 )
-def test_what_is_not_json_is_400(reader, data):
+def test_a_body_that_is_not_json_is_400(reader, data):
     answer = send(reader, data)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "malformed_request"), answer.text
 
 
-def test_nesting_is_allowed_up_to_its_limit(reader):
+def test_a_body_may_be_nested_up_to_the_limit(reader):
     assert send(reader, b"[" * body.MAX_DEPTH + b"]" * body.MAX_DEPTH).status_code == 200
 
 
@@ -118,7 +118,7 @@ def test_nesting_is_allowed_up_to_its_limit(reader):
         (r'{"\ud800": "\u0000"}', ""),
     ],
 )
-def test_a_text_that_cannot_be_stored_is_422_with_its_place(reader, data, pointer):
+def test_a_string_that_can_not_be_stored_is_422_with_a_pointer(reader, data, pointer):
     answer = send(reader, data)
     assert answer.status_code == 422
     assert answer.get_json()["errors"][0]["pointer"] == pointer
@@ -129,7 +129,7 @@ def test_a_surrogate_pair_is_one_character(reader):
     assert send(reader, r'"\ud83d\ude00"').get_json() == "😀"
 
 
-def test_a_body_of_just_the_limit_is_read_and_one_byte_more_is_413(reader):
+def test_a_body_of_the_limit_is_read_and_one_byte_more_is_413(reader):
     fits = json.dumps("x" * (LIMIT - 2)).encode()
     assert len(fits) == LIMIT
     assert send(reader, fits).status_code == 200
@@ -138,13 +138,13 @@ def test_a_body_of_just_the_limit_is_read_and_one_byte_more_is_413(reader):
     assert send_chunked(reader, io.BytesIO(fits + b" ")).status_code == 413
 
 
-def test_an_endless_body_is_refused_without_being_taken_in(reader):
+def test_an_endless_body_is_refused_without_being_read(reader):
     endless = Endless()
     assert send_chunked(reader, endless).status_code == 413
     assert endless.taken <= 2 * LIMIT
 
 
-def test_a_body_that_breaks_off_is_not_taken_for_whole(reader):
+def test_a_truncated_body_is_not_accepted(reader):
     environ = {"wsgi.input": io.BytesIO(b"{}"), "CONTENT_LENGTH": "30", "wsgi.input_terminated": True}
     headers = {"Content-Type": "application/json"}
     assert reader.test_client().post("/value", headers=headers, environ_overrides=environ).status_code == 400
@@ -161,31 +161,31 @@ def test_a_body_that_breaks_off_is_not_taken_for_whole(reader):
         {"Content_Encoding": "identity, br"},
     ],
 )
-def test_another_type_or_encoding_is_415(reader, headers):
+def test_another_content_type_or_encoding_is_415(reader, headers):
     answer = send(reader, b"{}", **headers)
     assert (answer.status_code, answer.get_json()["code"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=UTF-8", "Application/JSON"])
-def test_the_type_is_read_as_http_says(reader, kind):
+def test_the_content_type_is_read_as_http_specifies(reader, kind):
     assert send(reader, b"{}", Content_Type=kind, Content_Encoding="identity").status_code == 200
 
 
 @pytest.mark.parametrize("data", ["[]", "1", "null", '"x"'])
-def test_anything_but_an_object_is_422(reader, data):
+def test_a_body_that_is_not_an_object_is_422(reader, data):
     answer = send(reader, data, "/object")
     assert answer.status_code == 422
     assert answer.get_json()["errors"] == [{"pointer": "", "message": "send a JSON object", "code": "object_type"}]
 
 
-def test_a_model_is_read_and_its_faults_are_all_named(reader):
+def test_a_model_is_read_and_all_its_errors_are_reported(reader):
     assert send(reader, '{"x": 1}', "/model").get_json() == {"x": 1, "labels": {}}
     answer = send(reader, '{"x": "a", "y": 2, "labels": {"a/b": "c"}}', "/model")
     assert answer.status_code == 422
     assert {fault["pointer"] for fault in answer.get_json()["errors"]} == {"/x", "/y", "/labels/a~1b"}
 
 
-def test_a_request_without_anything_to_say_has_no_body(reader):
+def test_a_request_without_parameters_accepts_only_an_empty_body(reader):
     assert reader.test_client().post("/nothing").status_code == 200
     assert send(reader, b"{}", "/nothing").status_code == 200
     answer = send(reader, b'{"a": 1}', "/nothing")
@@ -194,7 +194,7 @@ def test_a_request_without_anything_to_say_has_no_body(reader):
     assert send(reader, b"x", "/nothing", Content_Type="text/plain").status_code == 415
 
 
-def test_a_body_with_one_key_twice_among_many_is_refused_fast(reader):
+def test_a_duplicate_key_among_many_is_refused_fast(reader):
     many = ",".join(f'"k{n}":0' for n in range(100_000))
     with (
         reader.test_request_context("/", method="POST", data=f'{{{many},"k99999":1}}', content_type="application/json"),
@@ -203,7 +203,7 @@ def test_a_body_with_one_key_twice_among_many_is_refused_fast(reader):
         body.json_value(10_000_000)
 
 
-def test_a_deletion_with_something_to_say_is_refused_and_deletes_nothing(alice, admin):
+def test_a_deletion_with_a_body_is_refused_and_deletes_nothing(alice, admin):
     made = {
         "jobs": alice.submits()["job_id"],
         "api-keys": alice.post("/api/v1/api-keys").get_json()["id"],

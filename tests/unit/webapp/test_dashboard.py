@@ -74,7 +74,7 @@ def fail(door: Door, job: Job) -> None:
 @pytest.mark.parametrize(
     "path", ["/dashboard", "/dashboard/", "/dashboard/0/view/jobs", "/dashboard/static/css/main.css"]
 )
-def test_it_is_for_administrators(door: Door, path: str) -> None:
+def test_the_dashboard_is_for_administrators(door: Door, path: str) -> None:
     assert door.anybody().get(path).status_code == 401
     assert door.anybody().get(path, headers=HTML).headers["Location"].startswith("/sign-in?next=/dashboard")
     assert door.anybody().get(path, headers=door.bearer()).status_code == 403
@@ -90,7 +90,7 @@ def test_an_administrator_sees_every_view(door: Door, path: str) -> None:
     assert get(door, path).status_code == 200
 
 
-def test_nothing_is_said_of_where_the_broker_is(door: Door) -> None:
+def test_the_address_of_the_broker_is_not_shown(door: Door) -> None:
     assert "redis://" not in get(door, "").text and "unix:" not in get(door, "").text
 
 
@@ -106,7 +106,7 @@ def test_our_jobs_are_listed_and_shown(door: Door) -> None:
     assert shown["status"] == "queued" and shown["description"] == "reverse-text"
 
 
-def test_a_job_with_dependencies_is_shown_with_them(door: Door) -> None:
+def test_a_job_is_shown_with_its_dependencies(door: Door) -> None:
     first = door.submit()
     second = door.submit(depends_on=(first.job_id,))
     shown = get(door, f"0/data/job/{second.job_id}.json").json
@@ -115,7 +115,7 @@ def test_a_job_with_dependencies_is_shown_with_them(door: Door) -> None:
     assert get(door, f"0/data/job/{plain.id}.json").json["depends_on_status"] == ["active"]
 
 
-def test_looking_at_it_changes_nothing(door: Door) -> None:
+def test_reading_the_dashboard_changes_nothing(door: Door) -> None:
     ours, gone = door.submit(), door.submit()
     fail(door, door.submit())
     foreign(door, depends_on=foreign(door))
@@ -156,7 +156,7 @@ def test_a_worker_whose_job_has_just_gone_is_shown_as_idle(door: Door) -> None:
     assert Worker.all(connection=door.connection)
 
 
-def test_markup_of_a_user_is_inert(door: Door) -> None:
+def test_markup_in_user_data_is_escaped(door: Door) -> None:
     markup = "<img src=x onerror=alert(1)>"
     job = foreign(door, markup, description=markup, meta={markup: markup})
     page = get(door, f"0/data/job/{job.id}.json").text
@@ -166,12 +166,12 @@ def test_markup_of_a_user_is_inert(door: Door) -> None:
     assert listed["description"] == markup
 
 
-def test_a_queue_in_the_address_is_no_script(door: Door) -> None:
+def test_a_queue_name_in_the_address_can_not_inject_a_script(door: Door) -> None:
     for name in ("';alert(1);'", "<script>", "%27%3Balert(1)%3B%27"):
         assert get(door, f"0/view/jobs/{name}/queued/8/asc/1").status_code == 404
 
 
-def test_only_the_script_of_the_page_itself_may_run(door: Door) -> None:
+def test_only_the_page_s_own_script_may_run(door: Door) -> None:
     page = get(door, "")
     policy = page.headers["Content-Security-Policy"]
     nonce = re.search(r"'nonce-([^']+)'", policy)
@@ -194,16 +194,16 @@ def test_only_the_script_of_the_page_itself_may_run(door: Door) -> None:
         "0/view/jobs/default/queued/0/asc/1",
     ],
 )
-def test_an_address_that_leads_nowhere_is_not_found(door: Door, path: str) -> None:
+def test_an_unknown_address_is_not_found(door: Door, path: str) -> None:
     assert get(door, path).status_code == 404
 
 
-def test_a_page_is_never_long(door: Door) -> None:
+def test_the_length_of_a_page_is_limited(door: Door) -> None:
     assert get(door, "0/data/jobs/default/queued/1000000/asc/1.json").status_code == 200
     assert 'value="200"' in get(door, "0/view/jobs/default/queued/1000000/asc/1").text
 
 
-def test_a_broker_that_is_away_is_said_so(door: Door, admin: dict[str, str]) -> None:
+def test_a_page_says_that_the_broker_is_away(door: Door, admin: dict[str, str]) -> None:
     assert get(door, "0/data/queues.json").status_code == 200
     door.server.connected = False
     assert get(door, "0/data/queues.json").status_code == 503
@@ -225,7 +225,7 @@ def test_a_get_changes_nothing(door: Door) -> None:
     "path",
     ["requeue/default", "queue/default/compact", *(f"queue/default/{name}/empty" for name in ("queued", "failed"))],
 )
-def test_what_concerns_many_jobs_is_refused(door: Door, path: str) -> None:
+def test_actions_on_many_jobs_are_refused(door: Door, path: str) -> None:
     door.submit()
     fail(door, door.submit())
     before = stored(door)
@@ -250,7 +250,7 @@ def test_requeueing_our_job_retries_it(door: Door) -> None:
     assert door.client.find(job.job_id).status is Status.PENDING
 
 
-def test_a_foreign_job_is_left_to_rq(door: Door) -> None:
+def test_a_job_of_plain_rq_is_left_to_rq(door: Door) -> None:
     job = foreign(door)
     assert post(door, f"job/{job.id}/requeue").status_code == 409
     assert post(door, f"job/{job.id}/delete").json == {"status": "OK"}
@@ -258,7 +258,7 @@ def test_a_foreign_job_is_left_to_rq(door: Door) -> None:
     assert post(door, f"job/{job.id}/delete").status_code == 404
 
 
-def test_its_buttons_work_from_its_own_pages_alone(door: Door) -> None:
+def test_buttons_work_only_from_the_dashboard_s_own_pages(door: Door) -> None:
     browser = door.browser("admin").client
     job = door.submit()
     for headers in (
@@ -272,5 +272,5 @@ def test_its_buttons_work_from_its_own_pages_alone(door: Door) -> None:
     assert browser.post(f"/dashboard/job/{job.job_id}/delete", headers=SAME_ORIGIN).status_code == 200
 
 
-def test_its_data_is_json(door: Door) -> None:
+def test_the_data_of_the_dashboard_is_json(door: Door) -> None:
     assert json.loads(get(door, "0/data/queues.json").data) == {"queues": []}

@@ -75,7 +75,7 @@ def multipart(*parts: tuple[str, bytes]) -> dict[str, Any]:
 A_FILE = 'Content-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain'
 
 
-def test_a_file_comes_back_as_it_was_uploaded(alice):
+def test_a_file_is_downloaded_as_it_was_uploaded(alice):
     answer = uploads(alice, name="Übersicht 1.png")
     file = answer.get_json()
     assert answer.status_code == 201
@@ -108,7 +108,7 @@ def test_a_file_comes_back_as_it_was_uploaded(alice):
         ("0-", 0, 10_239),
     ],
 )
-def test_a_range_of_a_file_is_sent_alone(alice, asked, first, last):
+def test_a_range_of_a_file_is_sent(alice, asked, first, last):
     file_id = uploaded(alice)["file_id"]
     answer = alice.get(f"/api/v1/files/{file_id}/content", headers={"Range": f"bytes={asked}"})
     assert answer.status_code == 206
@@ -117,7 +117,7 @@ def test_a_range_of_a_file_is_sent_alone(alice, asked, first, last):
     assert answer.content_length == len(answer.data)
 
 
-def test_a_range_that_the_file_does_not_have_is_refused_with_its_size(alice):
+def test_a_range_outside_the_file_is_refused_with_its_size(alice):
     file_id = uploaded(alice)["file_id"]
     answer = alice.get(f"/api/v1/files/{file_id}/content", headers={"Range": "bytes=99999-"})
     assert answer.status_code == 416
@@ -126,13 +126,13 @@ def test_a_range_that_the_file_does_not_have_is_refused_with_its_size(alice):
 
 
 @pytest.mark.parametrize("asked", ["nonsense", "bytes=5-1", "bytes=0-1,5-6", "lines=1-2"])
-def test_a_range_that_is_none_or_several_gets_the_whole(alice, asked):
+def test_an_invalid_or_multiple_range_gets_the_whole_file(alice, asked):
     file_id = uploaded(alice)["file_id"]
     answer = alice.get(f"/api/v1/files/{file_id}/content", headers={"Range": asked})
     assert (answer.status_code, answer.data) == (200, CONTENT)
 
 
-def test_a_client_that_holds_the_content_is_told_so_and_one_with_other_content_gets_the_whole(alice):
+def test_a_client_with_the_current_content_gets_304(alice):
     path = f"/api/v1/files/{uploaded(alice)['file_id']}/content"
     etag = alice.get(path).headers["ETag"]
     unchanged = alice.get(path, headers={"If-None-Match": etag})
@@ -141,7 +141,7 @@ def test_a_client_that_holds_the_content_is_told_so_and_one_with_other_content_g
     assert alice.get(path, headers={"Range": "bytes=0-1", "If-Range": '"other"'}).status_code == 200
 
 
-def test_a_file_that_could_run_in_a_browser_is_sent_as_bytes(alice):
+def test_a_file_that_a_browser_could_run_is_sent_as_a_download(alice):
     file = uploaded(alice, content=b"<script>alert(1)</script>", name="a.html", kind="text/html; charset=utf-8")
     answer = alice.get(f"/api/v1/files/{file['file_id']}/content")
     assert file["content_type"] == "text/html"
@@ -166,7 +166,7 @@ def test_a_filename_is_never_a_path(alice, tmp_path, sent, kept):
     assert [path.name for path in stored(tmp_path)] == [file["file_id"]]
 
 
-def test_a_line_break_in_a_filename_reaches_no_header(alice):
+def test_a_line_break_in_a_filename_does_not_reach_a_header(alice):
     head = 'Content-Disposition: form-data; name="file"; filename="a%0d%0aX-Evil: 1\\".txt"'
     file = alice.post("/api/v1/files", **multipart((head, b"x"))).get_json()
     answer = alice.get(f"/api/v1/files/{file['file_id']}/content")
@@ -174,7 +174,7 @@ def test_a_line_break_in_a_filename_reaches_no_header(alice):
     assert answer.headers["Content-Disposition"].count('"') == 2
 
 
-def test_an_announced_size_over_the_limit_is_refused_before_anything_is_read(alice, tmp_path):
+def test_an_announced_size_over_the_limit_is_refused_before_the_body_is_read(alice, tmp_path):
     class Unread(Pipe):
         def readinto(self, buffer: Any) -> int:
             raise AssertionError("it was read")
@@ -188,14 +188,14 @@ def test_an_announced_size_over_the_limit_is_refused_before_anything_is_read(ali
     assert answer.status_code == 413
 
 
-def test_a_file_over_the_limit_is_cut_off_and_leaves_nothing(alice, tmp_path, services):
+def test_a_file_over_the_limit_is_refused_and_leaves_nothing(alice, tmp_path, services):
     answer = uploads(alice, content=b"x" * (MAX_UPLOAD_BYTES + 1))
     assert (answer.status_code, answer.get_json()["code"]) == (413, "payload_too_large")
     assert uploads(alice, content=b"x" * MAX_UPLOAD_BYTES).status_code == 201
     assert len(stored(tmp_path)) == 1
 
 
-def test_an_endless_chunked_upload_is_read_no_further_than_the_limit(alice, tmp_path):
+def test_an_endless_chunked_upload_is_read_up_to_the_limit(alice, tmp_path):
     class Endless(Pipe):
         sent = 0
 
@@ -233,7 +233,7 @@ FIELD = 'Content-Disposition: form-data; name="{}"'
         ([(A_FILE.replace("a.txt", ""), b"1")], "/file"),
     ],
 )
-def test_anything_but_one_file_is_refused_and_leaves_nothing(alice, tmp_path, parts, pointer):
+def test_an_upload_without_exactly_one_file_is_refused_and_leaves_nothing(alice, tmp_path, parts, pointer):
     answer = alice.post("/api/v1/files", **multipart(*parts))
     assert answer.status_code == 422, answer.text
     assert [fault["pointer"] for fault in answer.get_json()["errors"]] == [pointer]
@@ -251,13 +251,13 @@ def test_anything_but_one_file_is_refused_and_leaves_nothing(alice, tmp_path, pa
         ("multipart/form-data; boundary=b", b"--b\r\n" + A_FILE.encode() + b"\r\n\r\nhalf\r\n--b", 400),
     ],
 )
-def test_a_body_that_is_no_whole_multipart_is_refused_and_leaves_nothing(alice, tmp_path, content_type, body, status):
+def test_an_incomplete_multipart_body_is_refused_and_leaves_nothing(alice, tmp_path, content_type, body, status):
     answer = alice.post("/api/v1/files", data=body, content_type=content_type)
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
     assert not stored(tmp_path)
 
 
-def test_a_file_belongs_to_its_owner_and_admins_see_it(alice, bob, admin, stranger):
+def test_only_its_owner_and_admins_see_a_file(alice, bob, admin, stranger):
     path = f"/api/v1/files/{uploaded(alice)['file_id']}"
     for method, at in (("GET", path), ("GET", f"{path}/content"), ("DELETE", path)):
         answer = bob(method, at)
@@ -269,14 +269,14 @@ def test_a_file_belongs_to_its_owner_and_admins_see_it(alice, bob, admin, strang
 
 
 @pytest.mark.parametrize("file_id", ["0" * 32, "nope", "..", "%2e%2e%2fadmin"])
-def test_a_file_that_is_not_there_is_not_found(alice, file_id):
+def test_an_unknown_file_is_not_found(alice, file_id):
     for path in (f"/api/v1/files/{file_id}", f"/api/v1/files/{file_id}/content"):
         answer = alice.get(path)
         assert answer.status_code == 404
         assert answer.get_json()["code"] in ("file_not_found", "not_found")
 
 
-def test_a_deleted_file_is_gone_with_its_bytes(alice, tmp_path):
+def test_a_deleted_file_is_removed_with_its_bytes(alice, tmp_path):
     path = f"/api/v1/files/{uploaded(alice)['file_id']}"
     assert alice.delete(path).status_code == 204
     assert alice.get(path).status_code == 404
@@ -285,7 +285,7 @@ def test_a_deleted_file_is_gone_with_its_bytes(alice, tmp_path):
     assert not stored(tmp_path)
 
 
-def test_a_users_files_go_with_the_user(alice, bob, admin, registered, tmp_path):
+def test_the_files_of_a_deleted_user_are_deleted(alice, bob, admin, registered, tmp_path):
     file_id, kept = uploaded(alice)["file_id"], uploaded(bob)["file_id"]
     assert admin.delete("/api/v1/users/alice").status_code == 204
     assert [path.name for path in stored(tmp_path)] == [kept]
@@ -298,7 +298,7 @@ def submit(alice: Person) -> Any:
     return lambda body, **options: alice.post("/api/v1/jobs/read-files", json=body, **options)
 
 
-def test_a_job_takes_the_files_of_its_submitter(alice, submit):
+def test_a_job_may_use_the_files_of_its_submitter(alice, submit):
     first, second = uploaded(alice)["file_id"], uploaded(alice)["file_id"]
     assert submit({"first": first, "others": [second, first]}).status_code == 202
     assert submit({"first": first}).get_json()["params"] == {"first": first}
@@ -315,14 +315,14 @@ def test_a_file_that_does_not_exist_is_refused_with_a_pointer(alice, submit):
     assert alice.get("/api/v1/jobs").get_json()["jobs"] == []
 
 
-def test_somebody_elses_file_is_refused_and_an_admin_may_use_it(alice, bob, admin, submit):
+def test_only_an_admin_may_use_another_user_s_file(alice, bob, admin, submit):
     theirs = uploaded(bob)["file_id"]
     answer = submit({"first": "0" * 32, "others": [theirs]})
     assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
     assert admin.post("/api/v1/jobs/read-files", json={"first": theirs}).status_code == 202
 
 
-def test_a_repeat_with_its_key_is_answered_also_when_its_file_has_gone(alice, submit):
+def test_a_repeat_with_the_same_key_succeeds_although_the_file_is_gone(alice, submit):
     file_id = uploaded(alice)["file_id"]
     headers = {"Idempotency-Key": "k1"}
     first = submit({"first": file_id}, headers=headers)
@@ -332,7 +332,7 @@ def test_a_repeat_with_its_key_is_answered_also_when_its_file_has_gone(alice, su
     assert submit({"first": file_id}).status_code == 422
 
 
-def test_a_key_whose_job_and_file_are_gone_is_refused_as_a_new_request_is(alice, submit, services):
+def test_a_repeat_is_refused_if_its_job_and_file_are_gone(alice, submit, services):
     file_id = uploaded(alice)["file_id"]
     headers = {"Idempotency-Key": "k1"}
     job_id = submit({"first": file_id}, headers=headers).get_json()["job_id"]
@@ -341,7 +341,7 @@ def test_a_key_whose_job_and_file_are_gone_is_refused_as_a_new_request_is(alice,
     assert submit({"first": file_id}, headers=headers).status_code == 422
 
 
-def test_a_file_parameter_is_told_apart_in_the_schema(alice, app: Flask):
+def test_a_file_parameter_has_its_own_format_in_the_schema(alice, app: Flask):
     schema = alice.get("/api/v1/job-types/read-files").get_json()["params_schema"]
     assert schema["properties"]["first"]["format"] == "file-id"
     assert schema["properties"]["first"]["type"] == "string"

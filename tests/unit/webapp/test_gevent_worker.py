@@ -37,11 +37,11 @@ def raising(error: Exception) -> Callable[[int], bytes]:
     return read
 
 
-def test_a_body_that_comes_at_its_pace_is_read_whole():
+def test_a_body_within_its_time_is_read_to_the_end():
     assert PacedBody(Body(io.BytesIO(b"x" * 100_000).read)).readall() == b"x" * 100_000
 
 
-def test_a_drip_is_cut(monkeypatch):
+def test_a_body_that_arrives_too_slowly_times_out(monkeypatch):
     monkeypatch.setattr(gevent_worker, "BODY_SECONDS", 0.2)
 
     def drip(_: int) -> bytes:
@@ -52,7 +52,7 @@ def test_a_drip_is_cut(monkeypatch):
         PacedBody(Body(drip)).readall()
 
 
-def test_a_body_that_does_not_come_is_cut(monkeypatch):
+def test_a_body_that_does_not_arrive_times_out(monkeypatch):
     monkeypatch.setattr(gevent_worker, "BODY_SECONDS", 0.05)
 
     def silence(_: int) -> bytes:
@@ -63,7 +63,7 @@ def test_a_body_that_does_not_come_is_cut(monkeypatch):
         PacedBody(Body(silence)).read(10)
 
 
-def test_malformed_chunks_read_as_a_connection_that_broke():
+def test_malformed_chunks_are_an_error_of_the_connection():
     with pytest.raises(OSError, match="malformed"):
         PacedBody(Body(raising(InvalidChunkSize(b"zz")))).read(10)
 
@@ -76,7 +76,7 @@ def test_a_connection_with_a_broken_body_is_not_used_again():
     assert paced.failed
 
 
-def test_what_is_not_http_is_refused_with_a_problem_document():
+def test_a_request_that_is_not_http_is_refused_with_a_problem_document():
     server, client = socket.socketpair()
     with server, client:
         write_problem(server, 431, "Request Header Fields Too Large", "X-Secret: /etc/passwd")
@@ -87,7 +87,7 @@ def test_what_is_not_http_is_refused_with_a_problem_document():
     assert "/etc" not in document
 
 
-def test_a_long_poll_ends_early_when_the_process_is_told_to_stop(alice, monkeypatch):
+def test_a_long_poll_ends_early_when_the_process_stops(alice, monkeypatch):
     monkeypatch.setattr(shutdown, "begun", True)
     url = alice.submits()["poll_url"]
     assert alice.get(f"{url}?wait=25").status_code == 200
@@ -98,7 +98,7 @@ def test_a_long_poll_ends_early_when_the_process_is_told_to_stop(alice, monkeypa
     ("number", "ends_as"),
     [(errno.ETIMEDOUT, errno.ECONNRESET), (errno.EBADF, errno.ECONNRESET), (errno.ENOSPC, errno.ENOSPC)],
 )
-def test_that_a_client_was_cut_is_a_line_in_the_log_and_no_trace(
+def test_a_client_that_was_cut_off_is_logged_in_one_line_without_a_trace(
     monkeypatch: pytest.MonkeyPatch, number: int, ends_as: int
 ) -> None:
     def fails(*_: Any) -> None:

@@ -28,7 +28,7 @@ def parameters(answer: Any) -> set[str]:
 # --- submitting -------------------------------------------------------------------
 
 
-def test_a_submission_is_accepted_with_its_address_and_the_resource(alice):
+def test_a_submission_returns_202_with_the_address_and_the_job(alice):
     answer = alice.post(f"{JOBS}/echo", json={"text": "hi"})
     job = answer.get_json()
     assert answer.status_code == 202
@@ -39,7 +39,7 @@ def test_a_submission_is_accepted_with_its_address_and_the_resource(alice):
     assert job["params"] == {"text": "hi"} and job["version"] == 1
 
 
-def test_an_unknown_job_type_is_404_and_says_what_was_meant(alice):
+def test_an_unknown_job_type_is_404_and_suggests_a_similar_one(alice):
     answer = alice.post(f"{JOBS}/ecko", data="not json")
     assert (answer.status_code, answer.get_json()["code"]) == (404, "job_type_not_found")
     assert "echo" in answer.get_json()["detail"]
@@ -59,7 +59,7 @@ def test_a_job_for_later_is_scheduled(alice, option):
     assert job["scheduled_at"].endswith("Z")
 
 
-def test_a_time_with_another_zone_is_told_in_utc(alice):
+def test_a_time_in_another_zone_is_shown_in_utc(alice):
     assert alice.submits("noop?run_at=2099-01-01T00:00:00%2B02:00")["scheduled_at"].startswith("2098-12-31T22:00:00")
 
 
@@ -95,23 +95,23 @@ def test_a_time_with_another_zone_is_told_in_utc(alice):
         ("user_id=bob", "user_id"),
     ],
 )
-def test_a_bad_option_is_refused_by_name_and_nothing_is_stored(alice, query, parameter):
+def test_an_invalid_option_is_refused_by_name_and_nothing_is_stored(alice, query, parameter):
     assert parameters(alice.post(f"{JOBS}/noop?{query}", json={})) == {parameter}
     assert alice.get(JOBS).get_json()["jobs"] == []
 
 
-def test_all_bad_options_are_named_at_once(alice):
+def test_all_invalid_options_are_reported_at_once(alice):
     assert parameters(alice.post(f"{JOBS}/noop?timeout=0&delay=-1&tag=%20", json={})) == {"timeout", "delay", "tag"}
 
 
 @pytest.mark.parametrize("field", ["func", "queue", "user_id", "job_id"])
-def test_a_field_that_the_function_does_not_take_is_refused(alice, field):
+def test_an_unknown_parameter_is_refused(alice, field):
     answer = alice.post(f"{JOBS}/echo", json={"text": "x", field: "y"})
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.get_json()["errors"]] == [f"/{field}"]
 
 
-def test_waiting_for_somebody_elses_job_is_forbidden(alice, bob):
+def test_waiting_for_another_user_s_job_is_forbidden(alice, bob):
     foreign = bob.submits()["job_id"]
     assert alice.post(f"{JOBS}/noop?depends_on={foreign}", json={}).status_code == 403
 
@@ -124,7 +124,7 @@ def test_a_body_over_its_limit_is_refused_before_bad_options(alice):
 # --- repeating --------------------------------------------------------------------
 
 
-def test_a_repeat_with_the_same_key_answers_the_same_job(alice):
+def test_a_repeat_with_the_same_key_returns_the_same_job(alice):
     headers = {"Idempotency-Key": "k1"}
     first = alice.post(f"{JOBS}/echo?tag=a&tag=b&priority=low", json={"text": "x", "times": 2}, headers=headers)
     again = alice.post(
@@ -141,7 +141,7 @@ def test_a_repeat_with_the_same_key_answers_the_same_job(alice):
 @pytest.mark.parametrize(
     ("path", "body"), [("echo", {"text": "y"}), ("echo?priority=low", {"text": "x"}), ("noop", {})]
 )
-def test_a_key_that_comes_back_with_another_request_is_refused(alice, path, body):
+def test_a_key_that_was_used_for_another_request_is_refused(alice, path, body):
     headers = {"Idempotency-Key": "k1"}
     alice.submits("echo", {"text": "x"}, headers=headers)
     answer = alice.post(f"{JOBS}/{path}", json=body, headers=headers)
@@ -160,7 +160,7 @@ def test_a_malformed_key_is_400(alice, key):
     assert (answer.status_code, answer.get_json()["code"]) == (400, "malformed_request")
 
 
-def test_a_refused_submission_does_not_use_its_key_up(alice):
+def test_a_refused_submission_does_not_use_up_its_key(alice):
     headers = {"Idempotency-Key": "k1"}
     assert alice.post(f"{JOBS}/echo", json={}, headers=headers).status_code == 422
     alice.submits("echo", {"text": "x"}, headers=headers)
@@ -201,7 +201,7 @@ def test_a_job_that_ends_within_the_preferred_wait_is_200(alice, services: Servi
     assert "Retry-After" not in answer.headers
 
 
-def test_a_repeat_honours_its_own_preference(alice):
+def test_a_repeated_request_honours_its_own_preference(alice):
     headers = {"Idempotency-Key": "k1"}
     alice.delete(alice.submits(headers=headers)["poll_url"])
     plain = alice.post(f"{JOBS}/noop", json={}, headers=headers)
@@ -216,14 +216,14 @@ def test_a_preferred_wait_that_cannot_be_granted_is_refused(alice, preference):
     assert parameters(answer) == {"Prefer"}
 
 
-def test_other_preferences_are_passed_over(alice):
+def test_other_preferences_are_ignored(alice):
     alice.submits(headers={"Prefer": "return=minimal"})
 
 
 # --- polling --------------------------------------------------------------------------
 
 
-def test_a_poll_answers_the_resource_with_its_version(alice):
+def test_a_poll_returns_the_job_with_its_version(alice):
     job = alice.submits()
     answer = alice.get(job["poll_url"])
     assert answer.status_code == 200
@@ -232,30 +232,30 @@ def test_a_poll_answers_the_resource_with_its_version(alice):
     assert answer.headers["Retry-After"] == "1"
 
 
-def test_a_head_request_answers_as_get_without_the_body(alice):
+def test_a_head_request_is_like_get_without_the_body(alice):
     answer = alice("HEAD", alice.submits()["poll_url"])
     assert (answer.status_code, answer.headers["ETag"], answer.data) == (200, '"1"', b"")
 
 
-def test_a_job_that_has_ended_is_not_to_be_polled_again(alice):
+def test_an_ended_job_has_no_retry_after(alice):
     job = alice.submits()
     alice.delete(job["poll_url"])
     assert "Retry-After" not in alice.get(job["poll_url"] + "?wait=20").headers
 
 
 @pytest.mark.parametrize("held", ['"1"', 'W/"1"', '"0", "1"', 'W/"7","1"', "*"])
-def test_a_client_that_holds_the_version_gets_304(alice, held):
+def test_a_client_with_the_current_version_gets_304(alice, held):
     answer = alice.get(alice.submits()["poll_url"], headers={"If-None-Match": held})
     assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", '"1"')
 
 
 @pytest.mark.parametrize("held", ['"0"', '"2"', '"x"', '"11"'])
-def test_a_client_that_holds_another_version_gets_this_one_at_once(alice, held):
+def test_a_client_with_another_version_gets_the_current_one_at_once(alice, held):
     answer = alice.get(alice.submits()["poll_url"] + "?wait=20", headers={"If-None-Match": held})
     assert answer.status_code == 200
 
 
-def test_a_long_poll_answers_as_soon_as_the_version_passes(alice, services: Services):
+def test_a_long_poll_returns_as_soon_as_there_is_a_newer_version(alice, services: Services):
     job = alice.submits()
     threading.Timer(0.2, services.client.cancel, [job["job_id"]]).start()
     answer = alice.get(job["poll_url"] + "?wait=20", headers={"If-None-Match": '"1"'})
@@ -263,13 +263,13 @@ def test_a_long_poll_answers_as_soon_as_the_version_passes(alice, services: Serv
     assert answer.get_json()["version"] == 2
 
 
-def test_a_long_poll_without_a_version_answers_when_the_job_ends(alice, services: Services):
+def test_a_long_poll_without_a_version_returns_when_the_job_ends(alice, services: Services):
     job = alice.submits()
     threading.Timer(0.2, services.client.cancel, [job["job_id"]]).start()
     assert alice.get(job["poll_url"] + "?wait=20").get_json()["status"] == "cancelled"
 
 
-def test_a_long_poll_in_which_nothing_happens_answers_304_or_the_resource(alice):
+def test_a_long_poll_without_news_returns_304_or_the_job(alice):
     url = alice.submits()["poll_url"] + "?wait=1"
     started = time.monotonic()
     assert alice.get(url, headers={"If-None-Match": '"1"'}).status_code == 304
@@ -287,7 +287,7 @@ def test_an_unknown_job_is_404(alice):
         assert alice(method, f"{JOBS}/unknown{path}?bad=1").status_code == 404
 
 
-def test_somebody_elses_job_is_forbidden_and_nothing_of_it_leaks(alice, bob, admin):
+def test_another_user_s_job_is_forbidden_and_nothing_of_it_leaks(alice, bob, admin):
     job = alice.submits("echo", {"text": "secret"})
     for method, path in [("GET", ""), ("DELETE", ""), ("POST", "/retry"), ("GET", "/logs"), ("GET", "/events")]:
         answer = bob(method, f"{job['poll_url']}{path}?wait=99")
@@ -299,7 +299,7 @@ def test_somebody_elses_job_is_forbidden_and_nothing_of_it_leaks(alice, bob, adm
 # --- listing ----------------------------------------------------------------------------
 
 
-def test_the_list_is_the_callers_newest_first_in_pages(alice, bob):
+def test_the_list_has_the_caller_s_jobs_newest_first_in_pages(alice, bob):
     ids = [alice.submits()["job_id"] for _ in range(5)]
     bob.submits()
     page = alice.get(f"{JOBS}?limit=2").get_json()
@@ -338,11 +338,11 @@ def test_the_list_is_filtered(alice):
         ("status=failed&status=running", "status"),
     ],
 )
-def test_a_bad_filter_is_refused_by_name(alice, query, parameter):
+def test_an_invalid_filter_is_refused_by_name(alice, query, parameter):
     assert parameters(alice.get(f"{JOBS}?{query}")) == {parameter}
 
 
-def test_only_an_admin_lists_somebody_elses_jobs(alice, bob, admin):
+def test_only_an_admin_lists_another_user_s_jobs(alice, bob, admin):
     job = alice.submits()
     assert bob.get(f"{JOBS}?user_id=alice&bad=1").status_code == 403
     assert alice.get(f"{JOBS}?user_id=alice").status_code == 200
@@ -367,7 +367,7 @@ def test_cancelling_a_running_job_is_202(alice, services: Services):
     assert (answer.status_code, answer.get_json()["status"]) == (202, "running")
 
 
-def test_a_cancelled_job_runs_again_and_one_that_has_not_ended_does_not(alice):
+def test_only_an_ended_job_can_be_retried(alice):
     job = alice.submits()
     early = alice.post(job["poll_url"] + "/retry")
     assert (early.status_code, early.get_json()["code"]) == (409, "job_not_retryable")
@@ -394,14 +394,14 @@ def test_a_retry_above_the_limit_of_active_jobs_is_429_until_there_is_room(alice
 
 
 @pytest.mark.settings(max_active_jobs_per_user=1)
-def test_a_job_that_no_user_owns_is_retried_whatever_the_limit(services: Services):
+def test_the_limit_does_not_apply_to_retries_of_a_job_without_an_owner(services: Services):
     noop = services.client.catalogue.find("noop")
     services.client.submit_unowned([Submission(noop, {}, "", job_id=job_id) for job_id in ("unowned", "other")])
     services.client.cancel("unowned")
     assert services.client.retry("unowned").status == "pending"
 
 
-def test_a_retry_has_nothing_to_say(alice):
+def test_a_retry_takes_no_body(alice):
     url = alice.submits()["poll_url"] + "/retry"
     answer = alice.post(url, json={"params": {}})
     assert answer.status_code == 422

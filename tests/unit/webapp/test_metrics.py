@@ -39,7 +39,7 @@ def test_metrics_are_for_administrators(stranger, alice, admin):
     assert admin.get("/metrics?x=1").status_code == 422
 
 
-def test_without_a_broker_there_are_no_figures(admin, broker):
+def test_metrics_are_503_without_a_broker(admin, broker):
     admin.get("/metrics")
     broker.connected = False
     assert admin.get("/metrics").status_code == 503
@@ -48,7 +48,7 @@ def test_without_a_broker_there_are_no_figures(admin, broker):
 # --- jobs ------------------------------------------------------------------------------
 
 
-def test_each_job_is_counted_once_for_each_status_it_comes_to(run, services, admin):
+def test_each_job_is_counted_once_for_each_status_that_it_reaches(run, services, admin):
     for kind in ("completed", "failed"):
         run.submits("noop")
         end_next(services, kind, error="no", error_type="timeout")
@@ -62,7 +62,7 @@ def test_each_job_is_counted_once_for_each_status_it_comes_to(run, services, adm
     assert found["workhorse_jobs_failed_total"] == {("noop", "timeout"): 1}
 
 
-def test_an_exception_of_the_functions_own_is_no_label(run, services, admin):
+def test_an_exception_class_of_a_job_is_not_a_label(run, services, admin):
     run.submits("noop")
     end_next(services, "failed", error="no", error_type="SomethingOfTheAuthor's")
     assert samples(admin)["workhorse_jobs_failed_total"] == {("noop", "error"): 1}
@@ -81,7 +81,7 @@ def test_retries_resumptions_and_deaths_are_counted(run, services, admin):
     assert found["workhorse_jobs_total"]["noop", "pending"] == 1
 
 
-def test_run_and_wait_are_histograms(run, services, admin):
+def test_run_and_wait_times_are_histograms(run, services, admin):
     run.submits("noop")
     end_next(services)
     found = samples(admin)
@@ -92,14 +92,14 @@ def test_run_and_wait_are_histograms(run, services, admin):
         assert 0 <= found[f"{name}_sum"]["noop",] < 5
 
 
-def test_a_histogram_adds_up():
+def test_the_buckets_of_a_histogram_are_cumulative():
     assert Histogram((("0.1", 2), ("1", 0), ("inf", 3)), 9.0).cumulative == [("0.1", 2), ("1", 2), ("+Inf", 5)]
 
 
 # --- queues and workers ---------------------------------------------------------------------
 
 
-def test_queues_are_told_as_they_are_now(run, services, admin):
+def test_the_current_lengths_of_the_queues_are_shown(run, services, admin):
     running = run.submits("noop", "--priority", "high")
     services.client.store.claim("host-1-w", "e1", ["high"])
     run.submits("noop", "--priority", "low")
@@ -113,7 +113,7 @@ def test_queues_are_told_as_they_are_now(run, services, admin):
     assert found["workhorse_queue_overdue_seconds"]["default",] == 0
 
 
-def test_the_oldest_wait_passes_over_cancelled_heads_and_sees_what_was_put_back(run, services, admin):
+def test_the_oldest_wait_skips_cancelled_jobs_and_includes_put_back_ones(run, services, admin):
     connection = services.client.store.connection
     head, second, third = (run.submits("noop") for _ in range(3))
     for job_id, ready_at in ((head, 1_000), (second, 2_000), (third, 1_500)):
@@ -123,7 +123,7 @@ def test_the_oldest_wait_passes_over_cancelled_heads_and_sees_what_was_put_back(
     assert samples(admin)["workhorse_queue_oldest_wait_seconds"]["default",] == pytest.approx(now - 1_500, abs=5)
 
 
-def test_a_scheduled_job_that_is_late_and_a_lease_that_has_run_out_are_told(run, services, admin):
+def test_late_scheduled_jobs_and_expired_leases_are_shown(run, services, admin):
     connection = services.client.store.connection
     job_id = run.submits("noop", "--delay", "60")
     now = float(connection.time()[0])
@@ -134,7 +134,7 @@ def test_a_scheduled_job_that_is_late_and_a_lease_that_has_run_out_are_told(run,
     assert found["workhorse_expired_leases"] == {(): 1}
 
 
-def test_workers_are_told_by_state(services, admin):
+def test_workers_are_counted_by_state(services, admin):
     connection = services.client.store.connection
     for name, state in (("a", "busy"), ("b", "idle"), ("c", "idle")):
         connection.sadd("rq:workers", f"rq:worker:{name}")
@@ -146,7 +146,7 @@ def test_workers_are_told_by_state(services, admin):
 # --- HTTP -----------------------------------------------------------------------------------
 
 
-def test_requests_are_counted_by_rule_and_never_by_path(alice, stranger, admin):
+def test_requests_are_counted_by_route_and_not_by_path(alice, stranger, admin):
     alice.get("/api/v1/jobs/one")
     alice.get("/api/v1/jobs/two")
     stranger.get("/some/where")
@@ -158,7 +158,7 @@ def test_requests_are_counted_by_rule_and_never_by_path(alice, stranger, admin):
     assert found["workhorse_http_request_seconds_count"]["GET", "/api/v1/jobs/<job_id>"] == 2
 
 
-def test_the_counts_of_all_web_processes_come_together(services, settings, admin):
+def test_the_counts_of_all_web_processes_are_added(services, settings, admin):
     from jobs.engine.operate.metrics import Metrics
 
     for _ in range(2):

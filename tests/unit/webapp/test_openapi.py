@@ -114,12 +114,12 @@ def test_the_document_is_valid_openapi_3_1(document):
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
-def test_a_document_without_job_types_is_valid_too():
+def test_a_document_without_job_types_is_valid():
     empty = openapi_document(Catalogue(), Settings())
     assert list(OpenAPIV31SpecValidator(empty).iter_errors()) == []
 
 
-def test_the_document_is_plain_json_and_every_reference_in_it_resolves(document):
+def test_the_document_is_json_and_its_references_resolve(document):
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     found = list(references(document))
     assert found
@@ -161,7 +161,7 @@ def test_every_route_is_described_and_nothing_else(document):
     assert {(method, path) for method, path, _ in operations_of(document)} == routes
 
 
-def test_every_submitting_option_that_is_read_is_described(document):
+def test_every_option_of_a_submission_is_described(document):
     parameters = document["paths"]["/api/v1/jobs/train-model"]["post"]["parameters"]
     described = {each["name"] for each in parameters if each["in"] == "query"}
     assert described == set(Options.model_fields)
@@ -188,7 +188,7 @@ def test_each_job_type_is_submitted_with_its_own_parameters_and_result(document)
     assert not params.is_valid({"config": {"epochs": 3}, "unknown": 1})
 
 
-def test_models_of_one_name_from_two_job_types_stay_apart(document):
+def test_models_of_the_same_name_from_two_job_types_stay_separate(document):
     assert validator(document, "train-model.params").is_valid({"config": {"epochs": 3}})
     assert not validator(document, "train-model.params").is_valid({"config": {"height": "720p"}})
     assert validator(document, "process-video.params").is_valid({"config": {"height": "720p"}})
@@ -204,18 +204,18 @@ def test_the_job_resource_of_a_type_has_that_type_s_result(document, result, fit
     assert validator(document, "train-model.job").is_valid(resource) is fits
 
 
-def test_the_job_resource_has_the_fields_that_are_answered(document):
+def test_the_job_resource_has_the_fields_that_are_returned(document):
     answered = {*Job.__dataclass_fields__} - {"trace"} | {"poll_url", "stream_url"}
     schema = document["components"]["schemas"]["Job"]
     assert set(schema["properties"]) == set(schema["required"]) == answered
 
 
-def test_what_a_job_type_says_of_itself_fits_its_schema(document):
+def test_the_description_of_a_job_type_matches_its_schema(document):
     for function in (train_model, process_video, clean_up):
         validator(document, "JobType").validate(JobType.of(function).as_dict())
 
 
-def test_every_example_fits_its_schema(document):
+def test_every_example_matches_its_schema(document):
     checked = 0
     for _, _, operation in operations_of(document):
         for part in (operation.get("requestBody", {}), *operation["responses"].values()):
@@ -241,12 +241,12 @@ def test_every_error_is_a_problem_document_under_its_status(document):
                 assert status in ("default", str(content[1]["example"]["status"]))
 
 
-def test_submitting_lists_every_status_that_it_may_answer(document):
+def test_a_submission_lists_every_status_that_it_may_return(document):
     statuses = set(document["paths"]["/api/v1/jobs/train-model"]["post"]["responses"])
     assert statuses == {"200", "202", "400", "401", "403", "413", "415", "422", "429", "503", "default"}
 
 
-def test_every_code_in_an_example_has_the_status_that_it_is_sent_with(document):
+def test_every_error_example_has_the_status_of_its_code(document):
     by_code = {"job_ended": 409, "internal_error": 500}
     for kind, status in problems.STATUSES.items():
         by_code[kind.code] = int(status)
@@ -256,14 +256,14 @@ def test_every_code_in_an_example_has_the_status_that_it_is_sent_with(document):
         assert by_code[example["code"]] == example["status"]
 
 
-def test_only_what_is_open_to_strangers_is_described_as_open(document):
+def test_only_open_routes_are_described_as_open(document):
     open_calls = {(method, path) for method, path, each in operations_of(document) if each.get("security") == []}
     assert open_calls == {("get", "/healthz"), ("get", "/readyz"), ("post", "/api/v1/token")}
     assert document["security"] == [{"bearer": []}, {"cookie": []}]
 
 
 @pytest.mark.parametrize(("registration", "is_open"), [("open", True), ("closed", False)])
-def test_registering_is_open_if_the_setting_says_so(registration, is_open):
+def test_registration_is_described_as_open_if_the_setting_says_so(registration, is_open):
     described = openapi_document(Catalogue(), Settings(registration=registration))
     assert ({} in described["paths"]["/api/v1/users"]["post"].get("security", [])) is is_open
 

@@ -9,7 +9,7 @@ import pytest
 from webapp import create_app
 
 
-def test_a_web_process_starts_and_lives_while_the_broker_is_down(settings):
+def test_a_web_process_starts_and_runs_while_the_broker_is_down(settings):
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0", "job_packages": ()})
     browser = create_app(nowhere).test_client()
     assert browser.get("/healthz").get_json() == {"status": "ok"}
@@ -17,7 +17,7 @@ def test_a_web_process_starts_and_lives_while_the_broker_is_down(settings):
     assert browser.get("/api/v1/jobs", headers={"Authorization": "Bearer x"}).status_code == 503
 
 
-def test_the_admin_is_made_with_the_first_request_that_finds_the_broker(stranger, services, broker):
+def test_the_admin_is_created_by_the_first_request_that_reaches_the_broker(stranger, services, broker):
     key = services.settings.kept_secret("admin_api_key", lambda: "k" * 40)
     headers = {"Authorization": f"Bearer {key}"}
     broker.connected = False
@@ -27,12 +27,12 @@ def test_the_admin_is_made_with_the_first_request_that_finds_the_broker(stranger
     assert services.accounts.find("admin").is_admin
 
 
-def test_a_process_with_its_broker_is_ready(stranger):
+def test_a_process_that_reaches_its_broker_is_ready(stranger):
     assert stranger.get("/readyz").get_json() == {"status": "ready"}
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/api/v1/nowhere", "/nowhere"])
-def test_nothing_else_answers_a_stranger(stranger, path):
+def test_all_other_pages_need_a_credential(stranger, path):
     assert stranger.get(path).status_code == 401
 
 
@@ -62,7 +62,7 @@ def test_the_docs_page_alone_may_style_itself(alice):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/api/v1/jobs", "/static/docs.js", "/docs"])
-def test_every_answer_is_harmless_in_a_browser(alice, stranger, path):
+def test_every_response_has_the_security_headers(alice, stranger, path):
     for answer in (alice.get(path), stranger.get(path, buffered=True)):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "no-referrer"

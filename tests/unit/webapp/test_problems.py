@@ -64,7 +64,7 @@ def made(kind: type[WorkhorseError]) -> WorkhorseError:
     return kind(1.0) if kind is errors.RetryLater else kind()
 
 
-def test_every_error_has_a_status_and_only_those_from_inside_are_500():
+def test_every_error_has_a_status_and_only_internal_ones_are_500():
     for kind in every_error():
         assert (problems.status_of(kind) == 500) == (kind.code in INSIDE), kind
 
@@ -89,7 +89,7 @@ def test_no_two_errors_share_a_code():
     assert len({kind.code for kind in kinds}) == len(kinds)
 
 
-def test_a_fault_says_where_it_is(bare):
+def test_an_error_has_a_pointer_or_a_parameter(bare):
     faults = [Fault("is wrong", "wrong", pointer="/a"), Fault("is odd", "odd", parameter="limit")]
     with bare.test_request_context("/x"):
         document = problems.of_error(InvalidRequest(faults)).get_json()
@@ -100,23 +100,23 @@ def test_a_fault_says_where_it_is(bare):
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(0, "1"), (0.2, "1"), (1.1, "2"), (30, "30")])
-def test_a_client_is_asked_to_wait_whole_seconds_and_at_least_one(bare, seconds, header):
+def test_retry_after_is_a_whole_number_of_at_least_one_second(bare, seconds, header):
     with bare.test_request_context("/x"):
         assert problems.of_error(errors.RateLimited(retry_after=seconds)).headers["Retry-After"] == header
 
 
-def test_whoever_is_unknown_learns_how_to_say_who_they_are(bare):
+def test_an_unauthenticated_caller_is_told_how_to_authenticate(bare):
     with bare.test_request_context("/x"):
         assert problems.of_error(errors.Unauthenticated()).headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_the_instance_is_the_address_as_it_goes_over_the_wire(bare):
+def test_the_instance_is_the_encoded_address(bare):
     with bare.test_request_context("/jobs/a%20%22b?secret=1"):
         assert problems.of_error(errors.NotFound()).get_json()["instance"] == "/jobs/a%20%22b"
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("/etc/passwd hunter2"), errors.Fatal("/etc/passwd hunter2")])
-def test_a_surprise_is_told_by_reference_alone(bare, caplog, error):
+def test_an_unexpected_error_shows_only_its_reference(bare, caplog, error):
     bare.add_url_rule("/surprise", view_func=lambda: (_ for _ in ()).throw(error))
     with caplog.at_level(logging.ERROR):
         answer = bare.test_client().get("/surprise")
@@ -139,20 +139,20 @@ def test_a_surprise_is_told_by_reference_alone(bare, caplog, error):
         (500, "internal_error"),
     ],
 )
-def test_refusals_of_the_framework_speak_the_same_language(bare, status, code):
+def test_errors_of_the_framework_are_problem_documents(bare, status, code):
     bare.add_url_rule("/refused", view_func=lambda: abort(status))
     answer = bare.test_client().get("/refused")
     assert (answer.status_code, answer.get_json()["code"]) == (status, code)
     assert answer.content_type == "application/problem+json"
 
 
-def test_a_wrong_method_is_told_the_right_ones(alice):
+def test_a_wrong_method_lists_the_allowed_ones(alice):
     answer = alice("PATCH", "/api/v1/jobs")
     assert (answer.status_code, answer.get_json()["code"]) == (405, "method_not_allowed")
     assert {"GET", "HEAD"} <= set(answer.headers["Allow"].split(", "))
 
 
-def test_a_broker_that_is_away_is_503_with_a_time_to_wait(alice, broker, stranger):
+def test_a_broker_that_is_away_is_503_with_retry_after(alice, broker, stranger):
     broker.connected = False
     for answer in (alice.get("/api/v1/jobs"), alice.post("/api/v1/jobs/noop", json={}), stranger.get("/readyz")):
         assert (answer.status_code, answer.get_json()["code"]) == (503, "broker_unavailable")

@@ -33,13 +33,13 @@ def faults(text: str, kind: type[BaseModel] = Model) -> dict[str | None, str]:
     return {fault.parameter: fault.code for fault in refused.value.faults}
 
 
-def test_values_are_read_by_type():
+def test_values_are_read_according_to_their_type():
     found = read("count=5&share=0.25&tag=a&tag=b&at=2030-01-31T12:00:00.5%2B02:00")
     assert (found.count, found.share, found.tag) == (5, 0.25, ("a", "b"))
     assert found.at == datetime(2030, 1, 31, 10, 0, 0, 500_000, UTC)
 
 
-def test_what_is_left_out_has_its_default():
+def test_a_missing_parameter_has_its_default():
     assert read("").model_dump() == {"count": 1, "share": None, "at": None, "tag": ()}
 
 
@@ -49,21 +49,21 @@ def test_an_unknown_parameter_is_refused():
     assert faults("x=", Nothing) == {"x": "unknown_parameter"}
 
 
-def test_a_parameter_with_one_value_is_not_repeated():
+def test_a_parameter_may_not_be_repeated():
     assert faults("count=1&count=1") == {"count": "repeated_parameter"}
 
 
-def test_every_fault_is_named():
+def test_every_error_is_reported():
     assert set(faults("count=x&share=y&at=z")) == {"count", "share", "at"}
 
 
 @pytest.mark.parametrize("text", ["", " 1", "1.0", "1_0", "0x1", "+1", "1e3", "%D9%A3", "9" * 19, "true"])
-def test_a_whole_number_is_digits(text):
+def test_an_integer_consists_of_digits(text):
     assert set(faults(f"count={text}")) == {"count"}
 
 
 @pytest.mark.parametrize("text", ["", "nan", "inf", "-inf", "1e5", ".5", "5.", "1,5", "0x1"])
-def test_a_number_is_digits_with_a_point(text):
+def test_a_number_consists_of_digits_and_a_point(text):
     assert set(faults(f"share={text}")) == {"share"}
 
 

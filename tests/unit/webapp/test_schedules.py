@@ -58,14 +58,14 @@ def test_a_schedule_is_stored_shown_listed_and_deleted(alice):
     ],
     ids=str,
 )
-def test_what_can_t_be_scheduled_is_refused_by_name(alice, change, pointer):
+def test_an_invalid_schedule_is_refused_with_a_pointer(alice, change, pointer):
     answer = alice.post(SCHEDULES, json=NIGHTLY | change)
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.get_json()["errors"]] == [pointer]
     assert alice.get(SCHEDULES).get_json()["schedules"] == []
 
 
-def test_a_schedule_is_its_owner_s_and_admins_alone(alice, bob, admin, stranger):
+def test_only_its_owner_and_admins_see_a_schedule(alice, bob, admin, stranger):
     address = alice.post(SCHEDULES, json=NIGHTLY).headers["Location"]
     assert bob.get(address).status_code == bob.delete(address).status_code == 403
     assert stranger.get(address).status_code == 401
@@ -73,7 +73,7 @@ def test_a_schedule_is_its_owner_s_and_admins_alone(alice, bob, admin, stranger)
     assert admin.get(address).status_code == 200
 
 
-def test_a_user_may_have_only_so_many(alice, services):
+def test_the_schedules_of_a_user_are_limited(alice, services):
     for number in range(MAX_PER_USER):
         services.client.store.connection.sadd("wh:schedules:alice", f"s{number}")
     answer = alice.post(SCHEDULES, json=NIGHTLY)
@@ -95,7 +95,7 @@ def test_a_tick_submits_one_job_however_many_hosts_see_it(alice, services, sched
     assert (shown["last_job_id"], shown["next_run_at"]) == (job.job_id, schedule["next_run_at"])
 
 
-def test_ticks_that_were_missed_make_one_job_together(alice, services, schedules):
+def test_missed_ticks_submit_one_job(alice, services, schedules):
     schedule = alice.post(SCHEDULES, json=NIGHTLY | {"cron": "* * * * *"}).get_json()
     overdue(services, schedule)  # years of minutes
 
@@ -112,7 +112,7 @@ def test_the_same_tick_has_the_same_job_id_on_every_host(alice, services, schedu
     assert len({job.job_id for job in jobs_of(services)}) == 2
 
 
-def test_a_schedule_whose_job_type_is_gone_says_so_and_keeps_no_other_from_its_time(alice, services):
+def test_a_schedule_of_an_unknown_job_type_reports_a_problem_and_delays_no_other(alice, services):
     gone = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     fine = alice.post(SCHEDULES, json={"job_type": "noop", "cron": "@hourly"}).get_json()
     overdue(services, gone, 1_000_000_000)
@@ -128,7 +128,7 @@ def test_a_schedule_whose_job_type_is_gone_says_so_and_keeps_no_other_from_its_t
     assert shown["next_run_at"] == gone["next_run_at"]
 
 
-def test_a_record_that_can_t_be_read_is_put_off_and_reported(alice, services, schedules):
+def test_an_unreadable_schedule_is_postponed_and_reported(alice, services, schedules):
     bad = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     fine = alice.post(SCHEDULES, json={"job_type": "noop", "cron": "@hourly"}).get_json()
     record = '{"job_type": "echo", "params": {}, "cron": "nonsense", "timezone": "UTC", "created_at": "2026-01-01"}'
@@ -156,7 +156,7 @@ def test_a_schedule_of_a_user_with_too_many_active_jobs_skips_the_tick_and_says_
     assert alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"] is None
 
 
-def test_the_schedules_of_a_removed_user_go_with_them(alice, admin, services, schedules):
+def test_the_schedules_of_a_deleted_user_are_deleted(alice, admin, services, schedules):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     assert admin.delete("/api/v1/users/alice").status_code == 204
 
@@ -165,7 +165,7 @@ def test_the_schedules_of_a_removed_user_go_with_them(alice, admin, services, sc
     assert admin.get(f"{SCHEDULES}/{schedule['schedule_id']}").status_code == 404
 
 
-def test_a_schedule_that_outlived_its_user_goes_at_its_next_tick(alice, services, schedules):
+def test_a_schedule_without_its_user_is_deleted_at_its_next_tick(alice, services, schedules):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     services.client.store.connection.delete("wh:user:alice")
     overdue(services, schedule)

@@ -25,7 +25,7 @@ def test_the_printed_link_signs_in_once(door: Door) -> None:
     assert browser.get(link).status_code == 303, "who is in already is not turned away"
 
 
-def test_looking_at_the_head_of_the_link_does_not_use_it_up(door: Door) -> None:
+def test_a_head_request_does_not_use_up_the_link(door: Door) -> None:
     link = f"/sign-in?token={door.accounts.sign_in.issue_link('admin')}"
     assert door.anybody().head(link).status_code == 200
     assert door.anybody().get(link).status_code == 303
@@ -63,7 +63,7 @@ def test_a_short_lived_token_does_not_become_a_long_session(door: Door) -> None:
         {"api_key": "wh_x"},
     ],
 )
-def test_a_failure_shows_the_form_again(door: Door, form: dict[str, str]) -> None:
+def test_a_failed_sign_in_shows_the_form_again(door: Door, form: dict[str, str]) -> None:
     door.register()
     answer = door.anybody().post("/sign-in", data=form)
     assert answer.status_code == 401 and "WWW-Authenticate" in answer.headers
@@ -71,13 +71,13 @@ def test_a_failure_shows_the_form_again(door: Door, form: dict[str, str]) -> Non
     assert "Set-Cookie" not in answer.headers
 
 
-def test_guessing_is_limited_here_too(door: Door) -> None:
+def test_failed_sign_ins_are_limited(door: Door) -> None:
     form = {"username": "alice", "password": "wrong password"}
     statuses = [door.anybody().post("/sign-in", data=form).status_code for _ in range(11)]
     assert statuses == [401] * 10 + [429]
 
 
-def test_another_site_can_not_sign_a_browser_in(door: Door) -> None:
+def test_a_form_of_another_site_can_not_sign_in(door: Door) -> None:
     door.register()
     form = {"username": "alice", "password": PASSWORD}
     assert door.anybody().post("/sign-in", data=form, headers={"Origin": "https://evil.example"}).status_code == 403
@@ -97,7 +97,7 @@ def test_another_site_can_not_sign_a_browser_in(door: Door) -> None:
         ("", "/"),
     ],
 )
-def test_a_browser_is_led_on_within_this_site_alone(door: Door, wanted: str, led_to: str) -> None:
+def test_a_browser_is_redirected_only_within_this_site(door: Door, wanted: str, led_to: str) -> None:
     door.register()
     form = {"username": "alice", "password": PASSWORD, "next": wanted}
     assert door.anybody().post("/sign-in", data=form).headers["Location"] == led_to
@@ -109,7 +109,7 @@ def test_signing_out_needs_the_csrf_token(door: Door) -> None:
     assert browser.client.get("/").status_code == 200
 
 
-def test_no_page_holds_a_script_or_style_in_itself(door: Door) -> None:
+def test_no_page_has_an_inline_script_or_style(door: Door) -> None:
     for page in (door.anybody().get("/sign-in"), door.browser().client.get("/")):
         assert page.status_code == 200
         # Each script is a file of ours, which the policy allows, and nothing stands between its tags.
@@ -121,7 +121,7 @@ def test_no_page_holds_a_script_or_style_in_itself(door: Door) -> None:
         assert page.headers["Referrer-Policy"] == "same-origin"
 
 
-def test_the_home_page_lists_job_types_and_own_jobs(door: Door) -> None:
+def test_the_home_page_lists_job_types_and_the_user_s_jobs(door: Door) -> None:
     browser = door.browser()
     job = door.submit()
     theirs = door.submit("admin")
@@ -132,9 +132,7 @@ def test_the_home_page_lists_job_types_and_own_jobs(door: Door) -> None:
 
 
 @pytest.mark.parametrize(("proxies", "seen", "secure"), [(0, "127.0.0.1", False), (1, "203.0.113.9", True)])
-def test_only_as_many_proxies_as_are_trusted_say_who_asks(
-    tmp_path: Path, proxies: int, seen: str, secure: bool
-) -> None:
+def test_only_trusted_proxies_set_the_client_s_address(tmp_path: Path, proxies: int, seen: str, secure: bool) -> None:
     door = Door(tmp_path, {"trusted_proxies": proxies})
     door.register()
     browser = door.anybody()

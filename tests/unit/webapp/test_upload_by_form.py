@@ -36,7 +36,7 @@ def ids(door: Door) -> list[str]:
     return sorted(str(key, "utf-8").removeprefix("wh:file:") for key in door.connection.scan_iter("wh:file:*"))
 
 
-def test_the_form_comes_back_with_the_file_and_the_other_inputs(door: Door) -> None:
+def test_the_form_is_shown_again_with_the_file_and_the_other_inputs(door: Door) -> None:
     page = sends(door.browser(), (b"abc" * 400_000, "a <b>.png"))
 
     (file_id,) = ids(door)
@@ -48,7 +48,7 @@ def test_the_form_comes_back_with_the_file_and_the_other_inputs(door: Door) -> N
     assert (file.owner, file.size, file.filename) == ("alice", 1_200_000, "a <b>.png")
 
 
-def test_more_files_are_added_to_those_already_uploaded(door: Door) -> None:
+def test_new_files_are_added_to_those_already_uploaded(door: Door) -> None:
     page = sends(door.browser(), (b"a", "a.txt"), (b"b", "b.txt"), field="/more")
 
     found = re.search(r'name="/more"[^>]*>([^<]*)</textarea>', page.text)
@@ -98,6 +98,6 @@ def test_a_file_of_exactly_the_limit_is_stored(door: Door) -> None:
     assert door.client.files.find(file_id).size == 2_000_000
 
 
-def test_a_job_type_without_files_takes_none(door: Door) -> None:
+def test_a_job_type_without_file_parameters_takes_no_upload(door: Door) -> None:
     assert sends(door.browser(), (b"a", "a.txt"), to="/submit/reverse-text/files").status_code == 200
     assert ids(door) == []
