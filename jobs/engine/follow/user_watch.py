@@ -13,7 +13,7 @@ from .history import versions
 from .inbox import Inbox
 from .message import Message
 
-#: As in store/prelude.lua.
+#: As in store/library/history.lua.
 KEEP_FEED = 10_000
 FEED_MICROS = 86_400 * 1_000_000
 

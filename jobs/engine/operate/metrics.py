@@ -1,6 +1,6 @@
 """The figures behind `/metrics`: read from the broker in one round trip, whose cost does not grow with the backlog.
 
-Jobs are counted by the scripts that move them (`measure` in prelude.lua). HTTP requests are counted here: each web
+Jobs are counted by the scripts that move them (`measure` in counts.lua). HTTP requests are counted here: each web
 process hands them over behind the request, and adds what has come together to the same counts in the broker, so that
 a scrape of any web process tells of all. A process that is killed takes the requests of its last quarter of a second
 with it; while the broker is away the newest 10,000 are kept.

@@ -1,2 +1,2 @@
--- Cancel a job. ARGV: job.
+-- Cancel a job. ARGV: job. Returns a verdict (verdicts.py).
 return cancel_job(ARGV[1])

@@ -1,5 +1,5 @@
--- Cancel what has not ended of a group. ARGV: group. Answers how many were cancelled or are to be.
--- The last one first: one that waits for another is cancelled for its own sake, not because the other was.
+-- Cancel the jobs of a group that have not ended. ARGV: group. Returns how many were cancelled or are being stopped.
+-- The last job comes first: a job that waits for another is cancelled by itself, not because the other was.
 local ids = cjson.decode(redis.call('HGET', group_key(ARGV[1]), 'job_ids') or '[]')
 local cancelled = 0
 for position = #ids, 1, -1 do

@@ -1,15 +1,15 @@
--- Examine one entry or key that belongs to a job, and remove it if it is wrong and that is asked.
--- ARGV: what it is, its key, the entry in it ('' for the key itself), '1' to mend. Answers kind and detail, or nothing.
-local place, key, member, mend = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+-- Examine one entry or key that belongs to a job, and remove it on request if it is wrong.
+-- ARGV: what it is, its key, the entry in it or '' for the key itself, '1' to repair. Returns kind and detail, or nothing.
+local place, key, member, repair = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 
-local function stands(id)
+local function find(id)
   local job = redis.call('HMGET', job_key(id), 'status', 'origin', 'user', 'version', 'execution')
   return job[1] and STATUS[job[1]], job[1], job
 end
 
--- Whether this execution is the one that holds the job. Of a job of plain RQ it is RQ's own business.
+-- Check that this execution holds the job. Those of plain RQ's jobs are RQ's.
 local function judge_hold(id, execution)
-  local state, _, job = stands(id)
+  local state, _, job = find(id)
   if not state then return 'held_without_job', 'job ' .. id .. ' is gone' end
   if not job[4] or (state == 'running' and job[5] == execution) then return end
   if state ~= 'pending' and state ~= 'running' then return 'held_after_its_end', 'job ' .. id .. ' is ' .. state end
@@ -35,14 +35,14 @@ end
 
 function judge.index()
   local user, status = string.match(key, '^wh:jobs:(.*):([^:]*)$')
-  local state, _, job = stands(member)
+  local state, _, job = find(member)
   if not state then
-    -- It has expired, and waits to be swept.
+    -- It has expired, and the next sweep removes it.
     if redis.call('ZSCORE', 'wh:expiry', member .. '|' .. user .. '|' .. status) then return end
     return 'wrong_index', 'job ' .. member .. ' is gone'
   end
   if state ~= status or (job[3] or '') ~= user then
-    return 'wrong_index', 'job ' .. member .. ' is ' .. state .. ' and belongs to ' .. (job[3] or 'nobody')
+    return 'wrong_index', 'job ' .. member .. ' is ' .. state .. ' and belongs to ' .. (job[3] or 'no user')
   end
 end
 
@@ -50,11 +50,11 @@ local BELONGS = { scheduled = 'scheduled', deferred = 'deferred', finished = 'fi
 
 function judge.registry()
   local name, queue = string.match(key, '^rq:([^:]*):(.*)$')
-  local state, status, job = stands(member)
+  local state, status, job = find(member)
   if not state then
     local score = tonumber(redis.call('ZSCORE', key, member) or '0')
     local ended = name ~= 'scheduled' and name ~= 'deferred'
-    -- RQ's clean-up and our sweep take out what has reached its time.
+    -- RQ's clean-up and our sweep remove expired entries.
     if ended and score <= NOW + 60 then return end
     return 'entry_without_job', 'job ' .. member .. ' is gone'
   end
@@ -64,20 +64,20 @@ function judge.registry()
 end
 
 function judge.queue()
-  local state, status, job = stands(member)
+  local state, status, job = find(member)
   if not job[4] or (state ~= 'pending' and state ~= 'running') then return end
   local queue = string.sub(key, #'rq:queue:' + 1)
   if job[2] ~= queue then return 'in_two_lists', 'job ' .. member .. ' belongs to queue ' .. job[2] end
   if status == 'queued' or status == 'created' then return end
   for _, event in ipairs(redis.call('LRANGE', events_key(member), 0, -1)) do
-    -- A cancelled job's entry stays in its queue by design, and may still be there when the job is run again.
+    -- A cancelled job's entry stays in its queue by design, and may still be there when the job is retried.
     if string.find(event, '"job_cancelled"', 1, true) then return end
   end
   return 'in_two_lists', 'job ' .. member .. ' is ' .. status
 end
 
 function judge.limited()
-  local state, status = stands(member)
+  local state, status = find(member)
   if not state then return 'entry_without_job', 'job ' .. member .. ' is gone' end
   local limit = redis.call('HGET', job_key(member), 'limited_by')
   if limit and string.sub(key, -#limit - 1) == ':' .. limit then return end
@@ -89,12 +89,12 @@ function judge.slot()
   for limit in string.gmatch(slots, '[^ ]+') do
     if slots_key(limit) == key then return end
   end
-  return 'slot_without_job', 'job ' .. member .. (stands(member) and ' does not run' or ' is gone')
+  return 'slot_without_job', 'job ' .. member .. (find(member) and ' is not running' or ' is gone')
 end
 
 function judge.expiry()
   local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')
-  local state, _, job = stands(id)
+  local state, _, job = find(id)
   if state and (state ~= status or (job[3] or '') ~= user) then return 'expires_alive', 'job ' .. id .. ' is ' .. state end
 end
 
@@ -110,7 +110,7 @@ function judge.worker()
   if redis.call('TTL', key) == -1 then return 'never_expires', 'the record of a worker' end
 end
 
-local function is_there()
+local function exists()
   if member == '' then return redis.call('EXISTS', key) == 1 end
   local kind = redis.call('TYPE', key).ok
   if kind == 'zset' then return redis.call('ZSCORE', key, member) end
@@ -137,6 +137,6 @@ local function remove()
 end
 
 local kind, detail = judge[place]()
-if not kind or not is_there() then return {} end
-if mend then remove() end
+if not kind or not exists() then return {} end
+if repair then remove() end
 return { kind, detail }

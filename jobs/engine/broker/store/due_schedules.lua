@@ -1,4 +1,4 @@
--- The schedules whose tick has come. ARGV: how many at most. Answers the time, and for each: id, tick, user, record.
+-- Find the schedules that are due. ARGV: how many at most. Returns the time, and for each: id, tick, user, record.
 local due = redis.call('ZRANGEBYSCORE', 'wh:schedules', '-inf', whole(NOW - 0.5), 'WITHSCORES', 'LIMIT', 0, ARGV[1])
 local found = {}
 for place = 1, #due, 2 do

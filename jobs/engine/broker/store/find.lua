@@ -1,4 +1,4 @@
--- Read jobs. ARGV: ids. Those that are gone are left out.
+-- Read jobs. ARGV: ids. Jobs that do not exist are left out.
 local found = {}
 for _, id in ipairs(ARGV) do
   local job = read_job(id)

@@ -1,5 +1,5 @@
--- Read a group. ARGV: group. Answers its record, and for each job: status (ours), type, RQ's meta, error, error's type.
--- What has expired is known by how it ended; what was deleted before its end counts as cancelled.
+-- Read a group. ARGV: group. Returns its record, and for each job: id, our status, type, RQ's meta, error, error's type.
+-- A job that has expired has the status in which it ended; a job that was deleted before its end counts as cancelled.
 local group = ARGV[1]
 local record = redis.call('HGETALL', group_key(group))
 if #record == 0 then return {} end

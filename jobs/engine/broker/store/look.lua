@@ -1,4 +1,5 @@
--- Read one job for a request. ARGV: its admission, the job's id. Answers what `admit` does, and the job.
--- Only that it was asked is written, and that may fail: so it has no first line that would refuse it whole.
+-- Read one job for a request. ARGV: the request's admission, job. Returns the result of `admit`, and the job.
+-- It writes only that the request came, and that may fail. So its source has no first line by which a full broker would
+-- refuse it.
 local early = admit(ARGV[1])
 return { early, early >= 0 and read_job(ARGV[2]) }

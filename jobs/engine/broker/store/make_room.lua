@@ -1,6 +1,7 @@
--- Put back those that wait for a limit that has room. ARGV: limits to look at, picked by chance. Answers how many have none left.
--- The finish that makes room does this at once; here it is done for what no finish told of: a limit that was raised, a
--- record that somebody deleted, more jobs to move than one script may.
+-- Put back jobs that wait for a limit that has room. ARGV: how many limits to look at, picked at random.
+-- Returns for how many of them no job waits any longer.
+-- The script that frees a slot does this at once. This one is for the other cases: a limit that was raised, a record that
+-- was deleted, or more jobs to move than one script may.
 local emptied = 0
 for _, limit in ipairs(redis.call('SRANDMEMBER', 'wh:limited', ARGV[1])) do
   for _, id in ipairs(redis.call('SMEMBERS', slots_key(limit))) do

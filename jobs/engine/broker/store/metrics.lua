@@ -1,6 +1,7 @@
--- All that /metrics tells, in one look. ARGV: the queues of ours. Nothing here grows with the backlog. What is no record
--- of ours or RQ's is passed over: an alert must not fall silent because of it.
--- Heads of a queue that are looked at for the oldest wait: some may be cancelled, some put back a moment ago.
+-- Read all figures of /metrics. ARGV: our queues. The cost does not grow with the backlog. A record that neither we nor RQ
+-- have written is skipped, so that it can't silence an alert.
+
+-- The jobs at the head of a queue among which the oldest wait is searched: some may be cancelled or just put back.
 local HEADS = 20
 
 local function oldest_wait(queue)
@@ -17,7 +18,7 @@ local function overdue(queue)
   return head[2] and math.max(0, NOW - tonumber(head[2])) or 0
 end
 
--- The lock of plain RQ's scheduler has a name like that of a registry, and is no sorted set.
+-- The lock of RQ's own scheduler has a name like a registry's, but is not a sorted set.
 local function members(key)
   return redis.call('TYPE', key).ok == 'zset' and redis.call('ZCARD', key) or 0
 end

@@ -1,6 +1,6 @@
--- The ids of one user's jobs, newest first. ARGV: user, statuses (comma-separated), highest and lowest score,
--- the id to go on after (at the highest score), how many, job type or '', tag or '', how many records to look at.
--- Answers the ids that match, and the score and id of the last record looked at if there may be more.
+-- List a user's jobs, newest first. ARGV: user, highest and lowest score, the id to continue after at the highest score or
+-- '', how many jobs, job type or '', tag or '', how many records to read, statuses (comma-separated).
+-- Returns the ids that match, and the score and id of the last record that was read if there may be more.
 local user, highest, lowest, after = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local limit, kind, tag, look = tonumber(ARGV[5]), ARGV[6], ARGV[7], tonumber(ARGV[8])
 if kind == '' and tag == '' then look = limit end

@@ -1,5 +1,5 @@
--- Take a job away from its owner, who is being removed. ARGV: job, user.
--- One that runs is cancelled and ends as nobody's; of any other nothing stays.
+-- Remove a job of a user who is being removed. ARGV: job, user.
+-- A running job is cancelled, and ends without an owner; any other job is deleted.
 local id, user = ARGV[1], ARGV[2]
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'status', 'origin', 'group')
@@ -19,7 +19,7 @@ elseif status then
   redis.call('ZREM', 'wh:expiry', id .. '|' .. user .. '|' .. status)
   redis.call('DEL', key, events_key(id), logs_key(id), checkpoint_key(id), results_key(id), dependents_key(id))
 end
--- All jobs of a group are of one user.
+-- All jobs of a group belong to the same user.
 if job[3] then redis.call('DEL', group_key(job[3]), ended_key(job[3])) end
 for _, each in ipairs({ 'pending', 'running', 'completed', 'failed', 'cancelled' }) do
   redis.call('ZREM', index_key(user, each), id)

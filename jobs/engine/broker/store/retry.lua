@@ -1,13 +1,14 @@
--- Run a failed or cancelled job again, from its checkpoint. ARGV: job, unfinished jobs that its owner may have.
+-- Run a failed or cancelled job again, from its checkpoint. ARGV: job, its owner's limit of unfinished jobs.
+-- Returns a verdict (verdicts.py), and what it is about.
 local id = ARGV[1]
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'dependency_ids', 'group')
 if not job[1] then return { 'missing' } end
 local status, queue, user = STATUS[job[1]], job[2], job[3] or ''
 if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
-local state, culprit = 'met', nil
-if job[4] then state, culprit = dependencies(cjson.decode(job[4])) end
-if state == 'doomed' then return { 'dependency_failed', culprit } end
+local state, dependency = 'met', nil
+if job[4] then state, dependency = dependencies(cjson.decode(job[4])) end
+if state == 'failed' then return { 'dependency_failed', dependency } end
 if user ~= '' then
   local active = active_jobs(user)
   if active >= tonumber(ARGV[2]) then return { 'too_many_active', active } end

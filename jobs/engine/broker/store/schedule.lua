@@ -1,4 +1,4 @@
--- Store a schedule. ARGV: id, user, its record, its first tick, how many a user may have. Answers what hinders it, or 'stored'.
+-- Store a schedule. ARGV: id, user, record, first tick, a user's limit of schedules. Returns a verdict (verdicts.py).
 local id, user = ARGV[1], ARGV[2]
 if redis.call('EXISTS', 'wh:user:' .. user) == 0 then return 'no_user' end
 if redis.call('SCARD', 'wh:schedules:' .. user) >= tonumber(ARGV[5]) then return 'too_many' end

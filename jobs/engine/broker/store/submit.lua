@@ -1,5 +1,6 @@
--- Store jobs: all of them or none. ARGV: the admission of the request that asks for it, or nothing; what they share; then
--- for each job its description and RQ's data. Refusals come in the order of the HTTP API: 401, 403, 422, 429.
+-- Store jobs: all of them or none. ARGV: the admission of the request, or ''; the fields that the jobs share; then for each
+-- job its description and its data in RQ's format. Refusals come in the order of the HTTP API: 401, 403, 422, 429.
+-- Returns a verdict (verdicts.py), and what it is about.
 local early = ARGV[1] ~= '' and admit(ARGV[1]) or 0
 if early < 0 then return { 'not_admitted', early } end
 
@@ -19,10 +20,10 @@ if shared.idempotency then
   end
 end
 
--- A webhook's deliveries: whoever takes their entry out of the outbox stores them, and nobody else.
+-- Deliveries to webhooks: the process that removes their entry from the outbox stores them, and no other.
 if shared.outbox and redis.call('LREM', 'wh:outbox', 1, shared.outbox) == 0 then return { 'taken' } end
 
--- A schedule's job: whoever moves the schedule on from this tick stores it, and nobody else.
+-- A schedule's job: the process that moves the schedule from this tick to the next stores it, and no other.
 if shared.schedule and tonumber(redis.call('ZSCORE', 'wh:schedules', shared.schedule) or '') ~= shared.tick then
   return { 'taken' }
 end
@@ -62,7 +63,7 @@ end
 for offset, job in ipairs(jobs) do
   local key = job_key(job.id)
   local due = job.due or (job.delay and NOW + job.delay)
-  -- The status stands before the first index entry: every job in an index has a record.
+  -- The record comes before the first index entry: every job in an index has a record.
   redis.call('HSET', key, 'created_at', NOW_ISO, 'data', job.data, 'origin', job.queue, 'description', job.type,
     'timeout', job.timeout, 'user', user, 'type', job.type, 'attempts', job.max_attempts, 'status', 'created',
     'result_ttl', job.result_ttl, 'failure_ttl', job.failure_ttl)
@@ -73,13 +74,13 @@ for offset, job in ipairs(jobs) do
   if job.webhook_url then redis.call('HSET', key, 'webhook_url', job.webhook_url) end
   if job.acts_for then redis.call('HSET', key, 'acts_for', job.acts_for) end
   if due then redis.call('HSET', key, 'due', decimal(due)) end
-  -- A microsecond apart, so that no two of one request share a score and a page can be cut anywhere.
+  -- One microsecond apart: no two jobs of a request share a score, so a page can end after any of them.
   redis.call('ZADD', index_key(user, 'pending'), whole(SECONDS * 1e6 + MICROS + offset - 1), job.id)
 
-  local state, culprit, how = 'met', nil, nil
+  local state, dependency, dependency_status = 'met', nil, nil
   if job.depends_on then
     redis.call('HSET', key, 'dependency_ids', cjson.encode(job.depends_on), 'dependency_id', job.depends_on[1])
-    state, culprit, how = dependencies(job.depends_on)
+    state, dependency, dependency_status = dependencies(job.depends_on)
   end
   if state == 'met' then
     make_ready(job.id, job.queue, due)
@@ -87,11 +88,7 @@ for offset, job in ipairs(jobs) do
   else
     await(job.id, job.queue, job.depends_on)
     emit(job.id, 'job_queued', { status = 'pending' })
-    if state == 'doomed' then
-      redis.call('ZREM', 'rq:deferred:' .. job.queue, job.id)
-      end_job(job.id, job.queue, user, 'cancelled', { error_type = 'dependency_failed',
-        error = 'Job ' .. culprit .. ', which this job waited for, ' .. (how == 'failed' and 'failed.' or 'was cancelled.') })
-    end
+    if state == 'failed' then cancel_dependent(job.id, job.queue, user, dependency, dependency_status) end
   end
 end
 

@@ -1,4 +1,4 @@
--- Take what has expired out of the indexes and registries. ARGV: how many at most, queues. Answers how many.
+-- Remove expired jobs from the indexes and registries. ARGV: how many at most, queues. Returns how many were removed.
 local swept = 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
   local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')

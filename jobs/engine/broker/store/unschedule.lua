@@ -1,4 +1,4 @@
--- Remove a schedule. ARGV: id. Answers whether there was one.
+-- Remove a schedule. ARGV: id. Returns 1, or 0 if it does not exist.
 local id = ARGV[1]
 local user = redis.call('HGET', 'wh:schedule:' .. id, 'user')
 redis.call('ZREM', 'wh:schedules', id)

@@ -1,6 +1,6 @@
--- Let a request in, needs charge.lua. What its caller authenticated with may be cached for some seconds, so it is checked again.
--- Returns the microseconds by which the request comes too early; 0: it is in, and counted; -1: its caller is gone.
--- Failed writes are ignored: a broker that is out of memory still serves reads.
+-- Admit a request. It needs charge.lua. The process may have cached the credential for a few seconds, so it is checked again.
+-- Returns 0 if the request is admitted and counted, the microseconds by which it is too early, or -1 if the credential or
+-- its user is gone. Failed writes are ignored: a broker that is out of memory still serves reads.
 local function admit(admission)
     local user, generation, count, period, proofs = unpack(cjson.decode(admission))
     local record = 'wh:user:' .. user

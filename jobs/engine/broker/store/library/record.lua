@@ -1,5 +1,5 @@
--- A job as it is read: id, record, last entry of RQ's results, how many its queue has popped, and the time; false if it is
--- gone.
+-- Read a job: its id, its record, the last of RQ's results, how many jobs its queue has popped, and the time.
+-- Returns false if the job does not exist.
 local function read_job(id)
   local fields = redis.call('HGETALL', job_key(id))
   if #fields == 0 then return false end

@@ -1,6 +1,7 @@
--- The generic cell rate algorithm. The key holds the theoretical arrival time (µs) of the next request: the whole `count`
--- may come at once, then one every `period / count` seconds. Returns the microseconds by which this one is too early (0: it
--- is counted), then what the write returned: it fails while the broker is out of memory, and the caller decides what then.
+-- Count a request by the generic cell rate algorithm. The key holds the theoretical arrival time of the next request, in
+-- microseconds: `count` requests may come at once, then one every `period / count` seconds.
+-- Returns 0 if the request is counted, or the microseconds by which it is too early; and the reply to the write, which
+-- fails while the broker is out of memory: the caller decides what that means.
 local function charge(key, count, period)
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
