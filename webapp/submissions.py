@@ -1,4 +1,4 @@
-"""Submit a job: read it, judge it whole, store it, and wait for it if the client prefers so."""
+"""Submit a job: validate the whole request, store the job, and wait for its end if the client prefers that."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 @blueprint.post("/jobs/<job_type>")
 def submit(job_type: str) -> Response:
-    """Nothing is stored before all of it is known to be good."""
+    """Store a job after everything in the request has been validated."""
     kind = services().catalogue.find(job_type)
     key = idempotency_key()
     params = json_object()
@@ -44,7 +44,7 @@ def submit(job_type: str) -> Response:
 
 
 def accepted(job: Job) -> Response:
-    """202: it is stored. Look again in a second."""
+    """Return a 202 response for a stored job, to be polled after a second."""
     answer = json_answer(job.as_dict(), 202)
     answer.headers["Location"] = job.poll_url
     answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
@@ -60,7 +60,7 @@ def _answer(submitted: Submitted, seconds: int | None) -> Response:
 
 
 def _awaited(job: Job, seconds: int) -> Job:
-    """The job when it has ended. It is stored: a broker that goes away meanwhile doesn't make this a failure."""
+    """Wait for the job. It is stored, so an outage of the broker while waiting is not an error of the request."""
     try:
         return job_after(job, version=None, seconds=seconds)
     except BrokerUnavailable:
@@ -75,7 +75,7 @@ def _done(job: Job, seconds: int) -> Response:
 
 
 def request_digest(params: Any) -> str:
-    """Of what was asked for, however its keys and parameters were ordered."""
+    """Return a digest of the request that does not depend on the order of keys and parameters."""
     query = sorted(request.args.items(multi=True)) if request.environ.get("QUERY_STRING") else []
-    asked = [request.method, request.path, query, params]
-    return sha256(_ENCODER.encode(asked).encode()).hexdigest()
+    parts = [request.method, request.path, query, params]
+    return sha256(_ENCODER.encode(parts).encode()).hexdigest()

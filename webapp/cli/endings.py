@@ -15,7 +15,7 @@ from jobs.engine.states import Status
 from webapp.job_fields import job_fields
 
 from .bar import Bar
-from .exits import FINE, NOT_FINE
+from .exits import FAILURE, SUCCESS
 from .text import duration, moment, print_json, printable
 
 NEWLINE = "\n"
@@ -29,7 +29,7 @@ def end_with(job: Job, *, as_json: bool) -> None:
         click.echo(printable(_json(job.result)))
     else:
         click.echo(f"{_ended(job)}{_error(job)}", err=True)
-    sys.exit(FINE if job.status is Status.COMPLETED else NOT_FINE)
+    sys.exit(SUCCESS if job.status is Status.COMPLETED else FAILURE)
 
 
 def print_job(job: Job) -> None:

@@ -17,7 +17,7 @@ from webapp.services import services
 
 from .text import printable
 
-FINE, NOT_FINE, USAGE, UNREACHABLE, NOT_FOUND, REFUSED = range(6)
+SUCCESS, FAILURE, USAGE, UNREACHABLE, NOT_FOUND, REFUSED = range(6)
 #: The exit code that shells use for Ctrl-C.
 INTERRUPTED = 130
 
@@ -33,7 +33,7 @@ CODES: dict[type[WorkhorseError], int] = {
     errors.Conflict: REFUSED,
     errors.PayloadTooLarge: REFUSED,
     errors.TryAgainLater: REFUSED,
-    WorkhorseError: NOT_FINE,
+    WorkhorseError: FAILURE,
 }
 
 EXIT_CODES = """\

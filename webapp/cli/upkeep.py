@@ -15,7 +15,7 @@ from jobs.engine.operate.doctor import Doctor, Finding
 from webapp.recording import REPAIR
 from webapp.services import services
 
-from .exits import FINE, NOT_FINE
+from .exits import FAILURE, SUCCESS
 from .operator import note
 from .text import json_option, print_json, printable
 
@@ -42,7 +42,7 @@ def doctor(repair: bool, as_json: bool) -> None:
         for finding in findings:
             click.echo(printable(str(finding)))
         click.echo(_summary(findings, left, repair=repair))
-    sys.exit(NOT_FINE if left else FINE)
+    sys.exit(FAILURE if left else SUCCESS)
 
 
 @click.command(short_help="Check unfinished jobs against the code to deploy.")
@@ -71,7 +71,7 @@ def check(as_json: bool) -> None:
         print_json(_checked(checked, mismatches) | {"settings": settings.shown(), "job_types": list(catalogue)})
     else:
         click.echo(_verdict(checked, mismatches))
-    sys.exit(NOT_FINE if mismatches else FINE)
+    sys.exit(FAILURE if mismatches else SUCCESS)
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
