@@ -68,6 +68,9 @@ class ForkHooks:
         """Run the hooks again in forks from now on. Called in a forked child, which may start threads and fork."""
         for hook in self._hooks:
             hook.function.__code__ = hook.own
+        if self._hooks:
+            # The id of the operating system's thread is another one in the child.
+            threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
 
 
 fork_hooks = ForkHooks(this_python())
