@@ -1,4 +1,4 @@
-"""What the operating system does for us: who dies with whom, who inherits whom, and how a whole family is ended."""
+"""Processes on Linux: dying with the parent, adopting orphans, killing a whole family, memory."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p 00000000 00:00 0 *(\S*)")
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when the one that forked it ends, however it ends.
+    """Ask Linux to kill this process when its parent ends, however it ends.
 
-    Elsewhere a horse notices when its channel closes: later, and only when it uses it.
+    On other systems a horse notices the end when it next uses its channel.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before we asked
+    if os.getppid() != parent:  # the parent ended before we asked
         os._exit(1)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends."""
+    """Make this process the parent of every descendant whose own parent ends."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -46,7 +46,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def children() -> set[int]:
-    """The process ids of this process's children. Linux tells; elsewhere there is nothing to adopt."""
+    """Return the process ids of this process's children; on systems other than Linux, nothing."""
     pids: set[int] = set()
     for listing in Path("/proc/self/task").glob("*/children"):
         with suppress(FileNotFoundError):
@@ -54,8 +54,8 @@ def children() -> set[int]:
     return pids
 
 
-def end_children_but(known: set[int]) -> None:
-    """End and reap what dead descendants have left to this process."""
+def end_children_except(known: set[int]) -> None:
+    """Kill and reap the children that this process has adopted from dead descendants."""
     for pid in children() - known:
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(pid, signal.SIGKILL)
@@ -63,10 +63,10 @@ def end_children_but(known: set[int]) -> None:
 
 
 def kill_family(pid: int) -> None:
-    """End the process group `pid` and everything it started, also in process groups of their own.
+    """Kill the process group `pid` and everything it started, even in process groups of their own.
 
-    It is stopped first: what can't run can't fork. Descendants whose own parent has ended are the zygote's children by
-    now, and it ends them when it reaps the leader.
+    The leader is stopped first, so that it can't fork meanwhile. Descendants whose own parent has ended are children of
+    the zygote, which kills them when it reaps the leader.
     """
     import psutil
 
@@ -88,7 +88,7 @@ def kill_group(pid: int) -> None:
 
 
 def memory_bytes(pid: int) -> int:
-    """Resident memory of a process and all it started."""
+    """Return the resident memory of a process and its descendants."""
     import psutil
 
     total = 0
@@ -101,10 +101,10 @@ def memory_bytes(pid: int) -> int:
 
 
 def use_huge_pages() -> None:
-    """Gather this process's memory in huge pages, where the kernel can (Linux 6.1 and later).
+    """Move this process's memory to huge pages, if the kernel can (Linux 6.1 and later).
 
-    A fork copies the page tables. For a heap of 300 MB they have 75,000 entries, and 150 in huge pages: a fork and
-    exit took 18.9 ms before and 2.7 ms after. A page that the child writes is split and copied as before.
+    A fork copies the page tables. A heap of 300 MB has 75,000 entries there, or 150 with huge pages: a fork and exit
+    took 18.9 ms before and 2.7 ms after. A page that the child writes is split and copied as before.
     """
     if sys.platform != "linux":
         return
@@ -115,6 +115,6 @@ def use_huge_pages() -> None:
         begin = -(-int(found[1], 16) // _HUGE_PAGE_BYTES) * _HUGE_PAGE_BYTES
         size = int(found[2], 16) // _HUGE_PAGE_BYTES * _HUGE_PAGE_BYTES - begin
         if size > 0:
-            # Advice: a kernel that can't leaves everything as it was.
+            # This is advice: a kernel that can't follow it changes nothing.
             _LIBC.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(size), _MADV_HUGEPAGE)
             _LIBC.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(size), _MADV_COLLAPSE)

@@ -67,7 +67,7 @@ def claim(store: Store, execution: str = "e1") -> Claim:
     return claimed
 
 
-def finish(store: Store, claimed: Claim, kind: str = "completed") -> str:
+def finish(store: Store, claimed: Claim, kind: str = "completed") -> OutcomeKind | None:
     outcome = Outcome(OutcomeKind(kind), "no", "ValueError")
     return store.finish(claimed.job_id, claimed.execution, "host-1-w", outcome)
 

@@ -55,7 +55,7 @@ class Host:
         assert claim
         return claim
 
-    def finish(self, claim: Claim, outcome: Outcome = COMPLETED) -> str:
+    def finish(self, claim: Claim, outcome: Outcome = COMPLETED) -> OutcomeKind | None:
         return self.store.finish(claim.job_id, claim.execution, "", outcome)
 
 
@@ -276,7 +276,7 @@ def test_the_slot_of_a_deleted_job_is_freed(harness: Harness) -> None:
     Scheduler(harness.store).make_room()
 
     assert host.claims().job_id == second.job_id
-    assert host.finish(running) == "lost"
+    assert host.finish(running) is None
     harness.connection.zrem("wh:leases", f"{first.job_id}:{running.execution}")
     harness.forget_everything()
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from jobs.engine.broker.connection import NOT_NOW
 from jobs.engine.broker.store.claims import Claim, ForeignClaim, Order
-from jobs.engine.broker.store.leases import HEARTBEAT_SECONDS
-from jobs.engine.broker.store.outcome import Outcome
+from jobs.engine.broker.store.leases import HEARTBEAT_SECONDS, Lease
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.processes import memory_bytes
@@ -26,7 +26,7 @@ from .zygote import Horse, Zygote
 
 logger = logging.getLogger("workhorse")
 
-#: Seconds between the moment the function should have stopped by itself and its kill.
+#: Seconds from the moment at which the function should have stopped by itself until it is killed.
 KILL_AFTER_TIMEOUT_SECONDS = 0.8
 KILL_AFTER_CANCEL_SECONDS = 2.0
 FLUSH_SECONDS = 0.2
@@ -77,14 +77,14 @@ class Execution:
     def order(self) -> Order:
         return self.claim.order
 
-    def run(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
+    def run(self, claim_next: str | None) -> tuple[OutcomeKind | None, Claim | ForeignClaim | None]:
         """Run the job, and claim the next one in the round trip of the finish.
 
         Args:
             claim_next: the id of the next execution.
 
         Returns:
-            How the job ended or continues (completed, failed, …, or `lost`), and the next claim, unless this worker
+            How the job ended or continues, or None if this execution lost it; and the next claim, unless this worker
             must stop.
         """
         self._start()
@@ -93,7 +93,7 @@ class Execution:
             return self._finish(claim_next)
         finally:
             self.reports.close()
-            self.zygote.let_go(self.horse)
+            self.zygote.release(self.horse)
 
     # --- start -------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class Execution:
                 # It is dead, or has closed its channel. It must be dead before another execution starts.
                 self.horse.kill()
                 break
-            self._take_care(time.monotonic())
+            self._attend(time.monotonic())
         self.reports.read_the_rest()
 
     def _seconds_to_wait(self) -> float:
@@ -146,7 +146,7 @@ class Execution:
             return min(max(self._flush_at - time.monotonic(), 0.0), FLUSH_SECONDS)
         return FLUSH_SECONDS
 
-    def _take_care(self, now: float) -> None:
+    def _attend(self, now: float) -> None:
         if (now >= self._flush_at or self.reports.checkpoint_awaited) and self.reports.has_news():
             self._flush(now)
         if now >= self._heartbeat_at:
@@ -155,7 +155,7 @@ class Execution:
             self._check_memory()
         if now >= self._listen_at:
             self._listen_at = now + LISTEN_SECONDS
-            self.zygote.hear()
+            self.zygote.read_notices()
             self.listen()
         self._check_clocks(now)
 
@@ -192,14 +192,14 @@ class Execution:
 
     def _prolong_lease(self, now: float) -> None:
         try:
-            verdict = self.store.heartbeat(self.worker, self.claim.job_id, self.claim.execution, self.worker_ttl)
+            lease = self.store.heartbeat(self.worker, self.claim.job_id, self.claim.execution, self.worker_ttl)
         except NOT_NOW as error:
             # The horse continues: only another holder ends our right to the job, and without a broker there is none.
             self.trouble.away(error)
             return
-        if verdict == "lost":
+        if lease is Lease.LOST:
             self._lose()
-        elif verdict == "cancel" and self._cancel_kill_at == NEVER:
+        elif lease is Lease.CANCEL and self._cancel_kill_at == NEVER:
             self._cancel_kill_at = now + KILL_AFTER_CANCEL_SECONDS
             self.horse.ask_to_stop()
 
@@ -210,9 +210,9 @@ class Execution:
 
     # --- finish ------------------------------------------------------------------
 
-    def _finish(self, claim_next: str | None) -> tuple[str, Claim | ForeignClaim | None]:
+    def _finish(self, claim_next: str | None) -> tuple[OutcomeKind | None, Claim | ForeignClaim | None]:
         if self._lost:
-            return "lost", None
+            return None, None
         if self.reports.has_news():
             self._wait_for_broker_to(self.reports.write)
         outcome = self._outcome()
@@ -228,7 +228,7 @@ class Execution:
         )
 
     def _outcome(self) -> Outcome:
-        cause = self.reports.ending or self.killed_for or Death(self.zygote.how_it_ended(self.horse))
+        cause = self.reports.ending or self.killed_for or Death(self.zygote.describe_end(self.horse))
         limits = Limits(self._timeout, self.job_type.stall_timeout, self.settings.max_job_memory_bytes)
         end = AttemptEnd(
             cause,

@@ -1,8 +1,8 @@
 """The work horse: a process of its own for one attempt, as it sees itself.
 
-It needs no connection to the broker. It reads its job from a socket, and writes there what it has to say and how it
-ended; its worker does the rest. So the horse holds no credentials, a fork costs no handshake, and what an attempt
-reports can't overtake how it ended.
+It has no connection to the broker. It reads its job from a socket, and writes its reports and its ending there; the
+worker does the rest. So the horse holds no credentials, a fork costs no handshake, and a report can't overtake the
+ending.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class SocketChannel:
         while b"\n" not in self._inbox:
             data = self._connection.recv(CHUNK_BYTES)
             if not data:
-                # The worker is gone, and with it everybody who could use what we do.
+                # The worker is gone, and nobody else can use the result.
                 os._exit(1)
             self._inbox += data
         line, self._inbox = self._inbox.split(b"\n", 1)
         return dict(json.loads(line))
 
     def send(self, message: dict[str, Any]) -> None:
-        # A line of its own at both ends: a signal may have cut the line before.
+        # A line break at both ends: a signal may have interrupted the line before.
         data = b"\n" + json.dumps(message).encode() + b"\n"
         with self._writing:
             self._connection.sendall(data)
@@ -68,7 +68,7 @@ def become_horse(
 ) -> NoReturn:
     """Turn this freshly forked process into a horse that calls `main` with its channel, and ends.
 
-    As little as can be: every page that is written here is copied for each job.
+    It does as little as possible: every page that is written here is copied for each job.
     """
     global _channel
     code = 1
@@ -83,12 +83,12 @@ def become_horse(
         main(_channel)
         code = 0
     finally:
-        # Whatever happens: never back into the stack of the process that was forked.
+        # Whatever happens, never return into the stack of the process that was forked.
         os._exit(code)
 
 
 def flush_output() -> None:
-    """Write out what the function has printed, so that nothing of it comes after its outcome."""
+    """Write out what the function has printed, before its ending is reported."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -96,24 +96,24 @@ def flush_output() -> None:
             pass  # the function has closed it
 
 
-def outlive_the_stop_of_others() -> None:
-    """A platform that stops a worker signals every process at once, and only the worker decides when its horse ends.
+def ignore_stop_signals() -> None:
+    """Ignore SIGTERM and SIGINT, which a platform sends to every process at once: the worker ends its processes itself.
 
     A handler that does nothing, unlike SIG_IGN, is not inherited by the programs that a job starts.
     """
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, _carry_on)
+        signal.signal(each, _do_nothing)
 
 
-def _carry_on(_signum: int, _frame: FrameType | None) -> None:
+def _do_nothing(_signum: int, _frame: FrameType | None) -> None:
     return None
 
 
 def prepare_output() -> None:
-    """Make what a horse prints and logs its job's, in the process that it will be a copy of.
+    """Send what horses print and log to their jobs. Called in the zygote, which they are copies of.
 
-    stdout and stderr are written line by line to whatever descriptors 1 and 2 then are. Everything logged goes to the
-    job: the worker's own handlers go.
+    stdout and stderr are written line by line to descriptors 1 and 2. Everything logged goes to the job: the worker's
+    own handlers are removed.
     """
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

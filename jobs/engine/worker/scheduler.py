@@ -23,8 +23,8 @@ from jobs.engine.broker.store.store import Store
 from jobs.engine.errors import BrokerUnavailable
 
 from .broker_trouble import BrokerTrouble
+from .leased_rq import QUEUES, LeasedRQWorker
 from .outcome import Death, after_death
-from .rq_worker import QUEUES, Worker
 
 logger = logging.getLogger("workhorse")
 
@@ -104,7 +104,7 @@ class Scheduler:
     def free_the_claims_of_the_dead(self) -> None:
         """Put back what this host's dead workers held."""
         for pid in list(self._dead):
-            for holding in self._store.held_by(Worker.host_prefix(pid)):
+            for holding in self._store.held_by(LeasedRQWorker.host_prefix(pid)):
                 self._free(holding, "its worker ended")
             self._dead.remove(pid)
 
@@ -122,7 +122,7 @@ class Scheduler:
         except redis.ResponseError:  # the next one must be freed all the same
             logger.exception("scheduler: job %s can't be freed, %s; see `flask --app webapp jobs doctor`", job_id, why)
         else:
-            logger.warning("scheduler: job %s: %s: %s", job_id, why, ended)
+            logger.warning("scheduler: job %s: %s: %s", job_id, why, ended or "lost")
 
     def make_room(self) -> None:
         """Put back jobs that wait for a limit that has room without a finish that told of it."""

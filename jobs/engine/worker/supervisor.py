@@ -18,7 +18,7 @@ from functools import partial
 from types import FrameType
 
 from jobs.engine.catalogue.catalogue import Catalogue
-from jobs.engine.processes import adopt_orphans, die_with_parent, end_children_but
+from jobs.engine.processes import adopt_orphans, die_with_parent, end_children_except
 from jobs.engine.settings import Settings
 
 from .attempt import perform
@@ -133,7 +133,8 @@ class Supervisor:
         from jobs.engine.broker.connection import connect, wait_for_broker
         from jobs.engine.broker.store.store import Store
 
-        from .rq_worker import Engine, Worker
+        from .leased_rq import Engine
+        from .rq_worker import Worker
 
         connection = connect(self.settings)
         wait_for_broker(connection)
@@ -163,7 +164,7 @@ class Supervisor:
         now = time.monotonic()
         pid, child.pid = child.pid, 0
         # Being their subreaper, what a dead worker left behind is ours now; once it is gone, that is proof of death.
-        end_children_but({each.pid for each in self.children})
+        end_children_except({each.pid for each in self.children})
         if child.name != SCHEDULER:
             os.write(self._obituaries[1], b"%d\n" % pid)
         if self._stopping_since is not None:

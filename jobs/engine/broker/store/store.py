@@ -15,7 +15,7 @@ from jobs.engine.errors import ReferenceUnresolved
 from .claims import Claim, ForeignClaim, Holding, UnreadableRecord, read_claim
 from .counters import Counters
 from .feeds import Feeds
-from .leases import LEASE_SECONDS, SUSPICION_SECONDS
+from .leases import LEASE_SECONDS, SUSPICION_SECONDS, Lease
 from .outcome import Outcome, OutcomeKind
 from .records import Record, mapping, text
 from .schedule_records import ScheduleRecords
@@ -90,9 +90,9 @@ class Store:
         """End the lease on a job of plain RQ, which rq's own path has brought to its end."""
         self.scripts.run("release", job_id, execution, worker)
 
-    def heartbeat(self, worker: str, job_id: str, execution: str, worker_ttl: int) -> str:
-        """Prolong the lease. Answers `held`, `cancel` (somebody wants it stopped) or `lost` (it is no longer ours)."""
-        return text(self.scripts.run("heartbeat", worker, job_id, execution, LEASE_SECONDS, worker_ttl))
+    def heartbeat(self, worker: str, job_id: str, execution: str, worker_ttl: int) -> Lease:
+        """Prolong the lease."""
+        return Lease(text(self.scripts.run("heartbeat", worker, job_id, execution, LEASE_SECONDS, worker_ttl)))
 
     def report(
         self,
@@ -112,9 +112,9 @@ class Store:
             )
         )
 
-    def finish(self, job_id: str, execution: str, worker: str, outcome: Outcome) -> str:
-        """End an execution. Return how the job ended or continues, or `lost` if the execution no longer holds it."""
-        return text(self.scripts.run("finish", *_finish_arguments(job_id, execution, worker, outcome)))
+    def finish(self, job_id: str, execution: str, worker: str, outcome: Outcome) -> OutcomeKind | None:
+        """End an execution. Return how the job ended or continues, or None if the execution no longer holds it."""
+        return _ended(self.scripts.run("finish", *_finish_arguments(job_id, execution, worker, outcome)))
 
     def finish_and_claim(
         self,
@@ -125,14 +125,14 @@ class Store:
         *,
         claim_next: str | None,
         queues: Sequence[str],
-    ) -> tuple[str, Claim | ForeignClaim | None]:
+    ) -> tuple[OutcomeKind | None, Claim | ForeignClaim | None]:
         """End an execution and, with `claim_next`, claim for that execution: two scripts in one round trip."""
         calls: list[tuple[str, list[Any]]] = [("finish", _finish_arguments(job_id, execution, worker, outcome))]
         if claim_next:
             calls.append(("claim", self._claim_arguments(worker, claim_next, queues)))
         ended, *claimed = self.scripts.run_all(calls)
         following = self._claimed(claimed[0], worker, claim_next, queues) if claim_next else None
-        return text(ended), following
+        return _ended(ended), following
 
     def cancel(self, job_id: str) -> CancelVerdict:
         return CancelVerdict(text(self.scripts.run("cancel", job_id)))
@@ -245,6 +245,10 @@ class Store:
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
         """Sleep until something is pushed to one of the queues, `seconds` at most."""
         self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
+
+
+def _ended(reply: bytes) -> OutcomeKind | None:
+    return None if reply == b"lost" else OutcomeKind(text(reply))
 
 
 def _finish_arguments(job_id: str, execution: str, worker: str, outcome: Outcome) -> list[Any]:
