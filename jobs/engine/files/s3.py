@@ -1,9 +1,9 @@
-"""fsspec's view of an S3-compatible store, over boto3.
+"""An fsspec file system for S3-compatible stores, on boto3.
 
-s3fs would be the usual choice, but it runs an asyncio loop in a thread of its own, which can't live in the web process:
-gevent makes that thread a greenlet, and fsspec refuses to call from a greenlet beside a running loop (fsspec 2026.9.0,
-asyn.py, `sync`). boto3 uses plain sockets, which gevent knows how to wait for. Region, credentials and address come
-from where boto3 looks for them: AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL.
+s3fs is the usual choice, but it runs an asyncio loop in a thread of its own, which does not work in the web process:
+gevent turns that thread into a greenlet, and fsspec refuses calls from a greenlet beside a running loop (fsspec
+2026.9.0, asyn.py, `sync`). boto3 uses plain sockets, which work with gevent. boto3 reads region, credentials and
+address from the environment: AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
-#: Seconds that a store may take to answer, and how often it is asked.
+#: Seconds to wait for a response, and the number of tries.
 TIMEOUT_SECONDS = 10
 ATTEMPTS = 3
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
-    """Objects by `bucket/key`, and folders as what stands before a slash. It makes no buckets."""
+    """Objects named `bucket/key`; a folder is the part of a key before a slash. Buckets are never created."""
 
     protocol = ("s3", "s3a")
 
@@ -31,7 +31,7 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
 
         retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
         settings = Config(connect_timeout=TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS, retries=retries)
-        # A session of its own: boto3's default one is not for several threads.
+        # A session of its own: boto3's default session is not thread-safe.
         return boto3.session.Session().client("s3", config=settings)
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
         return {"name": path, "size": head["ContentLength"], "type": "file"}
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-        """What is directly in a folder. A folder without objects is not there."""
+        """List a folder. A folder without objects does not exist."""
         bucket, _slash, key = path.strip("/").partition("/")
         prefix = f"{key}/" if key else ""
         entries: list[dict[str, Any]] = []
@@ -87,18 +87,18 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
 
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **options: Any) -> S3File:
         if mode not in ("rb", "wb"):
-            raise ValueError(f"an object is read or written whole, not opened as {mode!r}")
+            raise ValueError(f"an object is read or written as a whole, not opened as {mode!r}")
         return S3File(self, path, mode, block_size or "default", **{"cache_type": "readahead", **options})
 
 
 class S3File(AbstractBufferedFile):  # type: ignore[misc]  # as above
-    """One object: written in parts as it comes, read in blocks as they are needed."""
+    """One object, written in parts as they arrive and read in blocks as they are needed."""
 
     _upload: str | None = None
 
     def _initiate_upload(self) -> None:
         self._parts: list[dict[str, Any]] = []
-        if self.tell() >= self.blocksize:  # a smaller one is sent at once
+        if self.tell() >= self.blocksize:  # a smaller object is sent in one request
             self._upload = self.fs.client.create_multipart_upload(**_named(self.path))["UploadId"]
 
     def _upload_chunk(self, final: bool = False) -> None:
@@ -115,7 +115,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]  # as above
             self.fs.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": self._parts})
 
     def discard(self) -> None:
-        """Give up what was written so far; the object is as it was."""
+        """Discard the bytes written so far; the object stays unchanged."""
         self.closed = True
         if self._upload is not None:
             self.fs.client.abort_multipart_upload(**_named(self.path), UploadId=self._upload)
@@ -136,7 +136,7 @@ def _named(path: str) -> dict[str, str]:
 
 
 def _translated(error: Any, path: str) -> OSError:
-    """What S3 says, as Python would say it of a local file."""
+    """Return the error that Python raises for a local file in the same case."""
     if error.response.get("Error", {}).get("Code") in MISSING:
         return FileNotFoundError(path)
     return OSError(str(error))
