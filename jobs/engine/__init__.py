@@ -18,7 +18,8 @@ from .errors import Fatal, FetchFailed, ResponseTooLarge, RetryLater, TryAgainLa
 from .settings import settings
 
 if TYPE_CHECKING:
-    from .author.documents import blob_exists, read_blob, user_blob, user_document, user_path, write_blob
+    from .author.blobs import blob_exists, read_blob, user_path, write_blob
+    from .author.documents import user_blob, user_document
     from .author.file_parameters import File
     from .author.file_results import SavedFile, save_file
     from .author.http import Fetched, fetch, http_client
@@ -34,12 +35,12 @@ _ON_DEMAND = {
     "fetch": "author.http",
     "http_client": "author.http",
     "own_jobs": "client.own_jobs",
-    "blob_exists": "author.documents",
-    "read_blob": "author.documents",
+    "blob_exists": "author.blobs",
+    "read_blob": "author.blobs",
     "user_blob": "author.documents",
     "user_document": "author.documents",
-    "user_path": "author.documents",
-    "write_blob": "author.documents",
+    "user_path": "author.blobs",
+    "write_blob": "author.blobs",
 }
 
 

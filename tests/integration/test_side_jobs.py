@@ -10,7 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobs.engine.accounts.accounts import Accounts
-from jobs.engine.author.documents import user_document, user_path, write_blob
+from jobs.engine.author.blobs import user_path, write_blob
+from jobs.engine.author.documents import user_document
 from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from jobs.engine.accounts.admission import Admission, refuse_if_gone
-from jobs.engine.author.documents import delete_user_blobs
+from jobs.engine.author.blobs import delete_user_blobs
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.records import Record
 from jobs.engine.broker.store.store import Store

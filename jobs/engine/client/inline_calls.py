@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.engine.author.documents import on_behalf_of
+from jobs.engine.author.blobs import on_behalf_of
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.errors import BrokerUnavailable, Fatal, Fault, InvalidParameters, WorkhorseError
 

@@ -1,4 +1,4 @@
-"""The bytes of files in STORAGE_URL: written and read as streams, so that none is ever held whole in memory."""
+"""The bytes of files in STORAGE_URL, written and read as streams: no file is held in memory as a whole."""
 
 from __future__ import annotations
 
@@ -15,37 +15,41 @@ from urllib.parse import quote
 from jobs.engine.errors import StorageUnavailable, StoredFileNotFound, WorkhorseError
 from jobs.engine.settings import Settings
 
-from .filesystem import open_filesystem
+from .filesystem import is_local, open_filesystem
 
 logger = logging.getLogger(__name__)
 
-#: Bytes in memory for each transfer. S3 takes no part of an upload under 5 MiB, its last one aside.
+#: Bytes in memory for each transfer. S3 refuses parts of an upload under 5 MiB, except for the last one.
 PART_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class Written:
+    """The size in bytes and the checksum of a file that was stored."""
+
     size: int
     sha256: str
 
 
 class FileBytes:
+    """Writes, reads and removes the bytes of files."""
+
     def __init__(self, settings: Settings) -> None:
         self._url = settings.storage
 
     def write(self, owner: str, file_id: str, chunks: Iterable[bytes]) -> Written:
-        """Store what `chunks` yield. If they raise, nothing stays.
+        """Store the bytes of `chunks`. If it raises, nothing is stored.
 
         Raises:
-            StorageUnavailable: if the storage can't be reached or is full.
+            StorageUnavailable: the storage can't be reached or is full.
         """
         with _storage_errors():
             filesystem, place = self._locate(owner, file_id)
-            local = _is_local(filesystem)
+            local = is_local(filesystem)
             if local:
                 Path(place).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                Path(place).unlink(missing_ok=True)  # it can't be written to
+                Path(place).unlink(missing_ok=True)  # a stored file is read-only
             target = filesystem.open(place, "wb", block_size=PART_BYTES)
         try:
             written = self._copy(chunks, target)
@@ -53,7 +57,7 @@ class FileBytes:
                 if local:
                     target.flush()
                     os.fsync(target.fileno())
-                    Path(place).chmod(0o400)  # jobs are given this very path
+                    Path(place).chmod(0o400)  # jobs read this very file
                 target.close()
         except BaseException:
             self._abandon(filesystem, target, place)
@@ -71,16 +75,16 @@ class FileBytes:
         return Written(size, digest.hexdigest())
 
     def _abandon(self, filesystem: Any, target: Any, place: str) -> None:
-        # A store of objects forgets what was not closed; in a folder there is a file to remove.
-        give_up = getattr(target, "discard", target.close)
-        for step in (give_up, lambda: filesystem.rm_file(place)):
+        # An object store keeps nothing that was not closed. In a folder, there is a file to remove.
+        discard = getattr(target, "discard", target.close)
+        for step in (discard, lambda: filesystem.rm_file(place)):
             try:
                 step()
-            except Exception:  # noqa: BLE001, S112 (the sweep comes by later; the first error is the one to tell)
+            except Exception:  # noqa: BLE001, S112 (the caller raises the first error; the sweep removes the rest)
                 continue
 
     def read(self, owner: str, file_id: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Read bytes `start` to `end`, which is not among them. The file is opened before this returns.
+        """Read bytes from `start` up to, but not including, `end`. The file is opened before this returns.
 
         Raises:
             StoredFileNotFound, StorageUnavailable
@@ -102,21 +106,21 @@ class FileBytes:
                 yield bytes(chunk)
 
     def delete(self, owner: str, file_id: str) -> None:
-        """Remove the bytes; it is fine if there are none."""
+        """Remove the bytes of a file, if there are any."""
         try:
             with _storage_errors(missing=StoredFileNotFound):
                 filesystem, place = self._locate(owner, file_id)
                 filesystem.rm_file(place)
         except StoredFileNotFound:
-            pass
+            pass  # already removed
 
     def local_path(self, owner: str, file_id: str) -> Path | None:
-        """Where the bytes are on this machine's disk, if STORAGE_URL is a folder of it."""
+        """Return the path of the bytes on this machine's disk; None if STORAGE_URL is not a folder."""
         filesystem, place = self._locate(owner, file_id)
-        return Path(place) if _is_local(filesystem) else None
+        return Path(place) if is_local(filesystem) else None
 
     def _locate(self, owner: str, file_id: str) -> tuple[Any, str]:
-        # A user's name is no folder's: '..' is a name as good as any.
+        # '..' is a valid username, but not a valid folder.
         folder = quote(owner, safe="").replace(".", "%2E") or "-"
         filesystem, root = open_filesystem(self._url)
         return filesystem, f"{root}/files/{folder}/{file_id}"
@@ -124,7 +128,7 @@ class FileBytes:
 
 @contextmanager
 def _storage_errors(missing: type[WorkhorseError] = StorageUnavailable) -> Iterator[None]:
-    """Turn what the storage raises into our errors: each kind of storage has its own, beside OSError."""
+    """Turn the errors of the storage into ours. Each kind of storage raises its own, besides OSError."""
     try:
         yield
     except WorkhorseError:
@@ -134,8 +138,3 @@ def _storage_errors(missing: type[WorkhorseError] = StorageUnavailable) -> Itera
             raise missing from error
         logger.warning("The file storage failed: %r", error)
         raise StorageUnavailable from error
-
-
-def _is_local(filesystem: Any) -> bool:
-    protocol = filesystem.protocol
-    return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def open_filesystem(url: str) -> tuple[Any, str]:
-    """The fsspec file system of `url`, and the path in it that `url` names."""
+    """Return the fsspec file system of a URL, and the path in it."""
     from fsspec import register_implementation  # here, because a process starts faster without it
     from fsspec.core import url_to_fs
 
@@ -15,3 +15,9 @@ def open_filesystem(url: str) -> tuple[Any, str]:
     # Another process may have written since a listing was cached.
     filesystem, root = url_to_fs(url, use_listings_cache=False)
     return filesystem, root.rstrip("/")
+
+
+def is_local(filesystem: Any) -> bool:
+    """Return True if a file system is a folder on this machine."""
+    protocol = filesystem.protocol
+    return "file" in (protocol if isinstance(protocol, tuple) else (protocol,))

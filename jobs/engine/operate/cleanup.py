@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from jobs.engine.author.documents import DRAFT_PREFIX, LOCAL_USER, delete_user_blobs
+from jobs.engine.author.blobs import DRAFT_PREFIX, LOCAL_USER, delete_user_blobs
 from jobs.engine.broker.connection import broker_errors, connect
 from jobs.engine.files.files import own_store
 from jobs.engine.files.filesystem import open_filesystem

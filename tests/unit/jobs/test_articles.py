@@ -17,7 +17,7 @@ from jobs.articles import (
     Vocabulary,
     extract_vocabulary,
 )
-from jobs.engine.author.documents import read_blob, user_path
+from jobs.engine.author.blobs import read_blob, user_path
 from jobs.engine.author.retry import Retry
 from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.errors import AddressRefused, InvalidParameters

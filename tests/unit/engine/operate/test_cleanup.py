@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jobs.engine.author.documents import blob_exists, user_path, write_blob
+from jobs.engine.author.blobs import blob_exists, user_path, write_blob
 from jobs.engine.operate.cleanup import remove_leftovers
 
 
