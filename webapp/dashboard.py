@@ -26,7 +26,7 @@ from jobs.engine.broker.connection import NOT_NOW, connect
 from jobs.engine.errors import BrokerUnavailable, Conflict, JobNotFound, NotFound
 
 from .auth import require_admin
-from .dashboard_records import ReadOnlyQueue, SafeJob, SafeWorker
+from .dashboard_records import ReadOnlyQueue, SafeJob, SafeWorker, TolerantRedis
 from .problems import of_error
 from .rate_limit import admit
 from .services import services
@@ -40,7 +40,7 @@ upstream.requeue_job = lambda job_id, connection: requeue_job(job_id, connection
 
 MAX_PER_PAGE = 200
 
-# scripts/jobs.js puts a queue's name into a script as it stands in the address.
+# scripts/jobs.js copies a queue's name from the address into a script.
 _QUEUE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _WHOLE = re.compile(r"[1-9][0-9]{0,8}")
 _REGISTRIES = frozenset({"queued", "failed", "deferred", "started", "finished", "canceled", "scheduled"})
@@ -82,7 +82,7 @@ def _connect() -> None:
     """Give rq-dashboard our connection: its own knows neither our time-outs nor REDIS_TLS_VERIFY."""
     app: Any = current_app
     if not hasattr(app, "redis_conn"):
-        app.redis_conn = connect(services().settings)
+        app.redis_conn = connect(services().settings, kind=TolerantRedis)
 
 
 def _check_address(address: dict[str, Any]) -> None:

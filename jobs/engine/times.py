@@ -5,6 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
+def read_time(text: str) -> datetime:
+    """Read a time in ISO 8601. Raises ValueError if it has no time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
+
+
 def rfc3339(moment: datetime) -> str:
     """Write an aware time in RFC 3339, in UTC with microseconds and a `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"

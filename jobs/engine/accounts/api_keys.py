@@ -9,8 +9,10 @@ from typing import Any
 
 import redis
 
+from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.errors import ApiKeyNotFound, Conflict, UserNotFound
+from jobs.engine.times import read_time
 
 from .credentials import fingerprint, make_api_key
 
@@ -84,18 +86,20 @@ class ApiKeys:
     @broker_errors()
     def of_user(self, user_id: str) -> list[ApiKey]:
         """A user's keys, oldest first."""
-        digests = self._connection.hvals(f"wh:apikeys:{user_id}")
+        listed = f"wh:apikeys:{user_id}"
+        digests = malformed.readable(listed, lambda: self._connection.hvals(listed)) or []
         pipeline = self._connection.pipeline(transaction=False)
         for digest in digests:
-            pipeline.hgetall(record_key(digest.decode()))
-        keys = [_api_key(fields) for fields in pipeline.execute() if fields]
+            pipeline.hgetall(record_key(malformed.text(digest)))
+        keys = malformed.readable_all(listed, _api_key, filter(None, malformed.replies(pipeline)))
         return sorted(keys, key=lambda key: (key.created_at, key.id))
 
     @broker_errors()
     def find(self, digest: str) -> ApiKey | None:
         """The key whose SHA-256 is `digest`."""
-        fields = self._connection.hgetall(record_key(digest))
-        return _api_key(fields) if fields else None
+        key = record_key(digest)
+        fields = malformed.readable(key, lambda: self._connection.hgetall(key))
+        return malformed.readable(key, lambda: _api_key(fields)) if fields else None
 
     @broker_errors()
     def revoke(self, user_id: str, key_id: str) -> str:
@@ -131,5 +135,5 @@ def _too_many() -> Conflict:
 
 
 def _api_key(fields: dict[bytes, bytes]) -> ApiKey:
-    text = {name.decode(): value.decode() for name, value in fields.items()}
-    return ApiKey(text["id"], text["user_id"], text["name"], datetime.fromisoformat(text["created_at"]))
+    text = {malformed.text(name): malformed.text(value) for name, value in fields.items()}
+    return ApiKey(text["id"], text["user_id"], text["name"], read_time(text["created_at"]))

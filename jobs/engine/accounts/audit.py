@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import readable, text
 from jobs.engine.errors import Fault, InvalidRequest
 from jobs.engine.times import rfc3339
 
@@ -111,13 +112,13 @@ class Audit:
         lowest = f"{_first_after(after)}-0" if after else "-"
         look = PAGE_LOOK if user_id or action else limit
         with broker_errors():
-            rows = self._connection.xrevrange(KEY, max=highest, min=lowest, count=look + 1)
+            rows = readable(KEY, lambda: self._connection.xrevrange(KEY, max=highest, min=lowest, count=look + 1)) or []
         entries: list[Entry] = []
         for place, row in enumerate(rows):
             if len(entries) == limit or place == look:
                 return AuditPage(entries, rows[place - 1][0].decode())
-            entry = _entry(*row)
-            if user_id in (None, entry.act.user_id) and action in (None, entry.act.action):
+            entry = readable(KEY, lambda row=row: _entry(*row))  # type: ignore[misc]
+            if entry is not None and user_id in (None, entry.act.user_id) and action in (None, entry.act.action):
                 entries.append(entry)
         return AuditPage(entries, None)
 
@@ -137,9 +138,9 @@ def _fields(act: Act) -> list[str]:
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    found = {text(name): text(value) for name, value in fields.items()}
     at = datetime.fromtimestamp(int(entry_id.split(b"-")[0]) / 1_000, UTC)
-    act = Act(text["action"], text.get("user_id"), text.get("address"), int(text["status"]), text.get("subject"))
+    act = Act(found["action"], found.get("user_id"), found.get("address"), int(found["status"]), found.get("subject"))
     return Entry(entry_id.decode(), at, act)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import json_value
 
 from .credentials import fingerprint, make_secret
 
@@ -71,4 +72,8 @@ def session_key(secret: str) -> str:
 
 
 def _grant(record: bytes | None) -> Grant | None:
-    return Grant(*json.loads(record)) if record else None
+    parts = json_value(record)
+    well_formed = (
+        isinstance(parts, list) and len(parts) == 3 and isinstance(parts[0], str) and isinstance(parts[1], str)
+    )
+    return Grant(*parts) if well_formed else None

@@ -12,7 +12,9 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import readable, text, whole
 from jobs.engine.errors import Conflict, Unauthenticated, UserExists, UserNotFound
+from jobs.engine.times import read_time
 
 from .usernames import is_username
 
@@ -122,10 +124,10 @@ class Users:
     @broker_errors()
     def find(self, user_id: str) -> User:
         """Raises UserNotFound if there is none."""
-        record = self._record(user_id)
-        if not record:
+        user = _readable(user_id, self._record(user_id))
+        if user is None:
             raise UserNotFound
-        return _user(user_id, record)
+        return user
 
     def holder(self, user_id: str, generation: str) -> User:
         """Return the user that a credential was issued to.
@@ -144,9 +146,9 @@ class Users:
     @broker_errors()
     def all(self) -> list[User]:
         """All users, by name. It reads as much as there are: for operators."""
-        names = sorted(name.decode() for name in self._connection.smembers("wh:users"))
-        records = [(name, self._record(name)) for name in names]
-        return [_user(name, record) for name, record in records if record]
+        names = sorted(text(name) for name in self._connection.smembers("wh:users"))
+        users = [_readable(name, self._record(name)) for name in names]
+        return [user for user in users if user is not None]
 
     @broker_errors()
     def set_password(self, user_id: str, password_hash: str) -> None:
@@ -158,7 +160,8 @@ class Users:
     def find_with_password(self, user_id: str) -> tuple[User, str] | None:
         """A user and the hash of their password, which is empty if they have none; None if there is no such user."""
         record = self._record(user_id)
-        return (_user(user_id, record), record["password"]) if record else None
+        user = _readable(user_id, record)
+        return (user, record.get("password", "")) if user is not None else None
 
     @broker_errors()
     def close(self, user_id: str) -> None:
@@ -197,8 +200,9 @@ class Users:
     def _record(self, user_id: str) -> dict[str, str]:
         if not is_username(user_id):  # a name with a colon would be the key of something else
             return {}
-        fields: dict[bytes, bytes] = self._connection.hgetall(f"wh:user:{user_id}")
-        return {name.decode(): value.decode() for name, value in fields.items()}
+        key = f"wh:user:{user_id}"
+        fields: dict[bytes, bytes] = readable(key, lambda: self._connection.hgetall(key)) or {}
+        return {text(name): text(value) for name, value in fields.items()}
 
 
 def _last_admin() -> Conflict:
@@ -225,20 +229,27 @@ def _flat(record: dict[str, str]) -> list[str]:
     return [part for item in record.items() for part in item]
 
 
+def _readable(user_id: str, record: dict[str, str]) -> User | None:
+    return readable(f"wh:user:{user_id}", lambda: _user(user_id, record)) if record else None
+
+
 def _user(user_id: str, record: dict[str, str]) -> User:
+    if not record["generation"].isascii():  # it is compared in constant time, which takes ASCII only
+        raise ValueError("its generation is not ASCII")
     return User(
         user_id=user_id,
         email=record["email"],
         roles=tuple(record["roles"].split(",")),
-        created_at=datetime.fromisoformat(record["created_at"]),
-        request_count=int(record.get("request_count", 0)),
-        last_request_at=_moment(record.get("last_request_at")),
+        created_at=read_time(record["created_at"]),
+        request_count=whole(record.get("request_count")),
+        last_request_at=_moment(record.get("last_request_at", "")),
         generation=record["generation"],
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(moment: str) -> datetime | None:
     """Seconds since 1970, as `admit` writes them, or ISO 8601, as a submission does."""
-    if text is None:
+    try:
+        return datetime.fromtimestamp(int(moment), UTC) if moment.isdigit() else read_time(moment)
+    except (ValueError, OverflowError):  # there was no request yet, or the field is malformed
         return None
-    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else datetime.fromisoformat(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -159,8 +158,7 @@ class Client:
         start = read_log_cursor(cursor)
         with broker_errors():
             lines, first = self.store.logs(job_id, start, limit)
-        entries = [json.loads(line) for line in lines]
-        return LogPage(entries, str(first + len(lines)) if len(lines) == limit else None)
+        return LogPage(lines, str(first + len(lines)) if len(lines) == limit else None)
 
     def events(self, job_id: str) -> list[dict[str, Any]]:
         with broker_errors():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.errors import GroupEnded, GroupNotFound
 from jobs.engine.states import TERMINAL, Status
@@ -30,7 +30,7 @@ class Member:
 
     @classmethod
     def read(cls, row: list[bytes]) -> Member:
-        job_id, status, job_type, meta, error, error_type = (part.decode() for part in row)
+        job_id, status, job_type, meta, error, error_type = (malformed.text(part) for part in row)
         return cls(job_id, job_type, Status(status), _progress(Status(status), meta), error or None, error_type or None)
 
 
@@ -94,12 +94,13 @@ class Groups:
         """Read a group of any kind. Raises GroupNotFound."""
         with broker_errors():
             found = self._store.group(group_id)
+        not_found = GroupNotFound(f"There is no group {group_id[:64]!r}; it may have expired.")
         if found is None:
-            raise GroupNotFound(f"There is no group {group_id[:64]!r}; it may have expired.")
-        record, rows = found
-        webhook_url = record.get("webhook_url", b"").decode() or None
-        members = tuple(Member.read(row) for row in rows)
-        return Group(group_id, record["kind"].decode(), record["user"].decode(), webhook_url, members)
+            raise not_found
+        group = malformed.readable(f"wh:group:{group_id}", lambda: _group(group_id, *found))
+        if group is None:
+            raise not_found
+        return group
 
     def of_job(self, job_id: str) -> tuple[str, str] | None:
         """The kind and the id of the group that a job came with, if it came with one that is still there."""
@@ -136,12 +137,19 @@ def steps_of(group: Group) -> Iterator[dict[str, Any]]:
         }
 
 
+def _group(group_id: str, record: dict[str, bytes], rows: list[list[bytes]]) -> Group:
+    if not rows:
+        raise ValueError("it has no jobs")
+    members = tuple(Member.read(row) for row in rows)
+    webhook_url = record.get("webhook_url", b"").decode() or None
+    return Group(group_id, record["kind"].decode(), record["user"].decode(), webhook_url, members)
+
+
 def _progress(status: Status, meta: str) -> float:
     if status.terminal:
         return 100.0
-    if status is Status.PENDING or not meta:
+    if status is Status.PENDING:
         return 0.0
-    try:
-        return float(json.loads(meta).get("progress") or 0.0)
-    except ValueError:
-        return 0.0
+    reported = malformed.json_value(meta)
+    value = reported.get("progress") if isinstance(reported, dict) else None
+    return min(100.0, max(0.0, float(value))) if isinstance(value, int | float) else 0.0

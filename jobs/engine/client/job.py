@@ -15,9 +15,11 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import Field, computed_field
 
+from jobs.engine.broker.malformed import json_value
+from jobs.engine.broker.malformed import whole as _whole
 from jobs.engine.broker.store.records import Record
 from jobs.engine.states import FROM_RQ, PendingReason, Status
-from jobs.engine.times import rfc3339
+from jobs.engine.times import read_time, rfc3339
 
 #: Versions of a job that RQ's own tools made: it has no event log, but its status only goes forward.
 _FOREIGN_VERSION = {Status.PENDING: 1, Status.RUNNING: 2, Status.COMPLETED: 3, Status.FAILED: 3, Status.CANCELLED: 3}
@@ -126,11 +128,11 @@ class Job:
             pending_reason=_reason(text, status),
             priority=text.get("origin", ""),
             queue_position=_position(text, record.popped),
-            tags=_json(text.get("tags"), []),
-            progress=100.0 if status is Status.COMPLETED else _number(meta.get("progress")) or 0.0,
-            progress_message=meta.get("progress_message"),
-            progress_current=meta.get("progress_current"),
-            progress_total=meta.get("progress_total"),
+            tags=_words(text.get("tags")),
+            progress=100.0 if status is Status.COMPLETED else _percent(meta.get("progress")),
+            progress_message=_sentence(meta.get("progress_message")),
+            progress_current=_finite(meta.get("progress_current")),
+            progress_total=_finite(meta.get("progress_total")),
             eta_seconds=_eta(meta, status, record.now),
             attempt=_whole(text.get("attempt"), 0),
             max_attempts=_whole(text.get("attempts"), 1),
@@ -152,13 +154,6 @@ class Job:
 _TIMES = tuple(name for name, hint in get_type_hints(Job).items() if hint == datetime | None)
 
 
-def _json(text: str | None, default: Any) -> Any:
-    try:
-        return json.loads(text) if text else default
-    except ValueError:
-        return default
-
-
 def _call(data: bytes) -> tuple[str, Any]:
     """The function's name and its arguments out of RQ's data, which a foreign client may have compressed or pickled."""
     # Ours is stored as it is, a list in JSON: rq/job.py (2.12.0), Job.restore, takes both.
@@ -169,7 +164,7 @@ def _call(data: bytes) -> tuple[str, Any]:
             pass
     try:
         func_name, _instance, args, kwargs = json.loads(data)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return "unknown", None
     return str(func_name), {"args": args, **kwargs} if args and isinstance(kwargs, dict) else kwargs
 
@@ -198,7 +193,7 @@ def _result(stored: dict[str, bytes]) -> Any:
     value = stored.get("return_value")
     try:
         return json.loads(b64decode(value)) if value else None
-    except ValueError:  # of plain RQ, in another serializer: it is never unpickled
+    except (ValueError, RecursionError):  # of plain RQ, in another serializer: it is never unpickled
         return None
 
 
@@ -220,28 +215,39 @@ def _trace(stored: dict[str, bytes]) -> str | None:
         return None
 
 
-# What is in the broker may have been put there by anything: one odd field must not hide a job, or those beside it.
+# Anything can write to the broker: a malformed field must not hide the job or the jobs beside it.
 
 
 def _mapping(text: str | None) -> dict[str, Any]:
-    value = _json(text, {})
+    value = json_value(text)
     return value if isinstance(value, dict) else {}
 
 
+def _words(text: str | None) -> list[str]:
+    value = json_value(text)
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _sentence(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _finite(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
+
+
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    finite = _finite(value)
+    return None if finite is None else float(finite)
 
 
-def _whole(text: str | None, default: int) -> int:
-    try:
-        return int(text) if text else default
-    except ValueError:
-        return default
+def _percent(value: Any) -> float:
+    return min(100.0, max(0.0, _number(value) or 0.0))
 
 
 def _time(text: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if text else None
+        return read_time(text) if text else None
     except ValueError:
         return None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import readable
 from jobs.engine.broker.store.verdicts import ScheduleVerdict, SubmitVerdict
 from jobs.engine.errors import (
     BrokerUnavailable,
@@ -18,6 +19,7 @@ from jobs.engine.errors import (
     Unauthenticated,
     WorkhorseError,
 )
+from jobs.engine.times import read_time
 
 from . import cron
 from .refusals import raise_unless_scheduled, raise_unless_stored
@@ -96,15 +98,16 @@ class Schedules:
         """Raises ScheduleNotFound if there is none."""
         with broker_errors():
             fields, tick = self._records.find(schedule_id)
-        if not fields:
+        schedule = _readable(schedule_id, fields, tick)
+        if schedule is None:
             raise ScheduleNotFound(f"There is no schedule {schedule_id[:64]!r}.")
-        return _read(schedule_id, fields, tick)
+        return schedule
 
     def of_user(self, user_id: str) -> list[Schedule]:
         """A user's schedules, oldest first."""
         with broker_errors():
             found = [(each, *self._records.find(each)) for each in self._records.of_user(user_id)]
-        schedules = [_read(schedule_id, fields, tick) for schedule_id, fields, tick in found if fields]
+        schedules = [schedule for each in found if (schedule := _readable(*each)) is not None]
         return sorted(schedules, key=lambda schedule: (schedule.created_at, schedule.schedule_id))
 
     def delete(self, schedule_id: str) -> None:
@@ -184,15 +187,22 @@ def _plan(record: dict[str, Any]) -> tuple[Plan, bool]:
     return plan, bool(record.get("admin"))
 
 
+def _readable(schedule_id: str, fields: dict[str, str], tick: float | None) -> Schedule | None:
+    return readable(f"wh:schedule:{schedule_id}", lambda: _read(schedule_id, fields, tick)) if fields else None
+
+
 def _read(schedule_id: str, fields: dict[str, str], tick: float | None) -> Schedule:
     record = json.loads(fields["record"])
+    plan, _admin = _plan(record)
+    if not all(isinstance(each, str) for each in (plan.job_type, plan.cron, plan.timezone)):
+        raise TypeError("its plan is not text")
     return Schedule(
         schedule_id,
         fields["user"],
-        _plan(record)[0],
-        datetime.fromisoformat(record["created_at"]),
+        plan,
+        read_time(record["created_at"]),
         datetime.fromtimestamp(tick, UTC) if tick is not None else None,
-        datetime.fromisoformat(fields["last_run_at"]) if "last_run_at" in fields else None,
+        read_time(fields["last_run_at"]) if "last_run_at" in fields else None,
         fields.get("last_job_id"),
         fields.get("problem"),
     )

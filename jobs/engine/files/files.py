@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import redis
 
+from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors, connect
 from jobs.engine.errors import StoredFileNotFound, Unauthenticated
 from jobs.engine.settings import Settings, settings
@@ -122,10 +123,15 @@ class FileStore:
             StoredFileNotFound: there is no such file.
         """
         with broker_errors():
-            fields = self._connection.hgetall(f"wh:file:{file_id}") if _ID.fullmatch(file_id) else None
-        if not fields:
+            file = self._record(file_id) if _ID.fullmatch(file_id) else None
+        if file is None:
             raise StoredFileNotFound(f"There is no file {file_id[:64]!r}; it may have expired.")
-        return StoredFile.from_record(file_id, fields)
+        return file
+
+    def _record(self, file_id: str) -> StoredFile | None:
+        key = f"wh:file:{file_id}"
+        fields = malformed.readable(key, lambda: self._connection.hgetall(key))
+        return malformed.readable(key, lambda: StoredFile.from_record(file_id, fields)) if fields else None
 
     def read(self, file: StoredFile, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Read bytes from `start` up to, but not including, `end`. Raises StoredFileNotFound before the first byte."""

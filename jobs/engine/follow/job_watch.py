@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -85,8 +84,8 @@ def _put_newer(inbox: Inbox, missed: Sequence[Message]) -> None:
                 return
 
 
-def _put_lines(followers: Sequence[Inbox], lines: Sequence[bytes], first: int) -> None:
-    numbered = [{"number": first + place, **json.loads(line)} for place, line in enumerate(lines)]
+def _put_lines(followers: Sequence[Inbox], lines: Sequence[dict[str, Any]], first: int) -> None:
+    numbered = [{"number": first + place, **line} for place, line in enumerate(lines)]
     whole = Message("log", lines=numbered)
     for follower in followers:
         had = follower.logged or 0

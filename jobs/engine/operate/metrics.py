@@ -15,6 +15,7 @@ from typing import Any
 
 from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import text, whole
 from jobs.engine.broker.store.store import Store
 from jobs.engine.states import Priority
 
@@ -22,6 +23,18 @@ from jobs.engine.states import Priority
 HTTP_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 INFINITY = "inf"
 SUM = "sum"
+#: How many labels each of the counts has.
+LABELS = {
+    "jobs": 2,
+    "retried": 1,
+    "resumed": 2,
+    "failed": 2,
+    "lost": 1,
+    "run": 1,
+    "wait": 1,
+    "http": 3,
+    "http_seconds": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -120,14 +133,14 @@ class Metrics:
         of_http = [f"{bound:g}" for bound in HTTP_BOUNDS]
         return Figures(
             queues=sorted((_queue(row) for row in queues), key=lambda queue: queue.name),
-            workers={state.decode(): int(count) for state, count in workers},
-            run=_histograms(found.pop("run"), of_jobs),
-            wait=_histograms(found.pop("wait"), of_jobs),
-            http_seconds=_histograms(found.pop("http_seconds"), of_http),
+            workers={text(state): int(count) for state, count in workers},
+            run=_histograms("run", found.pop("run"), of_jobs),
+            wait=_histograms("wait", found.pop("wait"), of_jobs),
+            http_seconds=_histograms("http_seconds", found.pop("http_seconds"), of_http),
             expired_leases=int(expired),
             outbox=int(outbox),
             broker=info,
-            **{name: _counts(fields) for name, fields in found.items()},
+            **{name: _counts(name, fields) for name, fields in found.items()},
         )
 
     def _add(self, requests: Sequence[Request]) -> None:
@@ -144,25 +157,35 @@ class Metrics:
 
 
 def _mapping(flat: Sequence[bytes]) -> dict[str, str]:
-    return {flat[place].decode(): flat[place + 1].decode() for place in range(0, len(flat), 2)}
+    return {text(flat[place]): text(flat[place + 1]) for place in range(0, len(flat), 2)}
 
 
-def _counts(fields: dict[str, str]) -> Counts:
-    return {tuple(label.split("|")): int(count) for label, count in sorted(fields.items())}
+def _counts(name: str, fields: dict[str, str]) -> Counts:
+    """Return counts by their labels, without malformed ones."""
+    labelled = [(tuple(label.split("|")), count) for label, count in sorted(fields.items())]
+    return {labels: whole(count) for labels, count in labelled if len(labels) == LABELS[name]}
 
 
-def _histograms(fields: dict[str, str], bounds: Sequence[str]) -> Histograms:
-    labels = sorted({tuple(name.split("|")[:-1]) for name in fields})
+def _histograms(name: str, fields: dict[str, str], bounds: Sequence[str]) -> Histograms:
+    """Return histograms by their labels, without malformed ones."""
+    known = {tuple(label.split("|")[:-1]) for label in fields}
     found = {}
-    for label in labels:
-        name = "|".join(label)
-        rows = tuple((bound, int(fields.get(f"{name}|{bound}", 0))) for bound in (*bounds, INFINITY))
-        found[label] = Histogram(rows, float(fields.get(f"{name}|{SUM}", 0)))
+    for labels in sorted(each for each in known if len(each) == LABELS[name]):
+        prefix = "|".join(labels)
+        rows = tuple((bound, whole(fields.get(f"{prefix}|{bound}"))) for bound in (*bounds, INFINITY))
+        found[labels] = Histogram(rows, _number(fields.get(f"{prefix}|{SUM}")))
     return found
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
 
 
 def _queue(row: Sequence[Any]) -> QueueFigures:
     name, depth, oldest, scheduled, overdue, deferred, running = row
     return QueueFigures(
-        name.decode(), int(depth), float(oldest), int(scheduled), float(overdue), int(deferred), int(running)
+        text(name), int(depth), float(oldest), int(scheduled), float(overdue), int(deferred), int(running)
     )

@@ -7,14 +7,16 @@ however many jobs there were, and a day takes 1,440 short entries.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import readable, readable_all
 from jobs.engine.broker.store.store import Store
 from jobs.engine.states import Status
 
@@ -131,10 +133,17 @@ class Trends:
 
     def read(self) -> Trend:
         with broker_errors():
-            rows = self._connection.zrange(KEY, 0, -1)
-        samples = [(int(at), Sample(**json.loads(text))) for at, text in (row.split(b" ", 1) for row in rows)]
-        pairs = pairwise(samples)
+            rows = readable(KEY, lambda: self._connection.zrange(KEY, 0, -1)) or []
+        pairs = pairwise(readable_all(KEY, _sample, rows))
         return Trend(tuple(_minute(before, at, after) for (_, before), (at, after) in pairs))
+
+
+def _sample(row: bytes) -> tuple[int, Sample]:
+    at, text = row.split(b" ", 1)
+    sample = Sample(**json.loads(text))
+    if not all(isinstance(each, int | float) and math.isfinite(each) for each in astuple(sample)):
+        raise TypeError("it has a value that is not a number")
+    return int(at), sample
 
 
 def _minute(before: Sample, at: int, after: Sample) -> Minute:

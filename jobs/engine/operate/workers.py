@@ -1,4 +1,4 @@
-"""The workers that have signed on, and what each does: read from RQ's own records."""
+"""List the workers that have registered and what each one does, from RQ's own records."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import readable, replies, whole
+from jobs.engine.broker.malformed import text as decoded
 from jobs.engine.broker.store.store import Store
+from jobs.engine.times import read_time
 
 _FIELDS = (
     *("state", "hostname", "pid", "queues", "birth", "last_heartbeat", "current_job"),
     *("successful_job_count", "failed_job_count"),
 )
+
+_KEY = "rq:workers"
 
 
 @dataclass(frozen=True)
@@ -23,27 +28,28 @@ class WorkerRecord:
     pid: str
     queues: tuple[str, ...]
     born_at: datetime | None
+    #: The last heartbeat.
     heard_at: datetime | None
-    #: What it does now.
+    #: The job that it runs now.
     job_id: str | None
     job_type: str | None
-    #: Since it was born.
+    #: Executions that succeeded and that failed since it was born.
     successful: int
     failed: int
 
 
 def workers(store: Store) -> list[WorkerRecord]:
-    """All of them, by name. Raises BrokerUnavailable if the broker can't be reached."""
+    """Return all workers, by name. Raises BrokerUnavailable if the broker can't be reached."""
     connection: Any = store.connection
     with broker_errors():
-        keys = sorted(connection.smembers("rq:workers"))
+        keys = sorted(readable(_KEY, lambda: connection.smembers(_KEY)) or ())
         records = _read(connection, [(key, _FIELDS) for key in keys])
         busy = [_text(record[6]) for record in records]
         types = _read(connection, [(f"rq:job:{job_id}", ("type",)) for job_id in busy])
     return [
-        _worker(key.decode().removeprefix("rq:worker:"), record, job_type[0])
+        _worker(decoded(key).removeprefix("rq:worker:"), record, job_type[0])
         for key, record, job_type in zip(keys, records, types, strict=True)
-        if record[0] is not None  # a set's member may outlive its record
+        if record[0] is not None  # a member of the set can outlive its record
     ]
 
 
@@ -51,8 +57,7 @@ def _read(connection: Any, wanted: list[tuple[Any, tuple[str, ...]]]) -> list[li
     pipeline = connection.pipeline(transaction=False)
     for key, fields in wanted:
         pipeline.hmget(key, fields)
-    found: list[list[bytes | None]] = pipeline.execute()
-    return found
+    return [found or [None] * len(fields) for found, (_, fields) in zip(replies(pipeline), wanted, strict=True)]
 
 
 def _worker(name: str, record: list[bytes | None], job_type: bytes | None) -> WorkerRecord:
@@ -67,14 +72,17 @@ def _worker(name: str, record: list[bytes | None], job_type: bytes | None) -> Wo
         heard_at=_time(heard),
         job_id=job_id or None,
         job_type=_text(job_type) or None,
-        successful=int(successful or 0),
-        failed=int(failed or 0),
+        successful=whole(successful),
+        failed=whole(failed),
     )
 
 
 def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "replace")
+    return decoded(value or b"")
 
 
 def _time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    try:
+        return read_time(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, cast
 
+from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.client.client import Client
 from jobs.engine.client.groups import Groups
@@ -75,7 +76,11 @@ class Outbox:
     def _turn(self) -> int:
         entries = cast(list[bytes], self._client.store.connection.lrange("wh:outbox", 0, BATCH - 1))
         for entry in entries:
-            self._dispatch(entry.decode())
+            try:
+                self._dispatch(entry.decode())
+            except UnicodeDecodeError:
+                logger.warning("webhook not sent for %.200r: it is not text", entry)
+                self._client.store.connection.lrem("wh:outbox", 1, cast(str, entry))
         return len(entries)
 
     def _dispatch(self, text: str) -> None:
@@ -90,13 +95,14 @@ class Outbox:
             logger.warning("webhook not sent: job type %s is missing; add the package jobs to JOB_PACKAGES", DELIVER)
         except NotFound:
             logger.info("webhook not sent for %s: its owner was removed", text[:64])
-        except (ValueError, KeyError):  # an unreadable entry must not block those after it
+        except malformed.MALFORMED:  # a malformed entry must not block those after it
             logger.exception("webhook not sent for %s", text[:200])
         self._client.submit_unowned(deliveries, outbox_entry=text)
 
     def _of_job(self, entry: OutboxEntry, job_id: str) -> Iterator[Submission]:
+        key = f"rq:job:{job_id}"
         with broker_errors():
-            url = self._client.store.connection.hget(f"rq:job:{job_id}", "webhook_url")
+            url = malformed.readable(key, lambda: self._client.store.connection.hget(key, "webhook_url"))
         job = self._client.find(job_id)
         if job.user_id is None or job.job_type == DELIVER:
             return

@@ -12,8 +12,10 @@ from typing import Any, cast
 import redis
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import readable, readable_all
 from jobs.engine.errors import Conflict, UserNotFound, WebhookNotFound
 from jobs.engine.states import EventType
+from jobs.engine.times import read_time
 
 from .secrets import WebhookSecrets
 
@@ -80,17 +82,20 @@ class Subscriptions:
     @broker_errors()
     def of_user(self, user_id: str) -> list[Subscription]:
         """Return a user's subscriptions, oldest first."""
-        found = cast("dict[bytes, bytes]", self._connection.hgetall(_key(user_id)))
-        subscriptions = [_loaded(webhook_id, text) for webhook_id, text in found.items()]
+        key = _key(user_id)
+        found = readable(key, lambda: cast("dict[bytes, bytes]", self._connection.hgetall(key))) or {}
+        subscriptions = readable_all(key, lambda item: _loaded(*item), found.items())
         return sorted(subscriptions, key=lambda each: (each.created_at, each.id))
 
     @broker_errors()
     def find(self, user_id: str, webhook_id: str) -> Subscription:
         """Return one subscription. Raises WebhookNotFound if the user has no subscription of that id."""
-        text = self._connection.hget(_key(user_id), webhook_id)
-        if text is None:
+        key = _key(user_id)
+        text = readable(key, lambda: self._connection.hget(key, webhook_id))
+        subscription = readable(key, lambda: _loaded(webhook_id.encode(), text)) if text is not None else None
+        if subscription is None:
             raise WebhookNotFound
-        return _loaded(webhook_id.encode(), text)
+        return subscription
 
     @broker_errors()
     def unsubscribe(self, user_id: str, webhook_id: str) -> None:
@@ -129,6 +134,8 @@ def _dumped(subscription: Subscription) -> str:
 
 def _loaded(webhook_id: bytes, text: bytes) -> Subscription:
     fields = json.loads(text)
-    ended_at = fields["ended_at"] and datetime.fromisoformat(fields["ended_at"])
-    created_at = datetime.fromisoformat(fields["created_at"])
-    return Subscription(webhook_id.decode(), fields["url"], tuple(fields["events"]), created_at, ended_at)
+    url, events = fields["url"], tuple(fields["events"])
+    if not all(isinstance(each, str) for each in (url, *events)):
+        raise TypeError("its URL or an event is not text")
+    ended_at = read_time(fields["ended_at"]) if fields["ended_at"] else None
+    return Subscription(webhook_id.decode(), url, events, read_time(fields["created_at"]), ended_at)

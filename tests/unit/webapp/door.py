@@ -23,6 +23,7 @@ from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
 from webapp.application import make_app
+from webapp.dashboard_records import TolerantRedis
 from webapp.services import Services
 
 PASSWORD = "correct horse"
@@ -46,6 +47,10 @@ def count_lines(file: File, more: list[File] = [], width: int = 80) -> int:  # n
     return sum(each.path.read_text().count("\n") for each in (file, *more))
 
 
+class DashboardRedis(TolerantRedis, ImitatedRedis):
+    """The dashboard's own connection to the broker in memory."""
+
+
 @dataclass
 class Door:
     data_dir: Path
@@ -67,7 +72,7 @@ class Door:
         self.accounts = Accounts(self.connection, settings)
         self.client = Client(self.connection, settings, catalogue)
         self.app: Flask = make_app(Services(settings, catalogue, self.client, self.accounts, Follower(self.client)))
-        self.app.redis_conn = self.connection  # type: ignore[attr-defined]  # rq-dashboard's
+        self.app.redis_conn = DashboardRedis(server=self.server, protocol=2)  # type: ignore[attr-defined]  # rq-dashboard's
         self.accounts.ensure_admin()
 
     def register(self, name: str = "alice") -> str:

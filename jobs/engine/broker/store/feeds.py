@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import redis
+
+from jobs.engine.broker.malformed import readable, readable_all, replies
 
 from .records import text
 
@@ -36,7 +38,7 @@ class FeedBounds:
 
 class Feeds:
     def __init__(self, connection: redis.Redis) -> None:
-        self._connection = connection
+        self._connection: Any = connection
 
     def bounds(self, user_id: str) -> FeedBounds:
         key = f"wh:feed:{user_id}"
@@ -45,14 +47,18 @@ class Feeds:
         pipeline.lindex(key, -1)
         pipeline.llen(key)
         pipeline.time()
-        first, last, length, (seconds, micros) = pipeline.execute()
-        ends = [FeedEntry.read(each).position if each else None for each in (first, last)]
-        return FeedBounds(ends[0], ends[1], int(length), seconds * 1_000_000 + micros)
+        first, last, length, (seconds, micros) = replies(pipeline)
+        ends = readable_all(key, FeedEntry.read, [first, last] if length else [])
+        now = seconds * 1_000_000 + micros
+        if len(ends) < 2:  # empty, or malformed at an end: followers read the current state again
+            return FeedBounds(None, None, 0, now)
+        return FeedBounds(ends[0].position, ends[1].position, length, now)
 
     def entries(self, user_id: str, index: int, limit: int) -> list[FeedEntry]:
         """Entries of a feed from the `index`-th of those that are kept."""
-        found = self._connection.lrange(f"wh:feed:{user_id}", index, index + limit - 1)
-        return [FeedEntry.read(entry) for entry in cast(list[bytes], found)]
+        key = f"wh:feed:{user_id}"
+        found = readable(key, lambda: self._connection.lrange(key, index, index + limit - 1)) or []
+        return readable_all(key, FeedEntry.read, found)
 
     def forget(self, user_id: str) -> None:
         self._connection.delete(f"wh:feed:{user_id}")

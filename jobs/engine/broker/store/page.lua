@@ -7,7 +7,7 @@ if kind == '' and tag == '' then look = limit end
 
 local entries = {}
 for status in string.gmatch(ARGV[9], '[^,]+') do
-  local rows = redis.call('ZREVRANGEBYSCORE', index_key(user, status), highest, lowest, 'WITHSCORES', 'LIMIT', 0, look + 2)
+  local rows = readable('ZREVRANGEBYSCORE', index_key(user, status), highest, lowest, 'WITHSCORES', 'LIMIT', 0, look + 2) or {}
   for row = 1, #rows, 2 do
     if not (after ~= '' and rows[row + 1] == highest and rows[row] >= after) then
       entries[#entries + 1] = { rows[row], rows[row + 1] }
@@ -24,11 +24,11 @@ local ids, last = {}, 0
 for position, entry in ipairs(entries) do
   if #ids >= limit or position > look then break end
   last = position
-  local job = redis.call('HMGET', job_key(entry[1]), 'type', 'tags', 'status')
+  local job = readable('HMGET', job_key(entry[1]), 'type', 'tags', 'status') or {}
   local wanted = job[3] and (kind == '' or job[1] == kind)
   if wanted and tag ~= '' then
     wanted = false
-    for _, word in ipairs(cjson.decode(job[2] or '[]')) do wanted = wanted or word == tag end
+    for _, word in ipairs(decoded(job[2])) do wanted = wanted or word == tag end
   end
   if wanted then ids[#ids + 1] = entry[1] end
 end

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.engine.broker import malformed
+
 
 @dataclass(frozen=True)
 class Record:
@@ -21,12 +23,12 @@ class Record:
     def read(cls, found: Sequence[Any]) -> Record:
         """Read what record.lua returns of a job."""
         job_id, fields, result, popped, now = found
-        return cls(text(job_id), mapping(fields), mapping(result), int(popped), float(now))
+        return cls(malformed.text(job_id), mapping(fields), mapping(result), malformed.whole(popped), float(now))
 
 
 def mapping(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Return a hash that a script has returned as names and values in turn."""
-    return {flat[place].decode(): flat[place + 1] for place in range(0, len(flat), 2)}
+    return {malformed.text(flat[place]): flat[place + 1] for place in range(0, len(flat), 2)}
 
 
 def text(value: bytes) -> str:

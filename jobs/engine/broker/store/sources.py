@@ -11,7 +11,7 @@ _FLAGS = dict.fromkeys(("heartbeat", "cancel"), "allow-oom") | dict.fromkeys(("f
 _UNREFUSED = frozenset({"look"})
 
 #: The files that every script builds on, each on the ones before it.
-_LIBRARY = "times jobs counts history queues limits holding groups dependencies endings".split()
+_LIBRARY = "times malformed jobs counts history queues limits holding groups dependencies endings".split()
 _ADMITS = frozenset({"look", "submit"})
 _READS = frozenset({"find", "look", "submit"})
 

@@ -10,11 +10,13 @@ from typing import Any, cast
 import redis
 from pydantic_core import to_json
 
+from jobs.engine.broker import malformed
 from jobs.engine.errors import ReferenceUnresolved
 
 from .claims import Claim, ForeignClaim, Holding, UnreadableRecord, read_claim
 from .counters import Counters
 from .feeds import Feeds
+from .history import read_event, read_log_line
 from .leases import LEASE_SECONDS, SUSPICION_SECONDS, Lease
 from .outcome import Outcome, OutcomeKind
 from .records import Record, mapping, text
@@ -151,9 +153,13 @@ class Store:
 
     def group_of(self, job_id: str) -> tuple[str, str] | None:
         """The kind and the id of the group that a job came with."""
-        group_id = cast("bytes | None", self.connection.hget(f"rq:job:{job_id}", "group")) or b""
-        kind = cast("bytes | None", self.connection.hget(f"wh:group:{text(group_id)}", "kind"))
-        return (text(kind), text(group_id)) if kind else None
+        group_id = self._field(f"rq:job:{job_id}", "group")
+        kind = self._field(f"wh:group:{group_id}", "kind") if group_id else ""
+        return (kind, group_id) if kind else None
+
+    def _field(self, key: str, name: str) -> str:
+        value = malformed.readable(key, lambda: cast("bytes | None", self.connection.hget(key, name)))
+        return malformed.text(value or b"")
 
     def cancel_group(self, group_id: str) -> int:
         """Cancel what has not ended of a group. Answers how many jobs that was."""
@@ -211,8 +217,8 @@ class Store:
         answer = self.scripts.run(
             "page", user_id, highest, lowest, after, limit, job_type, tag, PAGE_LOOK, ",".join(statuses)
         )
-        ids = [text(job_id) for job_id in answer[0]]
-        return ids, (text(answer[1]), text(answer[2])) if len(answer) > 1 else None
+        ids = [malformed.text(job_id) for job_id in answer[0]]
+        return ids, (text(answer[1]), malformed.text(answer[2])) if len(answer) > 1 else None
 
     def indexed(self, user_id: str, status: str, at_most: int) -> list[str]:
         return [
@@ -224,23 +230,28 @@ class Store:
         pipeline = self.connection.pipeline(transaction=False)
         for status in statuses:
             pipeline.zcard(f"wh:jobs:{user_id}:{status}")
-        return [int(count) for count in pipeline.execute()]
+        return [int(count or 0) for count in malformed.replies(pipeline)]
 
     def events(self, job_id: str) -> list[dict[str, Any]]:
-        return [json.loads(entry) for entry in cast(list[bytes], self.connection.lrange(f"wh:events:{job_id}", 0, -1))]
+        """Return a job's history, oldest entry first."""
+        key = f"wh:events:{job_id}"
+        found = malformed.readable(key, lambda: cast(list[bytes], self.connection.lrange(key, 0, -1)))
+        return malformed.readable_all(key, read_event, found or [])
 
-    def logs(self, job_id: str, start: int, limit: int) -> tuple[list[bytes], int]:
-        """Log lines from the `start`-th ever written on, and the number of the first of them that is still there."""
+    def logs(self, job_id: str, start: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+        """Return log lines from the `start`-th one ever written, and the number of the first of them still kept."""
         pipeline = self.connection.pipeline()
         pipeline.hget(f"rq:job:{job_id}", "logged")
         pipeline.llen(f"wh:logs:{job_id}")
-        logged, kept = pipeline.execute()
-        oldest = int(logged or 0) - int(kept)
+        logged, kept = malformed.replies(pipeline)
+        if not kept:
+            return [], max(start, malformed.whole(logged))
+        oldest = max(0, malformed.whole(logged) - kept)
         first = max(start, oldest)
         lines = cast(
             list[bytes], self.connection.lrange(f"wh:logs:{job_id}", first - oldest, first - oldest + limit - 1)
         )
-        return lines, first
+        return [read_log_line(line) for line in lines], first
 
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
         """Sleep until something is pushed to one of the queues, `seconds` at most."""

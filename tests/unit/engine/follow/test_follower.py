@@ -159,19 +159,21 @@ def test_a_job_that_is_gone_is_an_error_and_the_end(bench: Bench) -> None:
     assert last.event == "error" and last.error is not None and last.error["code"] == "job_not_found"
 
 
+def log_line(message: str) -> str:
+    return json.dumps({"at": "2026-11-25T09:00:00.000000Z", "attempt": 1, "level": "INFO", "message": message})
+
+
 def test_log_lines_come_before_the_end_and_each_once(bench: Bench) -> None:
     bench.submit()
     job_id = bench.start()
-    bench.store.report(job_id, "e1", lines=[json.dumps({"message": "one"})])
+    bench.store.report(job_id, "e1", lines=[log_line("one")])
     following = bench.messages_of(job_id, logs=True)
     assert {following.next().event, following.next().event} == {"log", "update"}
-    bench.store.report(job_id, "e1", lines=[json.dumps({"message": "two"}), json.dumps({"message": "three"})])
+    bench.store.report(job_id, "e1", lines=[log_line("two"), log_line("three")])
     bench.finish(job_id)
     told = following.rest()
-    assert [line for message in told for line in message.lines] == [
-        {"number": 1, "message": "two"},
-        {"number": 2, "message": "three"},
-    ]
+    lines = [(line["number"], line["message"]) for message in told for line in message.lines]
+    assert lines == [(1, "two"), (2, "three")]
     assert told[-1].event == "complete"
 
 

@@ -73,7 +73,7 @@ class Bench:
     def log(self) -> list[dict[str, Any]]:
         """Write what is new, and return the job's log."""
         assert self.reports.write()
-        return [json.loads(line) for line in self.client.store.logs(self.job_id, 0, 10_000)[0]]
+        return self.client.store.logs(self.job_id, 0, 10_000)[0]
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ local function charge(key, count, period)
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
     local interval = period * 1000000 / count
-    local arrival = math.max(tonumber(redis.call('GET', key) or 0), now)
+    local stored = redis.pcall('GET', key)
+    local arrival = math.max(type(stored) == 'string' and tonumber(stored) or 0, now)
     local early = arrival + interval - now - period * 1000000
     if early > 0 then return math.ceil(early), nil end
     local value = string.format('%.0f', arrival + interval)
