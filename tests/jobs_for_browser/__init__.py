@@ -1,4 +1,4 @@
-"""Jobs to look at: one for each way in which a page may show a job, and one whose form has every kind of field."""
+"""Jobs for the browser tests: one for each way to show a job, and one with every kind of form field."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Colour(StrEnum):
 
 
 class Rider(BaseModel):
-    """Who rides."""
+    """The rider of the horse."""
 
     name: Annotated[str, Field(min_length=1, max_length=50)]
     age: int | None = None
 
 
 class Stable(BaseModel):
-    """Where it lives."""
+    """The stable of the horse."""
 
     town: Annotated[str, Field(max_length=50)]
     rider: Rider
@@ -38,7 +38,7 @@ class Counted(BaseModel):
 
 @job
 def count_sheep(steps: int = 4, seconds: float = 0.3) -> int:
-    """Count to a number, as slowly as you like."""
+    """Count sheep slowly."""
     for step in track(range(steps), "Counting"):
         if step % 25 == 0:
             log(f"sheep {step + 1} jumps over the fence")
@@ -48,7 +48,7 @@ def count_sheep(steps: int = 4, seconds: float = 0.3) -> int:
 
 @job
 def ask_the_shop(answer: str = "the shop is closed") -> None:
-    """Ask the shop, which does not answer well."""
+    """Fail with an error from the shop."""
     log(f"asking: {answer}")
     raise ConnectionError(answer)
 
@@ -73,7 +73,7 @@ def describe_a_horse(
     speed: Literal[1, 2, 3] = 2,
     remarks: str = "",
 ) -> dict[str, object]:
-    """Say again what was said of a horse."""
+    """Return the description of a horse."""
     return {
         "name": name,
         "height": height,
