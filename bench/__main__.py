@@ -1,7 +1,7 @@
 """The command: `python -m bench --help`.
 
-Measures this project and its peers at the same work in one run. Writes docs/performance-table.md with a picture
-beside it, unless only some rows were asked for, or it was a quick look.
+Measures this project and its peers at the same work in one run. Writes docs/performance-table.md and its chart, unless
+the run is quick or limited to some rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PAGE = ROOT / "docs" / "performance-table.md"
 
 def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
-    # Whatever ends this ends what it has started.
+    # So that a terminated run ends the processes it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     effort = QUICK if options.quick else FULL
     effort = replace(effort, rounds=options.rounds or effort.rounds)
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         parser().error(f"--against measures these rows only: {', '.join(row.name for row in rows)}")
     about = facts(shlex.join(["python", "-m", "bench", *arguments]), effort)
     for peer in () if options.against else environments.PINNED:
-        # Now: an installation would disturb what is measured meanwhile.
+        # Before the first row: an installation would disturb the measurements.
         environments.python(peer)
     with Workbench(effort) as bench:
         results = [_measured(row, bench) for row in chosen]
@@ -57,9 +57,9 @@ def main(arguments: list[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    command.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
+    command.add_argument("--quick", action="store_true", help="one short round, to check that everything runs")
     command.add_argument(
-        "--only", action="append", choices=[row.name for row in ROWS], help="this row; may be repeated"
+        "--only", action="append", choices=[row.name for row in ROWS], help="measure only this row; may be repeated"
     )
     command.add_argument(
         "--against",
@@ -67,7 +67,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="take turns with another checkout of this project instead of the peers; the rows are jobs, post and poll",
     )
-    command.add_argument("--rounds", type=int, help=f"turns of each contender (default: {FULL.rounds})")
+    command.add_argument(
+        "--rounds",
+        type=int,
+        help=f"samples of each contender (default: {FULL.rounds})",
+    )
     command.add_argument("--json", action="store_true", help="print all samples as JSON")
     command.add_argument("--out", type=Path, help=f"write the page here (default: {PAGE.relative_to(ROOT)})")
     return command
@@ -81,7 +85,7 @@ def _checkout(text: str) -> Path:
 
 
 def _measured(row: Row, bench: Workbench) -> Result:
-    """A row that can't be measured says why, and leaves the others their chance."""
+    """Measure a row. If that fails, keep the reason and continue with the next row."""
     say(f"{row.name}: {row.title}")
     try:
         return measure(row, bench, bench.effort.rounds)

@@ -1,4 +1,4 @@
-"""Rows about a million pending jobs: what they cost a claim, a page of the list, and the broker's memory."""
+"""Rows about a million pending jobs: the rate of claims, the time for a page of the list, and the broker's memory."""
 
 from __future__ import annotations
 
@@ -28,44 +28,44 @@ from .server import caller, serve
 from .workbench import NO_LIMIT, USER, NotMeasured, Workbench, until
 
 EMPTY_DATABASE, LONG_DATABASE, MEMORY_DATABASE = 7, 8, 9
-#: Jobs of one submission while a queue is filled.
+#: The number of jobs in each submission that fills a queue.
 BATCH = 500
-#: Jobs that one sample claims and finishes.
+#: The number of jobs that one sample claims and finishes.
 CLAIMED = 500
 PAGE_LOAD_SECONDS = 5.0
 
 
 def fill(client: Client, jobs: int, user: str = USER) -> None:
-    """Submit as a client does, many at once: every job has all that it has otherwise."""
+    """Submit no-op jobs, many at once. Their records are the same as those of single submissions."""
     noop = client.catalogue.find("noop")
     for first in range(0, jobs, BATCH):
         store(client, [Submission(noop, {}, user) for _ in range(min(BATCH, jobs - first))], user)
 
 
 def store(client: Client, submissions: list[Submission], user: str) -> str:
-    """Store one user's jobs in one step. Answers the id of the first."""
-    described = [described(each, client.settings) for each in submissions]
-    reply = client.store.submit({"user": user, "known_user": True, "limit": NO_LIMIT}, described)
+    """Store one user's jobs in one step. Return the id of the first."""
+    jobs = [described(each, client.settings) for each in submissions]
+    reply = client.store.submit({"user": user, "known_user": True, "limit": NO_LIMIT}, jobs)
     if reply.verdict is not SubmitVerdict.STORED:
         raise NotMeasured(f"filling the queue: {reply.verdict}")
-    return str(described[0][0]["id"])
+    return str(jobs[0][0]["id"])
 
 
 @dataclass(frozen=True)
 class LongQueue:
     client: Client
     user: str
-    #: Of the user's requests.
+    #: The headers of the user's requests.
     headers: dict[str, str]
-    #: Seconds since 1970, before the first submission and after the last.
+    #: The times before the first and after the last submission, in seconds since 1970.
     submitted: tuple[float, float]
 
 
 @lru_cache(maxsize=1)
 def long_queue(bench: Workbench) -> LongQueue:
-    """As many pending jobs of one user as the rows of a long queue want, made once for all of them."""
+    """Make the long queue of one user's pending jobs, once for all rows."""
     client = bench.client(LONG_DATABASE)
-    # An append-only file that grows so fast would be rewritten all the time.
+    # The append-only file grows so fast that it would be rewritten all the time.
     client.store.connection.config_set("auto-aof-rewrite-percentage", 0)
     user, headers = caller(bench, LONG_DATABASE)
     say(f"  submitting {bench.effort.backlog:,} jobs ...")
@@ -86,7 +86,7 @@ def _claims(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
 
 
 def _claims_per_second(client: Client, user: str) -> float:
-    """As many are submitted first as are claimed, so that the queue keeps its length."""
+    """Claim and finish jobs. As many are submitted before, so that the queue keeps its length."""
     fill(client, CLAIMED, user)
     worker = f"bench-{uuid4().hex[:8]}"
     began = time.perf_counter()
@@ -119,7 +119,7 @@ def _pages(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
 
 
 def _moments(first: float, last: float) -> Iterator[str]:
-    """Anywhere in the list, and each second time at its top."""
+    """Yield times for `created_before`: alternately now, for the first page, and at random in the list."""
     while True:
         yield datetime.now(UTC).isoformat()
         yield datetime.fromtimestamp(random.uniform(first, last), UTC).isoformat()
@@ -150,11 +150,11 @@ def _memory(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
 
 
 def _used(connection: redis.Redis) -> int:
-    """Bytes that the broker holds, its buffers aside."""
-    # An emptied database is freed in the background.
+    """Return the bytes that the broker uses, without its buffers."""
+    # The broker frees an emptied database in the background.
     until(lambda: connection.info("memory")["lazyfree_pending_objects"] == 0, "the broker to free what was deleted")
-    told = connection.info("memory")
-    return int(told["used_memory"] - told["mem_clients_normal"] - told["mem_aof_buffer"])
+    memory = connection.info("memory")
+    return int(memory["used_memory"] - memory["mem_clients_normal"] - memory["mem_aof_buffer"])
 
 
 ROWS = (

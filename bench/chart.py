@@ -1,4 +1,4 @@
-"""The results as a picture: for each row the contenders' medians as bars, and their spread as a line, in SVG."""
+"""The results as an SVG chart: the medians of the contenders as bars, and their spread as a line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .table import number
 WIDTH, LABEL_WIDTH, VALUE_WIDTH = 760, 150, 150
 BAR, GAP, TITLE = 16, 6, 34
 OURS, THEIRS, INK, PAPER = "#2f6f4f", "#a9b4bd", "#24292f", "#ffffff"
-#: The names of our own side in the rows.
+#: The names of this project's contenders in the rows.
 OWN = {"workhorse", "two", "long queue", "track()"}
 
 
 def chart(results: list[Result]) -> str:
-    """One panel a row, one below the other. Bars of one panel share a scale; panels do not."""
+    """Draw one panel for each row. The bars of a panel share a scale."""
     shapes: list[str] = []
     y = 8.0
     for result in results:

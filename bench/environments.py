@@ -1,4 +1,4 @@
-"""The peers' environments: a venv for each, with pinned versions, made once and kept under `.bench/`."""
+"""The environments of the peers: each has a venv with pinned versions, which is kept under `.bench/`."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ FOLDER = ROOT / ".bench"
 
 
 def _redis() -> tuple[str, ...]:
-    """redis-py as this project has it: its parser in C is given to all or to none."""
+    """Return this project's redis-py. Either all contenders have its C parser, or none."""
     try:
         return "redis==8.1.0", f"hiredis=={version('hiredis')}"
     except PackageNotFoundError:
         return ("redis==8.1.0",)
 
 
-#: What each peer needs. redis-py and the web server have this project's own versions.
+#: The packages of each peer. redis-py and the web server have the versions that this project uses.
 PINNED: dict[str, tuple[str, ...]] = {
     "rq": ("rq==2.12.0", *_redis()),
-    # kombu imports packaging without asking for it.
+    # kombu imports packaging without declaring it.
     "celery": ("celery==5.7.0", "kombu==5.7.0", "billiard==4.3.2", "packaging==26.3", *_redis()),
     "huey": ("huey==3.5.4", *_redis()),
     "tqdm": ("tqdm==4.70.1",),
     "flask": (
         "flask==3.1.3",
         "gunicorn==27.0.1",
-        # gunicorn's gevent worker imports it without asking for it.
+        # gunicorn's gevent worker imports it without declaring it.
         "packaging==26.3",
         "gevent==26.9.0",
         "rq==2.12.0",
@@ -39,7 +39,7 @@ PINNED: dict[str, tuple[str, ...]] = {
 
 
 def python(name: str) -> Path:
-    """The interpreter of a peer's environment, which is made if it is missing or has other versions."""
+    """Return the interpreter of a peer's environment. Make the environment if it is missing or outdated."""
     folder = FOLDER / name
     stamp = folder / "installed"
     wanted = "\n".join(PINNED[name])
@@ -56,6 +56,6 @@ def python(name: str) -> Path:
             "--disable-pip-version-check",
         ]
         subprocess.run([*pip, *PINNED[name]], check=True, stdin=subprocess.DEVNULL)
-        # Written last: an installation that was interrupted starts again.
+        # Written last, so that an interrupted installation starts again.
         stamp.write_text(wanted)
     return folder / "bin" / "python"

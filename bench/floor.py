@@ -1,4 +1,4 @@
-"""The floor: what the operating system and the broker take before any of our code runs."""
+"""The floor: the time that the operating system and the broker take before any of our code runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _microseconds(call: object) -> float:
 
 
 def _forked(bench: Workbench, heap_megabytes: int) -> float:
-    """In a process that has loaded what a worker's zygote has."""
+    """Measure forks in a process that has loaded the modules of a worker's zygote."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.floor"],
         cwd=ROOT,
@@ -54,9 +54,9 @@ def _forked(bench: Workbench, heap_megabytes: int) -> float:
     return float(done.stdout)
 
 
-def fork_as_a_zygote_does() -> float:
-    """Microseconds of a bare fork, exit and wait of this process, made ready as a zygote is."""
-    import worker  # noqa: F401 - what a worker has imported
+def fork_like_a_zygote() -> float:
+    """Return the microseconds of a fork, exit and wait of this process, prepared like a zygote."""
+    import worker  # noqa: F401 - it imports the modules of a worker
     from jobs.engine.catalogue.catalogue import Catalogue
     from jobs.engine.processes import use_huge_pages
 
@@ -78,4 +78,4 @@ def fork_as_a_zygote_does() -> float:
 ROWS = (Row("floor", "the floor: processes and round trips", "µs", (), _floors),)
 
 if __name__ == "__main__":
-    print(fork_as_a_zygote_does())
+    print(fork_like_a_zygote())

@@ -1,7 +1,7 @@
-"""A closed loop of HTTP requests over a few keep-alive connections: what it costs is small and the same for all.
+"""A closed loop of HTTP requests over a few keep-alive connections. Its cost is small and the same for all servers.
 
-Requests are bytes that were built before, answers are read no further than their length: an ordinary client library
-would take more of the machine than the servers that are measured.
+Requests are sent as prepared bytes, and responses are parsed only for their status and length. An ordinary client
+library would use more of the machine than the measured servers.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-#: More than one, so that the server always has a request waiting; few, so that none waits long.
+#: More than one, so that the server always has a request to process. Few, so that no request waits long.
 CONNECTIONS = 8
 PATIENCE_SECONDS = 10.0
-#: Not counted: a server's first requests find nothing built and no connection open.
+#: These seconds are not counted: the first requests fill caches and open connections.
 WARM_UP_SECONDS = 0.5
 
 
 class BadAnswer(Exception):
-    """The server did not answer as expected: what was measured would be something else."""
+    """The server did not respond as expected, so the measurement is invalid."""
 
 
 @dataclass
 class Outcome:
     requests: int
     seconds: float
-    #: Seconds that each request took, as its client saw it.
+    #: The seconds that each request took for the client.
     latencies: list[float] = field(repr=False)
 
     @property
@@ -39,11 +39,11 @@ class Outcome:
 class _Connection:
     socket: socket.socket
     answer: bytearray = field(default_factory=bytearray)
-    asked_at: float = 0.0
+    sent_at: float = 0.0
 
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """The bytes of a request, all but its last header lines and body."""
+    """Return the bytes of a request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -53,10 +53,10 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
 def load(
     port: int, next_request: Callable[[], bytes], seconds: float, *, expected: int, connections: int = CONNECTIONS
 ) -> Outcome:
-    """Ask for `seconds`, after a warm-up, as fast as the server answers. Every answer must have the `expected` status.
+    """Send requests for `seconds`, after a warm-up, as fast as the server responds.
 
     Raises:
-        BadAnswer: with the first answer that was another.
+        BadAnswer: with the first response that does not have the `expected` status.
     """
     selector = selectors.DefaultSelector()
     outcome = Outcome(0, 0.0, [])
@@ -67,16 +67,16 @@ def load(
             each = _Connection(socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS))
             each.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(each.socket, selectors.EVENT_READ, each)
-            _ask(each, next_request())
+            _send(each, next_request())
         while time.perf_counter() < deadline:
             ready = selector.select(PATIENCE_SECONDS)
             if not ready:
-                raise BadAnswer(f"no answer for {PATIENCE_SECONDS:g} s")
+                raise BadAnswer(f"no response for {PATIENCE_SECONDS:g} s")
             for key, _ in ready:
                 if _read(key.data, expected):
-                    if key.data.asked_at >= began:
-                        outcome.latencies.append(time.perf_counter() - key.data.asked_at)
-                    _ask(key.data, next_request())
+                    if key.data.sent_at >= began:
+                        outcome.latencies.append(time.perf_counter() - key.data.sent_at)
+                    _send(key.data, next_request())
     finally:
         for registered in list(selector.get_map().values()):
             registered.data.socket.close()
@@ -84,20 +84,20 @@ def load(
     outcome.seconds = time.perf_counter() - began
     outcome.requests = len(outcome.latencies)
     if not outcome.requests:
-        raise BadAnswer(f"nothing was answered within {seconds:g} s")
+        raise BadAnswer(f"no response within {seconds:g} s")
     return outcome
 
 
-def _ask(connection: _Connection, message: bytes) -> None:
-    connection.asked_at = time.perf_counter()
+def _send(connection: _Connection, message: bytes) -> None:
+    connection.sent_at = time.perf_counter()
     connection.socket.sendall(message)
 
 
 def _read(connection: _Connection, expected: int) -> bool:
-    """Take what has come. True once the answer is whole."""
+    """Read what has arrived. Return True once the response is complete."""
     data = connection.socket.recv(65_536)
     if not data:
-        raise BadAnswer(f"the server hung up: {bytes(connection.answer[:300])!r}")
+        raise BadAnswer(f"the server closed the connection: {bytes(connection.answer[:300])!r}")
     connection.answer += data
     head_end = connection.answer.find(b"\r\n\r\n")
     if head_end < 0 or len(connection.answer) < head_end + 4 + _content_length(connection.answer, head_end):
@@ -113,5 +113,5 @@ def _content_length(answer: bytearray, head_end: int) -> int:
     head = bytes(answer[:head_end]).lower()
     at = head.find(b"\r\ncontent-length:")
     if at < 0:
-        raise BadAnswer(f"an answer without Content-Length: {head!r}")
+        raise BadAnswer(f"a response without Content-Length: {head!r}")
     return int(head[at + 17 :].split(b"\r\n", 1)[0])

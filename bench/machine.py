@@ -1,4 +1,4 @@
-"""On what, with what and when it was measured."""
+"""The facts about a run: the machine, the versions, the time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .workbench import Effort
 
 
 def facts(command: str, effort: Effort) -> dict[str, str]:
-    """What a reader needs to judge the numbers, or to measure them again."""
+    """Return the facts that a reader needs to judge the numbers or to repeat the run."""
     return {
         "Command": f"`{command}`",
         "Effort": f"{effort.rounds} rounds; {effort.seconds:g} s a rate, {effort.submissions} submissions a latency, "
         f"{effort.backlog:,} jobs in the long queue, {effort.turns:,} turns of a loop",
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "Machine": f"{os.cpu_count()} CPUs ({_processor()}), {_memory_gigabytes():.0f} GB; load {_load()} as it began",
+        "Machine": f"{os.cpu_count()} CPUs ({_processor()}), {_memory_gigabytes():.0f} GB; load {_load()} at the start",
         "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "Broker": f"{_broker_version()}, one for all, on a unix socket, append-only file on (everysec)",
         "This project": f"rq {version('rq')}, redis-py {version('redis')}, Flask {version('flask')}, "
@@ -45,5 +45,5 @@ def _load() -> str:
 
 
 def _broker_version() -> str:
-    told = subprocess.run([find_binary(), "--version"], capture_output=True, text=True, check=True).stdout.split()
-    return " ".join([told[0], *(word.removeprefix("v=") for word in told if word.startswith("v="))])
+    words = subprocess.run([find_binary(), "--version"], capture_output=True, text=True, check=True).stdout.split()
+    return " ".join([words[0], *(word.removeprefix("v=") for word in words if word.startswith("v="))])

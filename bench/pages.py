@@ -1,9 +1,9 @@
-"""How long each page takes with very many jobs stored.
+"""Measure how long each page takes when very many jobs are stored.
 
     python -m bench.pages [--jobs 100000] [--times 30]
 
-A broker and one web process are started for it. The jobs are the administrator's, whose session asks for the pages:
-half of them wait, the others have ended in every way. Exits non-zero if a page took longer than it should.
+The script starts a broker and one web process. The jobs belong to the administrator, who requests the pages. Half of
+the jobs are pending, and the others have ended in every way. The exit code is 1 if a page took longer than allowed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ TAGS = ("spring", "summer", "autumn", "winter")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--times", type=int, default=30, help="how often each page is asked for")
+    parser.add_argument("--times", type=int, default=30, help="how often each page is requested")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), port=free_port(), redis_url=None, max_active_jobs_per_user=NO_LIMIT)
@@ -77,7 +77,7 @@ def measure(settings: Settings, jobs: int, times: int) -> int:
 
 
 def fill(client: Client, accounts: Accounts, jobs: int) -> Iterator[tuple[str, str]]:
-    """Store them all. Yields the name of each page and where it is."""
+    """Store the jobs. Yield the name and the address of each page."""
     began = datetime.now(UTC)
     pending = [submit(client, place) for place in range(0, jobs, BATCH)][-1]
     ended = {how: end(client, how, share) for how, share in endings(jobs)}
@@ -121,7 +121,7 @@ def fill(client: Client, accounts: Accounts, jobs: int) -> Iterator[tuple[str, s
 
 
 def submit(client: Client, place: int) -> str:
-    """Submit some jobs of two types, tagged. Answers the id of one."""
+    """Submit some tagged jobs of two types. Return the id of one."""
     submissions = []
     for number in range(place, place + BATCH):
         job_type = client.catalogue.find("clean-up" if number % 2 else "update-analytics")
@@ -136,7 +136,7 @@ def endings(jobs: int) -> list[tuple[str, int]]:
 
 
 def end(client: Client, how: str, count: int) -> str:
-    """Let so many of those that wait end like this. Answers the id of the last."""
+    """End `count` pending jobs in this way. Return the id of the last."""
     outcome = Outcome(OutcomeKind(how), "The well is dry.", "ValueError", result="bnVsbA==")
     job_id = ""
     for number in range(count):
@@ -150,7 +150,7 @@ def end(client: Client, how: str, count: int) -> str:
 
 
 class Browser:
-    """Asks for pages with the session that a sign-in link gives."""
+    """Requests pages with the session of a sign-in link."""
 
     def __init__(self, port: int, token: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -167,7 +167,7 @@ class Browser:
         answer.read()
         taken = time.perf_counter() - began
         if answer.status != 200:
-            raise SystemExit(f"{address} was answered with {answer.status}.")
+            raise SystemExit(f"{address} returned {answer.status}.")
         return taken * 1_000
 
 

@@ -1,4 +1,4 @@
-"""Rows about progress: what a turn of track() costs, and what a million reports cost the broker."""
+"""Rows about progress: the time for a turn of track(), and the broker commands for a million reports."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def _ended(client: Client, job_type: str, params: dict[str, Any]) -> Job:
 def _commands(bench: Workbench, stack: ExitStack) -> dict[str, Contender]:
     client = bench.client()
     stack.enter_context(bench.workers())
-    # The first job finds the workers signed on.
+    # After the first job the workers are ready.
     _ended(client, "noop", {})
     return {"workhorse": partial(_commands_of_reports, bench, client)}
 
 
 def _commands_of_reports(bench: Workbench, client: Client) -> float:
-    """What the broker was asked per second while a function reported, the workers' own chores included."""
+    """Return the broker commands per second while a function reports progress, including those of idle workers."""
     heard: list[tuple[float, str]] = []
     with tempfile.TemporaryDirectory() as folder, bench.connection().monitor() as monitor:
         done = Path(folder) / "done"
@@ -65,7 +65,7 @@ def _commands_of_reports(bench: Workbench, client: Client) -> float:
         threading.Thread(target=_listen, args=(monitor, heard), daemon=True).start()
         params = {"calls": min(CALLS, bench.effort.turns), "path": str(done)}
         job = client.submit(Submission(client.catalogue.find("many-reports"), params, USER)).job
-        # Nothing is asked of the broker meanwhile: the function says itself when it is done.
+        # No polling, which would add commands: the function itself signals its end.
         done.read_bytes()
         until(lambda: client.find(job.job_id).status.terminal, "the end of many-reports", pause=0.2)
     began, ended = client.find(job.job_id).result
@@ -75,12 +75,12 @@ def _commands_of_reports(bench: Workbench, client: Client) -> float:
 
 
 def _listen(monitor: Any, heard: list[tuple[float, str]]) -> None:
-    """Every command that a client has sent; what a script calls in turn is part of its own."""
+    """Collect every command that a client sends, but not those inside a script."""
     try:
         entries = (entry for entry in monitor.listen() if entry["client_type"] != "lua")
         heard.extend((entry["time"], entry["command"].split(" ", 1)[0]) for entry in entries)
     except (redis.ConnectionError, OSError, ValueError, AttributeError):
-        return  # closed: the row is over
+        return  # the monitor was closed at the end of the row
 
 
 ROWS = (

@@ -1,4 +1,4 @@
-"""The contenders that run jobs: this project and its peers, each with a database of its own."""
+"""The contenders that run jobs: this project and its peers. Each has its own database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .peers.latency import latencies
 from .peers.load import HEAP_VARIABLE
 from .workbench import USER, Workbench
 
-#: Megabytes of Python objects in the worker, as one with a loaded model has.
+#: The megabytes of Python objects in the worker, like one that has loaded a model.
 HEAP_MEGABYTES = 300
 
 
@@ -25,9 +25,9 @@ class QueueWorker(ABC):
     workers: int = 1
     heap_megabytes: int = 0
 
-    #: Of the broker's databases, the one that this contender uses alone.
+    #: The number of this contender's database in the broker.
     database = 0
-    #: A first guess of its jobs per second; the queue is filled accordingly.
+    #: The expected jobs per second. It decides how many jobs fill the queue.
     guess = 500.0
 
     @abstractmethod
@@ -37,15 +37,15 @@ class QueueWorker(ABC):
     @abstractmethod
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Its workers."""
+        """Run its workers."""
 
     @abstractmethod
     def waiting(self) -> int:
-        """How many jobs are in the queue."""
+        """Return the number of jobs in the queue."""
 
     @abstractmethod
     def completed(self) -> int:
-        """How many jobs have a result."""
+        """Return the number of jobs with a result."""
 
 
 class TimedWorker(QueueWorker):
@@ -84,7 +84,7 @@ class Workhorse(TimedWorker):
 
 
 class _Peer(TimedWorker):
-    """A peer whose module fills its queue and measures its latencies, in its own environment."""
+    """A peer, whose module fills its queue and measures latencies in its own environment."""
 
     environment: str
     module: str
@@ -96,7 +96,7 @@ class _Peer(TimedWorker):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What starts its worker, after the interpreter."""
+        """Return the arguments of the interpreter that start its worker."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -139,7 +139,7 @@ class Celery(_Peer):
 
     def command(self) -> list[str]:
         app = ["-m", "celery", "-A", "bench.peers.celery_peer", "worker"]
-        # What it does besides jobs is switched off: it would only cost it time.
+        # Features that are not about jobs are off. They would only slow it down.
         return [*app, "--pool", "prefork", "--concurrency", "1", "--without-mingle", "--without-gossip"]
 
     def completed(self) -> int:

@@ -1,4 +1,4 @@
-"""A row of the benchmark, and how its contenders take turns."""
+"""A row of the benchmark, in which contenders take turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .samples import Goal, Result
 from .workbench import Workbench
 
-#: Takes one sample.
+#: A function that takes one sample.
 Contender = Callable[[], float]
 
 
@@ -20,12 +20,12 @@ class Row:
     title: str
     unit: str
     goals: tuple[Goal, ...]
-    #: Starts what the row needs, to be ended by the stack, and gives its contenders by name.
+    #: Starts the processes of the row, which the stack ends, and returns the contenders by name.
     prepare: Callable[[Workbench, ExitStack], dict[str, Contender]]
 
 
 def measure(row: Row, bench: Workbench, rounds: int) -> Result:
-    """Let each contender take a sample in each round. Whoever began comes last in the next round."""
+    """Take one sample of each contender in each round. The order rotates from round to round."""
     result = Result(row.name, row.title, row.unit, row.goals)
     with ExitStack() as stack:
         contenders = row.prepare(bench, stack)
@@ -36,7 +36,7 @@ def measure(row: Row, bench: Workbench, rounds: int) -> Result:
                 sample = contenders[name]()
                 result.samples.setdefault(name, []).append(sample)
                 say(f"  {row.name} {number + 1}/{rounds} {name}: {sample:.4g} {row.unit}")
-    # In the order of their preparation, not of the first round.
+    # In the order in which they were prepared.
     result.samples = {name: result.samples[name] for name in names}
     return result
 

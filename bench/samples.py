@@ -1,4 +1,4 @@
-"""What was measured: samples by contender, and what they say."""
+"""The results of a run: samples by contender, and verdicts on the goals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Spread:
-    """A median, and the least and the greatest of the samples."""
+    """The median, the smallest and the largest of some samples."""
 
     median: float
     least: float
@@ -21,7 +21,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A goal: `of` against `against`, each round's samples with each other, the median of that."""
+    """A goal for the ratio of two contenders: the median of the ratios of each round."""
 
     of: str
     against: str
@@ -32,7 +32,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Limit:
-    """A goal for one contender's own median."""
+    """A goal for the median of one contender."""
 
     of: str
     what: str
@@ -44,14 +44,14 @@ Goal = Ratio | Limit
 
 @dataclass
 class Result:
-    """One row of the benchmark: its samples by contender, in the order of the rounds."""
+    """The result of a row: its samples by contender, in the order of the rounds."""
 
     row: str
     title: str
     unit: str
     goals: tuple[Goal, ...] = ()
     samples: dict[str, list[float]] = field(default_factory=dict)
-    #: Why the row, or a contender, was not measured.
+    #: The reasons why the row or a contender was not measured.
     troubles: list[str] = field(default_factory=list)
 
 
@@ -68,12 +68,12 @@ class Verdict:
 
 
 def verdicts(result: Result) -> list[Verdict]:
-    """How each goal of a row was met; goals whose contenders were not measured are left out."""
+    """Judge the goals of a row. Goals without samples are left out."""
     found = []
     for goal in result.goals:
         samples = result.samples.get(goal.of, [])
         if isinstance(goal, Ratio):
-            # Samples of one round saw the same machine; a ratio of medians would mix its good and bad minutes.
+            # The machine is in the same state for all samples of a round. A ratio of medians would mix its states.
             samples = [
                 ours / theirs for ours, theirs in zip(samples, result.samples.get(goal.against, []), strict=False)
             ]

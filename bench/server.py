@@ -1,4 +1,4 @@
-"""The web processes that the rows about HTTP measure, and the users that they measure them with."""
+"""The web processes that the rows about HTTP measure, and the users that send the requests."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Many who watch many jobs, in one web process: how soon they know, and what it costs everybody else.
+"""Measure how soon many watchers of many jobs get updates from one web process, and how this affects other requests.
 
     python -m bench.streams [--watchers 2000] [--jobs 200] [--rate 5] [--seconds 30]
 
-A broker and one web process are started for it. The jobs are held by this script, which reports their progress as a
-worker does, in the same atomic steps; so it is the streams that are measured and not what the jobs compute. Each
-progress message carries the moment it was reported, on the clock that all processes of a machine share.
+The script starts a broker and one web process. It holds the jobs itself and reports their progress in the same atomic
+steps as a worker, so that only the streams are measured. Each progress message contains the time of its report, on the
+monotonic clock, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PATIENCE_SECONDS = 60
 
 @dataclass
 class Watched:
-    """What a process full of watchers has seen."""
+    """The updates that a process of watchers has received."""
 
     updates: int = 0
     completed: int = 0
@@ -56,7 +56,7 @@ class Watched:
 
 
 class Watcher:
-    """One raw HTTP client of a stream."""
+    """A raw HTTP client of a stream."""
 
     def __init__(self, port: int, path: str, key: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -103,7 +103,7 @@ class Watcher:
 
 
 def watch(port: int, key: str, paths: list[str], report: Connection) -> None:
-    """Hold one stream for each path until all have completed, or the parent closes its end."""
+    """Follow one stream for each path, until all jobs have completed or the parent ends it."""
     seen = Watched()
     selector = selectors.DefaultSelector()
     for start in range(0, len(paths), CONNECT_AT_ONCE):
@@ -125,7 +125,7 @@ def watch(port: int, key: str, paths: list[str], report: Connection) -> None:
 
 
 def poll(port: int, key: str, path: str, over: threading.Event, seconds: list[float]) -> None:
-    """Poll a job as any client does, on one connection."""
+    """Poll a job on one connection, as any client does."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     while not over.is_set():
         began = time.monotonic()
@@ -133,13 +133,13 @@ def poll(port: int, key: str, path: str, over: threading.Event, seconds: list[fl
         answer = connection.getresponse()
         answer.read()
         if answer.status != 200:
-            raise SystemExit(f"A poll was answered with {answer.status}.")
+            raise SystemExit(f"A poll returned {answer.status}.")
         seconds.append(time.monotonic() - began)
         time.sleep(POLL_SECONDS)
 
 
 def emit(settings: Settings, executions: dict[str, str], rate: float, seconds: float) -> None:
-    """Report each job's progress `rate` times a second, evenly spread, then end them all."""
+    """Report the progress of each job `rate` times a second, evenly spread. Then end all jobs."""
     store = Client(connect(settings), settings, Catalogue()).store
     job_ids = list(executions)
     began = time.monotonic()
@@ -180,11 +180,11 @@ def start_web(settings: Settings, watchers: int) -> tuple[subprocess.Popen[bytes
                 return web, psutil.Process(web.pid).children()[0]
         except OSError:
             time.sleep(0.1)
-    raise SystemExit("The web process does not answer.")
+    raise SystemExit("The web process does not respond.")
 
 
 def hold_jobs(client: Client, count: int) -> dict[str, str]:
-    """Submit jobs and claim them, as workers do. Answers the execution of each, which is its worker's name, too."""
+    """Submit and claim jobs, as workers do. Return the execution of each job, which is also its worker's name."""
     job_type = client.catalogue.find("reverse-text" if "reverse-text" in client.catalogue else min(client.catalogue))
     for _ in range(count):
         client.submit(Submission(job_type, {}, "bench"))
@@ -261,7 +261,7 @@ def measure(settings: Settings, chosen: argparse.Namespace) -> None:
 
 
 class _Countdown(threading.Event):
-    """Set after so many looks."""
+    """An event that is set after it was checked `looks` times."""
 
     def __init__(self, looks: int) -> None:
         super().__init__()
@@ -286,7 +286,7 @@ def show(
     rows = {
         "watchers, jobs, reports of each a second": f"{chosen.watchers}, {chosen.jobs}, {chosen.rate:g}",
         "watchers that saw the end of their job": f"{seen.completed} of {chosen.watchers}",
-        "versions that went back or came twice": str(seen.versions_that_went_back),
+        "versions that went back or were repeated": str(seen.versions_that_went_back),
         "updates received, of those reported": f"{seen.updates} ({seen.updates / reported:.1%})",
         "report to client, p50": f"{percentile(seen.seconds, 0.5):.0f} ms",
         "report to client, p99": f"{percentile(seen.seconds, 0.99):.0f} ms",
@@ -294,7 +294,7 @@ def show(
         "plain poll meanwhile, p50": f"{percentile(polls, 0.5):.1f} ms",
         "plain poll meanwhile, p99": f"{percentile(polls, 0.99):.1f} ms ({len(polls)} polls)",
         "memory of the web process for each watcher": f"{bytes_each / 1_024:.0f} KiB ({memory >> 20} MiB in all)",
-        "threads of the web process, before and then": f"{threads_before}, {threads}",
+        "threads of the web process, before and at the end": f"{threads_before}, {threads}",
         "processor time of the web process": f"{busy:.0%} of one core",
         "machine": f"{os.cpu_count()} cores, Python {sys.version.split()[0]}",
     }

@@ -1,4 +1,4 @@
-"""The results as a page of Markdown: every goal with its verdict, won or lost, and every sample's spread."""
+"""The results as a page of Markdown, with the verdict on every goal and the spread of all samples."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ SIGNIFICANT_DIGITS = 3
 
 
 def page(results: list[Result], facts: dict[str, str], chart: str | None = None) -> str:
-    """The whole page. `facts` say on what, with what and when it was measured."""
+    """Return the whole page. `facts` are about the machine, the versions and the time."""
     lines = [
-        "<!-- Written by `make bench`; changes here are lost with its next run. -->",
+        "<!-- Written by `make bench`, which overwrites all changes. -->",
         "# Performance, measured",
         "",
         *(f"- {name}: {fact}" for name, fact in facts.items()),
         "",
         "## Goals",
         "",
-        "A ratio is the median of the ratios of each round, whose samples were taken one after the other.",
+        "A ratio is the median of the ratios of all rounds. The samples of a round are taken one after the other.",
         "",
         *goals_table(results),
         "",
-        "## Everything that was measured",
+        "## All samples",
         "",
         *samples_table(results),
     ]
     if chart:
-        lines += ["", f"![The medians, and from the least to the greatest sample]({chart})"]
+        lines += ["", f"![The medians, with the smallest and the largest sample]({chart})"]
     if troubles := [f"- {result.row}: {trouble}" for result in results for trouble in result.troubles]:
         lines += ["", "## Not measured", "", *troubles]
     return "\n".join(lines) + "\n"
@@ -36,7 +36,7 @@ def page(results: list[Result], facts: dict[str, str], chart: str | None = None)
 
 def goals_table(results: list[Result]) -> list[str]:
     rows = [_goal_cells(verdict) for result in results for verdict in verdicts(result)]
-    return _table(("what", "goal", "measured", "least – greatest", ""), rows)
+    return _table(("what", "goal", "measured", "smallest – largest", ""), rows)
 
 
 def _goal_cells(verdict: Verdict) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ def samples_table(results: list[Result]) -> list[str]:
             spread = Spread.of(samples)
             title = f"{result.title}, {result.unit}" if place == 0 else ""
             rows.append((title, name, number(spread.median), _range(spread), str(len(samples))))
-    return _table(("what", "who", "median", "least – greatest", "samples"), rows)
+    return _table(("what", "who", "median", "smallest – largest", "samples"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -68,7 +68,7 @@ def _range(spread: Spread) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that mean something."""
+    """Format a number with three significant digits."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
@@ -77,7 +77,7 @@ def number(value: float) -> str:
 
 
 def summary(results: list[Result]) -> str:
-    """For the terminal: one line a goal."""
+    """Return one line for each goal, for the terminal."""
     lines = []
     for result in results:
         for verdict in verdicts(result):

@@ -1,4 +1,4 @@
-"""Rows about workers: no-op jobs per second, and how long a job takes to its first line."""
+"""Rows about workers: no-op jobs per second, and the time from a submission to the function's first line."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .row import Contender, Row
 from .samples import Ratio
 from .workbench import NotMeasured, Workbench, until
 
-#: Seconds that a worker runs before the clock starts: caches fill, pools grow.
+#: The seconds that a worker runs before the measurement, while its caches fill.
 WARM_UP_SECONDS = 1.0
-#: Jobs that a contender may have taken and not ended.
+#: The number of jobs that a contender may have taken from the queue and not ended.
 IN_FLIGHT = 16
 LOOK_SECONDS = 0.01
 
 
 def per_second(worker: QueueWorker) -> float:
-    """Fill the queue, start the worker, and count from outside how fast the queue gets shorter."""
+    """Fill the queue, start the worker, and measure how fast the queue gets shorter."""
     seconds = worker.bench.effort.seconds
     jobs = int(worker.guess * (seconds + WARM_UP_SECONDS) * 1.25) + 50
     worker.fill(jobs)
@@ -34,7 +34,7 @@ def per_second(worker: QueueWorker) -> float:
             elapsed, last = time.perf_counter() - began, worker.waiting()
         _must_have_completed(worker, jobs - last - IN_FLIGHT)
     if first <= IN_FLIGHT:
-        # So much faster than was thought that nothing was left to count.
+        # It was so much faster than expected that no jobs were left to count.
         worker.guess *= 2
         return per_second(worker)
     worker.guess = (first - last) / elapsed
@@ -42,7 +42,7 @@ def per_second(worker: QueueWorker) -> float:
 
 
 def _must_have_completed(worker: QueueWorker, jobs: int) -> None:
-    """Taken from the queue is not done: as many must have a result."""
+    """Check that the jobs that were taken from the queue have results."""
     until(lambda: worker.completed() >= jobs, f"{jobs} results of {type(worker).__name__}", seconds=10)
 
 

@@ -1,4 +1,4 @@
-"""Rows about the web process: what a submission and a poll cost beside a bare Flask route under the same server."""
+"""Rows about the web process: the rate of submissions and polls, against a bare Flask route on the same server."""
 
 from __future__ import annotations
 

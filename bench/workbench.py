@@ -1,4 +1,4 @@
-"""What all rows share: one broker, a folder, and processes that end with the run."""
+"""The resources that all rows share: one broker, a folder, and processes that end with the run."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ PATIENCE_SECONDS = 60.0
 
 
 class NotMeasured(Exception):
-    """A contender did not do its work."""
+    """A contender did not do its work, so there is no measurement."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long a run may take."""
+    """The size of a run."""
 
     rounds: int
-    #: Of one sample of a rate.
+    #: The length of one sample of a rate.
     seconds: float
-    #: Submissions of one sample of a latency.
+    #: The number of submissions in one sample of a latency.
     submissions: int
-    #: Jobs that are pending behind the head in the rows of a long queue.
+    #: The number of pending jobs in the rows about a long queue.
     backlog: int
     turns: int
 
@@ -93,14 +93,14 @@ class Workbench:
         return Catalogue.discover((JOB_PACKAGES,))
 
     def broker_url(self, database: int) -> str:
-        """One server for all, a database for each."""
+        """Return the URL of a database. All contenders use one server."""
         return f"unix://{self.settings.broker_socket}?db={database}"
 
     def connection(self, database: int = 0) -> redis.Redis:
         return connect(self._settings(self.broker_url(database)), timeout_seconds=PATIENCE_SECONDS)
 
     def client(self, database: int = 0) -> Client:
-        """A client of this project for an emptied database in which there is one user."""
+        """Empty a database, add one user, and return a client of this project for it."""
         connection = self.connection(database)
         connection.flushdb()
         connection.hset(f"wh:user:{USER}", mapping={"email": "ada@example.com", "roles": "user"})
@@ -109,7 +109,7 @@ class Workbench:
     # --- processes --------------------------------------------------------------------
 
     def environment(self, database: int = 0, **more: str) -> dict[str, str]:
-        """The environment of this project's processes."""
+        """Return the environment of this project's processes."""
         return self.peer_environment(database) | {
             "REDIS_URL": self.broker_url(database),
             "DATA_DIR": str(self.folder),
@@ -144,7 +144,7 @@ class Workbench:
         try:
             yield process
         except Exception as error:
-            # Whatever failed, failed because of that.
+            # If the process has ended, that is the cause of the error.
             _must_run(process, log, error)
             raise
         else:
@@ -153,7 +153,7 @@ class Workbench:
             _end(process)
 
     def peer(self, environment: str, module: str, *arguments: object, database: int = 0) -> str:
-        """Run a module in a peer's environment to its end, and return what it printed."""
+        """Run a module in a peer's environment, and return its output."""
         done = subprocess.run(
             [python(environment), "-m", f"bench.peers.{module}", *(str(each) for each in arguments)],
             cwd=ROOT,
@@ -169,7 +169,7 @@ class Workbench:
 
     @contextmanager
     def workers(self, number: int = 1, heap_megabytes: int = 0) -> Iterator[None]:
-        """This project's worker processes, signed on and idle."""
+        """Run this project's workers."""
         connection = self.connection()
         connection.delete("rq:workers")
         environment = self.environment(WORKERS=str(number), BENCH_HEAP_MB=str(heap_megabytes))
@@ -180,11 +180,11 @@ class Workbench:
 def _must_run(process: subprocess.Popen[bytes], log: Path, cause: Exception | None = None) -> None:
     if process.poll() is not None:
         last_words = log.read_text(errors="replace")[-800:]
-        raise NotMeasured(f"{process.args!r} ended by itself: {last_words}") from cause
+        raise NotMeasured(f"{process.args!r} ended unexpectedly: {last_words}") from cause
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a session: what it leads, and what has outlived that."""
+    """End a session: kill its leader and all processes in it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

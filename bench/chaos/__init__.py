@@ -1,7 +1,7 @@
-"""Chaos: real processes, a seeded mix of jobs, and every fault that the promises name.
+"""Chaos: real processes, a seeded mix of jobs, and every fault that the system promises to survive.
 
     python -m bench.chaos --quick --seed 7
 
-The client keeps a ledger of what it was told, each job leaves its traces in a file of its own outside the broker, and
-at the end the two are compared: what was lost, ran unasked, took effect twice or went back.
+The client keeps a ledger of every response. Each job writes its traces to its own file outside the broker. At the end
+the two are compared: which jobs were lost, ran without being submitted, took effect twice, or went back in progress.
 """

@@ -23,15 +23,19 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of a full run, in under five minutes")
     parser.add_argument("--jobs", type=int, help="full: 60,000")
     parser.add_argument("--kills", type=int, help="full: 1,000")
-    parser.add_argument("--seconds", type=float, help="how long jobs are submitted and faults dealt; full: 2,400")
+    parser.add_argument("--seconds", type=float, help="how long jobs are submitted and faults injected; full: 2,400")
     parser.add_argument("--faults", help=f"comma-separated, of {','.join(ALL)}")
-    parser.add_argument("--hosts", type=int, default=2, help="worker trees")
-    parser.add_argument("--workers", type=int, default=2, help="of each host")
+    parser.add_argument("--hosts", type=int, default=2, help="hosts, each with its own worker tree")
+    parser.add_argument("--workers", type=int, default=2, help="workers of each host")
     parser.add_argument("--no-web", action="store_true", help="submit with the engine's client instead of over HTTP")
-    parser.add_argument("--keep", action="store_true", help="keep the folder with logs and witnesses")
-    parser.add_argument("--stock", action="store_true", help="kill plain rq.Worker instead, to see that it can fail")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with logs and traces")
+    parser.add_argument(
+        "--stock", action="store_true", help="kill plain rq.Worker instead, to show that lost jobs are found"
+    )
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end what was started, however this is ended
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # so that an interrupted run ends the processes it has started
     if given.stock:
         return run_stock(given.seed, given.jobs or 3_000, given.kills or 100)
     options = Options(

@@ -1,4 +1,4 @@
-"""The clients: submit every wish, send the unknown ones again, cancel some, and poll the rest."""
+"""The clients: they submit every wish, resend those without a response, cancel some, and poll the jobs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import redis
 from jobs.engine.broker.connection import UNREACHABLE
 from jobs.engine.states import FROM_RQ
 
-from .doors import Acked, Answer, Door, Refused, Unknown
+from .interfaces import Acked, Answer, Interface, Refused, Unknown
 from .ledger import Entry, Ledger
-from .witness import Witness
+from .traces import Trace
 from .workload import Wish, deploy_wishes
 from .world import World
 
 SUBMITTERS = 3
-#: Jobs under way beyond which the clients wait: a long queue would hide how soon a job runs again.
+#: The clients wait while there are this many unfinished jobs: a long queue would hide how soon a job runs again.
 OPEN_JOBS = 60
 RESEND_SECONDS = 0.4
 POLL_SECONDS = 0.25
@@ -31,10 +31,10 @@ POLL_SECONDS = 0.25
 @dataclass
 class Clients:
     world: World
-    door: Door
+    interface: Interface
     ledger: Ledger
     wishes: Iterator[Wish]
-    #: Seconds over which the wishes are spread.
+    #: The wishes are spread over this many seconds.
     seconds: float
     count: int
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Clients:
     _began: float = 0.0
     _done: threading.Event = field(default_factory=threading.Event)
     _last_acked: Entry | None = None
-    #: Set when something in a client itself went wrong: the run is void.
+    #: Errors of the clients themselves. With any, the run is invalid.
     errors: list[str] = field(default_factory=list)
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class Clients:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # whatever it is, the run must say that it is void
+        except Exception as error:  # after any error, the run must report that it is invalid
             self.errors.append(f"{getattr(work, '__name__', work)}: {error!r}")
             raise
 
@@ -77,17 +77,17 @@ class Clients:
 
     def _next(self) -> Wish | None:
         with self._taking:
-            while len(self.ledger.unfinished()) >= OPEN_JOBS or self._early():
+            while len(self.ledger.unfinished()) >= OPEN_JOBS or self._too_early():
                 time.sleep(0.01)
             self._taken += 1
             return next(self.wishes, None)
 
-    def _early(self) -> bool:
-        """An even pace, so that every fault finds jobs under way."""
+    def _too_early(self) -> bool:
+        """Return True if the next wish must wait. The pace is even, so that every fault finds running jobs."""
         return self._taken > self.count * (time.monotonic() - self._began) / self.seconds + SUBMITTERS
 
     def _make(self, wish: Wish) -> None:
-        flawed = self._flawed(wish)
+        flawed = self._with_flaw(wish)
         if flawed is None:
             return
         wish, depends_on, key = flawed
@@ -103,8 +103,8 @@ class Clients:
         if wish.cancel_after_seconds is not None and entry.job_ids:
             self._cancels.put((time.monotonic() + wish.cancel_after_seconds, entry))
 
-    def _flawed(self, wish: Wish) -> tuple[Wish, tuple[str, ...], str] | None:
-        """The wish with what it needs now: its dependency's id and its key, both possibly wrong on purpose."""
+    def _with_flaw(self, wish: Wish) -> tuple[Wish, tuple[str, ...], str] | None:
+        """Return the wish, the ids it depends on, and its key. Some are made invalid on purpose."""
         if wish.flaw == "unknown_dependency":
             return replace(wish, after=None), (uuid4().hex,), wish.key
         if wish.flaw == "reused_key":
@@ -116,7 +116,7 @@ class Clients:
     def _ask(self, entry: Entry, depends_on: tuple[str, ...], key: str) -> None:
         while True:
             asked_at = time.monotonic()
-            answer: Answer = self.door.submit(entry.wish, depends_on, key)
+            answer: Answer = self.interface.submit(entry.wish, depends_on, key)
             if isinstance(answer, Unknown):
                 entry.unknowns += 1
                 self.ledger.slowest_unknown = max(self.ledger.slowest_unknown, time.monotonic() - asked_at)
@@ -129,7 +129,7 @@ class Clients:
             return
 
     def start_before_deploy(self, nth: int, lengths: Sequence[float]) -> None:
-        """Submit jobs of these lengths and wait until each has started, or will not soon."""
+        """Submit jobs of these lengths. Wait until each has started, at most 8 seconds."""
         entries = []
         for wish in deploy_wishes(nth, lengths):
             entries.append(self.ledger.open(wish))
@@ -139,7 +139,7 @@ class Clients:
             time.sleep(0.05)
 
     def _has_started(self, entry: Entry) -> bool:
-        return entry.job_id is not None and bool(Witness(entry.job_id, self.world.witness).lines())
+        return entry.job_id is not None and bool(Trace(entry.job_id, self.world.traces).lines())
 
     # --- cancelling ---------------------------------------------------------------------------
 
@@ -152,26 +152,26 @@ class Clients:
             time.sleep(max(0.0, min(due - time.monotonic(), 1.0)))
             entry.cancel_asked = True
             assert entry.job_id is not None
-            if self.door.cancel(entry.job_id) == "cancelled":
+            if self.interface.cancel(entry.job_id) == "cancelled":
                 entry.cancelled_at = time.time()
 
     # --- polling ------------------------------------------------------------------------------
 
     def _poll_all(self) -> None:
-        """Every unfinished job, and each time some that have ended: what has ended must stay as it is."""
+        """Poll every unfinished job, and some of the ended ones, which must not change."""
         connection = self.world.connect()
         while not self._done.is_set():
             ended = [entry for entry in self.ledger.snapshot() if entry.ended_at is not None]
             try:
-                look(connection, self.ledger, self.ledger.unfinished() + random.sample(ended, min(20, len(ended))))
+                poll_once(connection, self.ledger, self.ledger.unfinished() + random.sample(ended, min(20, len(ended))))
                 self.world.learn_worker_pids(connection)
             except UNREACHABLE:
                 connection.close()
             self._done.wait(POLL_SECONDS)
 
 
-def look(connection: redis.Redis, ledger: Ledger, entries: list[Entry]) -> None:
-    """Poll these jobs once, as a client would, and enter what was seen."""
+def poll_once(connection: redis.Redis, ledger: Ledger, entries: list[Entry]) -> None:
+    """Poll these jobs once, as a client would, and record their status."""
     for start in range(0, len(entries), 200):
         pipeline = connection.pipeline(transaction=False)
         part = entries[start : start + 200]

@@ -1,4 +1,4 @@
-"""What the client was told about each of its submissions, and when."""
+"""The ledger of the clients: the responses to each submission, and their times."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TERMINAL = ("completed", "failed", "cancelled")
 
 @dataclass
 class Entry:
-    """One wish and what became of it, as the client knows it."""
+    """A wish, and the state of its job as the client knows it."""
 
     wish: Wish
-    #: Every job id that any of its submissions was answered with: there must be one.
+    #: The job ids in the responses to its submissions. There must be exactly one.
     job_ids: set[str] = field(default_factory=set)
     refused: str | None = None
     unknowns: int = 0
     acked_at: float = 0.0
-    #: When the broker was told to cancel it and answered that it is cancelled.
+    #: The time at which the response to a cancellation said that the job is cancelled.
     cancelled_at: float | None = None
     cancel_asked: bool = False
     status: str | None = None
@@ -37,7 +37,7 @@ class Ledger:
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
         self.regressions: list[str] = []
-        #: Seconds that a client waited at most to be told that its submission can't be taken now.
+        #: The longest time, in seconds, until a submission was answered by an error that leaves its outcome unknown.
         self.slowest_unknown = 0.0
         self._lock = threading.Lock()
 
@@ -58,7 +58,7 @@ class Ledger:
         return [entry for entry in self.snapshot() if entry.job_ids and entry.ended_at is None]
 
     def saw(self, entry: Entry, status: str | None, version: int) -> None:
-        """Compare what a poll answered with what was answered before."""
+        """Compare the response to a poll with the earlier ones."""
         if entry.ended_at is not None and status != entry.status:
             self.regressions.append(f"job {entry.job_id} was {entry.status} and is {status}")
         if version < entry.version:

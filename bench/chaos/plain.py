@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def note(number: int) -> int:
-    """Give the number back."""
+    """Return the number."""
     return number

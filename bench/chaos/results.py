@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .faults import ALL, Blow
+from .faults import ALL, Injection
 from .ledger import Ledger
 from .verdict import OUTAGE, Verdict
 
@@ -12,30 +12,32 @@ PROMISED = ("LOST", "GHOST", "DUPLICATE EFFECT", "REGRESSION", "TWO JOBS FOR ONE
 SHOWN = 5
 
 
-def table(verdict: Verdict, ledger: Ledger, blows: list[Blow], findings: list[str]) -> str:
-    return "\n".join([*_faults(verdict, blows), "", *_ledger(verdict, ledger), "", *_violations(verdict, findings)])
+def table(verdict: Verdict, ledger: Ledger, injections: list[Injection], findings: list[str]) -> str:
+    return "\n".join(
+        [*_faults(verdict, injections), "", *_ledger(verdict, ledger), "", *_violations(verdict, findings)]
+    )
 
 
-def _faults(verdict: Verdict, blows: list[Blow]) -> list[str]:
-    dealt = Counter(blow.kind for blow in blows)
-    head = f"{'fault':<12} {'dealt':>5}  {'jobs hit':>8}  {'back in queue p50/p95/max':>28}  "
+def _faults(verdict: Verdict, injections: list[Injection]) -> list[str]:
+    injected = Counter(injection.kind for injection in injections)
+    head = f"{'fault':<12} {'count':>5}  {'jobs hit':>8}  {'back in queue p50/p95/max':>28}  "
     lines = [f"{head}{'runs again p50/p95/max':>28}  notes", "-" * 110]
-    for kind in (kind for kind in ALL if dealt[kind]):
+    for kind in (kind for kind in ALL if injected[kind]):
         again, back = verdict.again[kind], verdict.put_back[kind]
-        notes = _notes([blow for blow in blows if blow.kind == kind])
-        row = f"{kind:<12} {dealt[kind]:>5}  {len(again):>8}  {_spread(back):>28}  {_spread(again):>28}  {notes}"
+        notes = _notes([injection for injection in injections if injection.kind == kind])
+        row = f"{kind:<12} {injected[kind]:>5}  {len(again):>8}  {_spread(back):>28}  {_spread(again):>28}  {notes}"
         lines.append(row.rstrip())
         again, back = verdict.again[kind + OUTAGE], verdict.put_back[kind + OUTAGE]
         if again or back:
             lines.append(f"{OUTAGE:<12} {'':>5}  {len(again):>8}  {_spread(back):>28}  {_spread(again):>28}")
-    return [*lines, f"{'together':<12} {len(blows):>5}"]
+    return [*lines, f"{'together':<12} {len(injections):>5}"]
 
 
-def _notes(blows: list[Blow]) -> str:
+def _notes(injections: list[Injection]) -> str:
     notes = []
-    if survivors := sum(blow.survivors for blow in blows):
+    if survivors := sum(injection.survivors for injection in injections):
         notes.append(f"{survivors} processes outlived their parent by more than 1 s")
-    if took := [blow.took for blow in blows if blow.took]:
+    if took := [injection.took for injection in injections if injection.took]:
         notes.append(f"last exit after {max(took):.1f} s")
     return "; ".join(notes)
 
@@ -54,13 +56,13 @@ def _ledger(verdict: Verdict, ledger: Ledger) -> list[str]:
         "wishes": len(entries),
         "acked": sum(bool(entry.job_ids) for entry in entries),
         "refused": sum(entry.refused is not None for entry in entries),
-        "unknown, sent again": sum(entry.unknowns > 0 for entry in entries),
+        "unknown, resent": sum(entry.unknowns > 0 for entry in entries),
         "starts": verdict.starts,
         **{status: verdict.ended[status] for status in sorted(verdict.ended)},
         "of these worker_lost": verdict.worker_lost,
     }
     late = f"{len(verdict.late)} delayed jobs were late by p50/p95/max {_spread(verdict.late)}"
-    unknown = f"the slowest answer of the unknown ones came after {ledger.slowest_unknown:.1f} s"
+    unknown = f"the slowest response with an unknown outcome came after {ledger.slowest_unknown:.1f} s"
     return ["  ".join(f"{name} {count}" for name, count in counts.items()), late, unknown]
 
 

@@ -1,6 +1,6 @@
-"""The claim part against plain `rq.Worker`: kill -9 of whole workers on three queues, and count what is in no list.
+"""Kill plain `rq.Worker` processes on three queues, and count the jobs that are in no list afterwards.
 
-It shows that the harness can fail. Nothing of Workhorse runs here but the broker's configuration.
+This shows that the harness detects lost jobs. Of Workhorse, only the broker's configuration is used here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .world import Server, World, children, family, kill
 
 WORKERS = 3
 OPEN_JOBS = 40
-#: rq looks after dead workers' jobs much later (up to 810 s); what has not moved for this long will not move soon.
+#: rq recovers the jobs of dead workers much later (up to 810 s). After this long without a change, none comes soon.
 STILL_SECONDS = 8.0
 
 _WORKER = (
@@ -35,7 +35,7 @@ _WORKER = (
 
 
 def run_stock(seed: int, jobs: int, kills: int) -> int:
-    """Answers 0: stock workers pass nothing here that could be broken."""
+    """Kill workers, print the table, and return 0, since plain RQ promises nothing that could be broken."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-stock-"))
     world = World.build(folder, hosts=0, workers=1, web_port=None)
     socket = str(folder / "broker.sock")
@@ -45,9 +45,9 @@ def run_stock(seed: int, jobs: int, kills: int) -> int:
         world.broker.start()
         time.sleep(1)
         with redis.Redis(unix_socket_path=socket) as connection:
-            dealt = _work(connection, workers, random.Random(seed), jobs, kills)
+            injected = _work(connection, workers, random.Random(seed), jobs, kills)
             _wait_until_still(connection, workers)
-            print(_table(connection, seed, jobs, dealt))
+            print(_table(connection, seed, jobs, injected))
     finally:
         for worker in workers:
             worker.end()
@@ -56,27 +56,27 @@ def run_stock(seed: int, jobs: int, kills: int) -> int:
     return 0
 
 
-def _work(connection: redis.Redis, workers: list[Server], dice: random.Random, jobs: int, kills: int) -> int:
-    """Submit and kill in turns. A worker is killed once it works, at a random moment of its round."""
+def _work(connection: redis.Redis, workers: list[Server], chance: random.Random, jobs: int, kills: int) -> int:
+    """Submit jobs and kill workers by turns. A worker that has run a job is killed at a random moment."""
     queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in PRIORITIES]
-    submitted = dealt = 0
+    submitted = injected = 0
     at_work: set[int] = set()
-    while submitted < jobs or dealt < kills:
+    while submitted < jobs or injected < kills:
         for worker in workers:
             worker.keep_running()
         waiting = sum(queue.count for queue in queues)
         while submitted < jobs and waiting < OPEN_JOBS:
-            dice.choice(queues).enqueue(note, submitted, job_id=f"stock-{submitted}", result_ttl=86_400)
+            chance.choice(queues).enqueue(note, submitted, job_id=f"stock-{submitted}", result_ttl=86_400)
             submitted, waiting = submitted + 1, waiting + 1
-        # A horse of its own tells that a worker has started.
+        # A worker with a horse has started.
         at_work |= {worker.pid for worker in workers if children(worker.pid)}
-        time.sleep(dice.uniform(0, 0.02))
-        victim = dice.choice(workers)
-        if dealt < kills * submitted / jobs and victim.running and victim.pid in at_work:
+        time.sleep(chance.uniform(0, 0.02))
+        victim = chance.choice(workers)
+        if injected < kills * submitted / jobs and victim.running and victim.pid in at_work:
             for pid in family(victim.pid):
                 kill(pid)
-            dealt += 1
-    return dealt
+            injected += 1
+    return injected
 
 
 def _wait_until_still(connection: redis.Redis, workers: list[Server]) -> None:
@@ -90,7 +90,7 @@ def _wait_until_still(connection: redis.Redis, workers: list[Server]) -> None:
         time.sleep(0.2)
 
 
-def _table(connection: redis.Redis, seed: int, jobs: int, dealt: int) -> str:
+def _table(connection: redis.Redis, seed: int, jobs: int, injected: int) -> str:
     listed: dict[str, str] = {}
     for name in PRIORITIES:
         for kind, ids in (
@@ -105,5 +105,5 @@ def _table(connection: redis.Redis, seed: int, jobs: int, dealt: int) -> str:
         status = str(job.get_status().value)
         open_in = listed.get(job.id, "IN NO LIST: lost")
         ends[status if status in ("finished", "failed") else f"{status}, {open_in}"] += 1
-    lines = [f"plain rq.Worker, seed {seed}: {jobs} jobs, {dealt} kills -9 of a worker and its horse"]
+    lines = [f"plain rq.Worker, seed {seed}: {jobs} jobs, {injected} kills -9 of a worker and its horse"]
     return "\n".join(lines + [f"  {count:>6}  {end}" for end, count in sorted(ends.items())])

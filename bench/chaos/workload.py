@@ -1,4 +1,4 @@
-"""The seeded mix of jobs: what is submitted, in which order, and what is done to it afterwards."""
+"""The seeded mix of jobs: which are submitted, in which order, and which are cancelled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRIORITIES = ("high", "default", "low")
 
 @dataclass(frozen=True)
 class Wish:
-    """One submission to be made."""
+    """A planned submission."""
 
     number: int
     job_type: str
@@ -21,11 +21,11 @@ class Wish:
     delay_seconds: float | None = None
     #: The number of an earlier wish whose job it waits for.
     after: int | None = None
-    #: Seconds after the answer at which the client cancels it.
+    #: The seconds from the response until the client cancels the job.
     cancel_after_seconds: float | None = None
-    #: Why it is to be refused: `unknown_dependency`, `reused_key` or None.
+    #: The reason why it must be refused: `unknown_dependency`, `reused_key` or None.
     flaw: str | None = None
-    #: How many equal submissions are sent at once.
+    #: The number of equal submissions that are sent at once.
     copies: int = 1
 
     @property
@@ -33,13 +33,13 @@ class Wish:
         return f"wish-{self.number}"
 
 
-#: Numbers of the wishes that a deploy makes begin here.
+#: The first number of the wishes that belong to deploys.
 DEPLOY_NUMBERS = 1_000_000
 STEP_SECONDS = 0.5
 
 
 def deploy_wishes(nth: int, lengths: Sequence[float]) -> list[Wish]:
-    """Jobs that run when the nth deploy begins, of these lengths in seconds."""
+    """Return jobs of these lengths in seconds, to run when the nth deploy begins."""
     first = DEPLOY_NUMBERS + 100 * nth
     steps = [int(seconds / STEP_SECONDS) for seconds in lengths]
     params = [{"number": first + place, "steps": each, "seconds": STEP_SECONDS} for place, each in enumerate(steps)]
@@ -47,35 +47,35 @@ def deploy_wishes(nth: int, lengths: Sequence[float]) -> list[Wish]:
 
 
 def wishes(seed: int, count: int) -> Iterator[Wish]:
-    dice = random.Random(seed)
+    chance = random.Random(seed)
     for number in range(count):
-        yield _wish(number, dice)
+        yield _wish(number, chance)
 
 
-def _wish(number: int, dice: random.Random) -> Wish:
-    job_type, params = _call(number, dice)
-    fate = dice.random()
+def _wish(number: int, chance: random.Random) -> Wish:
+    job_type, params = _call(number, chance)
+    fate = chance.random()
     return Wish(
         number,
         job_type,
         params,
-        dice.choice(PRIORITIES),
-        delay_seconds=round(dice.uniform(0.2, 3), 2) if 0.10 < fate < 0.20 else None,
-        after=number - dice.randint(1, 6) if 0.20 < fate < 0.40 and number > 6 else None,
-        cancel_after_seconds=round(dice.uniform(0, 0.5), 3) if dice.random() < 0.05 else None,
-        flaw=dice.choice(("unknown_dependency", "reused_key")) if fate > 0.98 and number else None,
+        chance.choice(PRIORITIES),
+        delay_seconds=round(chance.uniform(0.2, 3), 2) if 0.10 < fate < 0.20 else None,
+        after=number - chance.randint(1, 6) if 0.20 < fate < 0.40 and number > 6 else None,
+        cancel_after_seconds=round(chance.uniform(0, 0.5), 3) if chance.random() < 0.05 else None,
+        flaw=chance.choice(("unknown_dependency", "reused_key")) if fate > 0.98 and number else None,
         copies=8 if 0.975 < fate <= 0.98 else 1,
     )
 
 
-def _call(number: int, dice: random.Random) -> tuple[str, dict[str, Any]]:
-    kind = dice.random()
+def _call(number: int, chance: random.Random) -> tuple[str, dict[str, Any]]:
+    kind = chance.random()
     if kind < 0.62:
         return "once", {"number": number}
     if kind < 0.74:
-        return "once", {"number": number, "seconds": round(dice.uniform(0.1, 0.6), 2)}
+        return "once", {"number": number, "seconds": round(chance.uniform(0.1, 0.6), 2)}
     if kind < 0.84:
-        return "stepping", {"number": number, "steps": dice.randint(2, 8), "seconds": 0.05}
+        return "stepping", {"number": number, "steps": chance.randint(2, 8), "seconds": 0.05}
     if kind < 0.97:
-        return "stubborn", {"number": number, "fails": dice.randint(0, 2)}
+        return "stubborn", {"number": number, "fails": chance.randint(0, 2)}
     return "hopeless", {"number": number}

@@ -17,10 +17,10 @@ from jobs.engine.broker.connection import connect
 from jobs.engine.local.embedded_broker import configuration, find_binary
 from jobs.engine.settings import Settings
 
-from .witness import CLOCK_VARIABLE, FOLDER_VARIABLE
+from .traces import CLOCK_VARIABLE, FOLDER_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Seconds by which the clocks of the hosts are off: no two agree, nor does one with the broker's.
+#: The seconds by which the clocks of the hosts are off. All clocks differ, from each other and from the broker's.
 CLOCKS = (3_600, -3_600)
 
 
@@ -33,7 +33,7 @@ def kill(pid: int, signum: signal.Signals = signal.SIGKILL) -> bool:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all its descendants, itself first."""
+    """Return the ids of a process and all its descendants, its own first."""
     try:
         return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     except psutil.NoSuchProcess:
@@ -49,14 +49,14 @@ def children(pid: int) -> list[int]:
 
 @dataclass
 class Server:
-    """A process that is started again, after a pause, whenever it has ended."""
+    """A process that is restarted after a pause whenever it ends."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
     folder: Path
     process: subprocess.Popen[bytes] | None = None
-    #: Not started again before this time (monotonic).
+    #: It is not restarted before this time (monotonic).
     start_at: float = 0.0
     starts: int = 0
 
@@ -104,13 +104,13 @@ class World:
     broker: Server
     hosts: list[Server]
     web: Server | None
-    #: Every process id that was ever a worker, as the broker's records name them.
+    #: The process ids of all workers so far, according to the broker's records.
     worker_pids: set[int] = field(default_factory=set)
 
     @classmethod
     def build(cls, folder: Path, *, hosts: int, workers: int, web_port: int | None) -> World:
         settings, environment = _surroundings(folder, workers, web_port)
-        (folder / "witness").mkdir()
+        (folder / "traces").mkdir()
         worker_command = [sys.executable, "worker.py"]
         return cls(
             settings,
@@ -125,8 +125,8 @@ class World:
         )
 
     @property
-    def witness(self) -> Path:
-        return self.folder / "witness"
+    def traces(self) -> Path:
+        return self.folder / "traces"
 
     @property
     def servers(self) -> list[Server]:
@@ -140,15 +140,15 @@ class World:
             server.keep_running()
 
     def learn_worker_pids(self, connection: redis.Redis) -> None:
-        """Names of workers begin with host-pid-."""
+        """Read the process ids from the names of the workers, which begin with host-pid-."""
         names = connection.smembers("rq:workers")
         self.worker_pids |= {int(name.decode().split("-")[-2]) for name in names}  # type: ignore[union-attr]
 
     def workers_of(self, host: Server) -> list[int]:
         return [pid for pid in children(host.pid) if pid in self.worker_pids]
 
-    def others_of(self, host: Server) -> list[int]:
-        """The scheduler: what the supervisor started that is no worker."""
+    def schedulers_of(self, host: Server) -> list[int]:
+        """Return the schedulers: the children of the supervisor that are not workers."""
         return [pid for pid in children(host.pid) if pid not in self.worker_pids and _age(pid) > 2]
 
     def end(self) -> None:
@@ -157,7 +157,7 @@ class World:
 
 
 def clock_off(seconds: float) -> dict[str, str]:
-    """What to add to a process's environment for its clock on the wall to be off; how fast time passes is not."""
+    """Return environment variables that set a process's wall clock off. Its monotonic clock is not changed."""
     return {"PYTHONPATH": f"{ROOT / 'bench/chaos/skewed'}{os.pathsep}{ROOT}", CLOCK_VARIABLE: str(seconds)}
 
 
@@ -174,14 +174,14 @@ def _surroundings(folder: Path, workers: int, web_port: int | None) -> tuple[Set
         "SHUTDOWN_GRACE": "25",
     }
     own = {name: value for name, value in os.environ.items() if name not in ("ADMIN_API_KEY", "SECRET_KEY")}
-    environment = own | given | {"PYTHONPATH": str(ROOT), FOLDER_VARIABLE: str(folder / "witness")}
+    environment = own | given | {"PYTHONPATH": str(ROOT), FOLDER_VARIABLE: str(folder / "traces")}
     settings = Settings.load(**{name.lower(): value for name, value in given.items()})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     return settings, environment
 
 
 def _broker(settings: Settings, environment: dict[str, str], folder: Path) -> Server:
-    """The embedded broker's own configuration, on a socket that the faults can reach."""
+    """Make the broker, with the embedded broker's configuration and a socket of its own."""
     home = settings.data_dir / "broker"
     home.mkdir(parents=True, exist_ok=True)
     lines = [line for line in configuration(settings).splitlines() if not line.startswith("unixsocket ")]

@@ -1,4 +1,4 @@
-"""What the workers do while they are measured: next to nothing, or one loop."""
+"""The jobs that the workers run while they are measured."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def noop() -> None:
 
 @job
 def greet(name: str, times: int = 1) -> str:
-    """Greet somebody: a job with parameters to check."""
+    """Return a greeting. The job has parameters to validate."""
     return f"Hello {name}! " * times
 
 
 @job
 def stamp(path: str) -> None:
-    """Say when the first line of the function ran."""
+    """Write the time of the function's first line."""
     load.stamp(path)
 
 
 @job
 def tracked_loop(turns: int) -> float:
-    """Answer the nanoseconds of one turn of an empty loop under track()."""
+    """Return the nanoseconds of one turn of an empty loop with track()."""
     began = time.perf_counter_ns()
     for _ in track(range(turns), "Counting"):
         pass
@@ -38,9 +38,9 @@ def tracked_loop(turns: int) -> float:
 
 @job
 def many_reports(calls: int, path: str) -> list[float]:
-    """Report progress as fast as it goes. Answers when that began and ended, in seconds since 1970.
+    """Report progress as fast as possible. Return the begin and the end, in seconds since 1970.
 
-    The named pipe at `path` is told that it is over.
+    A time is written to the named pipe at `path` when it is over.
     """
     began = time.time()
     for number in range(calls):

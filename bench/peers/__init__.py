@@ -1,1 +1,1 @@
-"""What runs in the environments of the peers. Nothing here may import this project: they don't have it."""
+"""The modules that run in the environments of the peers. This project is not installed there."""

@@ -1,4 +1,4 @@
-"""The web peers: a bare JSON route, and what most people write first around RQ."""
+"""The web peers: a bare JSON route, and a simple app that enqueues jobs with RQ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 
 
 def bare() -> Flask:
-    """One route that reads JSON and answers JSON, and does nothing else."""
+    """Make an app whose routes only read and return JSON."""
     app = Flask(__name__)
 
     @app.post("/job")
@@ -24,7 +24,7 @@ def bare() -> Flask:
 
 
 def with_rq() -> Flask:
-    """Enqueue a function, and tell how its job stands."""
+    """Make an app that enqueues a function and returns the status of its job."""
     import redis
     import rq
     from rq.job import Job

@@ -11,7 +11,7 @@ from huey import RedisHuey
 from bench.peers import load
 from bench.peers.latency import latencies
 
-# By default Huey stores no result that is None; all others here do.
+# By default Huey does not store a result of None. All other contenders do.
 huey = RedisHuey("bench", url=os.environ["BENCH_BROKER"], store_none=True)
 
 load.fill_heap()
@@ -36,7 +36,7 @@ def main(verb: str, number: str) -> None:
 
 
 if __name__ == "__main__":
-    # Huey names its functions after their module, which the consumer knows by its real name.
+    # Huey's function names contain the module's name, which must be the one that the consumer imports.
     from bench.peers import huey_peer  # noqa: PLW0406 - this module a second time, under that name
 
     huey_peer.main(*sys.argv[1:])

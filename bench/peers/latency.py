@@ -1,4 +1,4 @@
-"""How long a submission takes to reach its function, measured the same way for every contender."""
+"""Measuring how long a submission takes to reach its function, in the same way for every contender."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import tempfile
 import time
 from collections.abc import Callable
 
-#: Seconds until a worker that has just started is ready and idle.
+#: The seconds until a new worker is ready and idle.
 SETTLING_SECONDS = 3.0
-#: The first ones find cold caches.
+#: The number of submissions that are not counted, since they find cold caches.
 WARM_UP = 3
 
 
 def latencies(submit: Callable[[str], object], submissions: int) -> list[float]:
-    """Seconds from before each call of `submit` to the moment that its function wrote into the named pipe it got.
+    """Return the seconds from each call of `submit` until the function has written to its named pipe.
 
-    One at a time, after a pause of random length: workers are idle, and no timer of theirs is met in step.
+    Submissions come one at a time, each after a random pause, so that workers are idle and their timers don't matter.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "stamps")  # noqa: PTH118 - as the functions do it

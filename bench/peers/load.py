@@ -1,4 +1,4 @@
-"""What every contender's function does, so that all do the same."""
+"""The work of the functions, which is the same for every contender."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import struct
 import time
 
-#: Set to the megabytes of Python objects that a worker is to hold, as one with a loaded model does.
+#: The megabytes of Python objects that a worker holds, like one that has loaded a model.
 HEAP_VARIABLE = "BENCH_HEAP_MB"
 
 _heap: list[object] = []
 
 
 def fill_heap() -> None:
-    """Fill this process with as many megabytes of small objects as the environment asks for."""
+    """Fill this process with small objects, as many megabytes as the environment requests."""
     wanted = int(os.environ.get(HEAP_VARIABLE, "0")) * 1_000_000
     before = resident_bytes()
     while not _heap_is_full(before, wanted):
@@ -25,12 +25,12 @@ def _heap_is_full(before: int, wanted: int) -> bool:
 
 
 def resident_bytes() -> int:
-    with open("/proc/self/statm") as file:  # noqa: PTH123 - as cheap as it gets
+    with open("/proc/self/statm") as file:  # noqa: PTH123 - pathlib is slower
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def stamp(path: str) -> None:
-    """Write the time on the clock that all processes of a machine share into a named pipe."""
+    """Write the monotonic time, which all processes of a machine share, to a named pipe."""
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     pipe = os.open(path, os.O_WRONLY)
     os.write(pipe, struct.pack("<q", now))

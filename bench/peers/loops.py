@@ -1,4 +1,4 @@
-"""A turn of an empty loop under tqdm, or under nothing: `loops.py tqdm | bare TURNS` prints nanoseconds."""
+"""Measure a turn of an empty loop, with or without tqdm: `loops.py tqdm | bare TURNS` prints nanoseconds."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def main(verb: str, *arguments: str) -> None:
     elif verb == "latency":
         print(json.dumps(latencies(lambda path: queue.enqueue(rq_functions.stamp, path), int(arguments[0]))))
     else:
-        # The functions are imported already, before any fork, as a careful user would have it.
+        # The functions are imported before any fork, as a careful user would do.
         getattr(rq, verb)([queue], connection=connection).work()
 
 

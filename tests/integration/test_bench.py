@@ -1,13 +1,15 @@
-"""The benchmark drives another checkout through its own processes."""
+"""The benchmark fills queues and drives another checkout through its own processes."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 
 from bench import server
+from bench.backlog import EMPTY_DATABASE, fill
 from bench.checkout import Checkout
 from bench.environments import ROOT
-from bench.workbench import QUICK, Workbench
+from bench.workbench import QUICK, USER, Workbench
+from jobs.engine.states import Status
 from tests.waiting import eventually
 
 
@@ -24,3 +26,10 @@ def test_another_checkout_serves_requests_and_runs_the_jobs_it_was_filled_with()
         with checkout.running():
             eventually(lambda: checkout.completed() == 5, "the jobs end")
         assert checkout.waiting() == 0
+
+
+def test_the_long_queue_is_filled_in_several_submissions() -> None:
+    with Workbench(QUICK) as bench:
+        client = bench.client(EMPTY_DATABASE)
+        fill(client, 501)
+        assert client.counts(USER)[Status.PENDING] == 501

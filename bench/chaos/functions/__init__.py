@@ -1,1 +1,1 @@
-"""The job types of a chaos run. The workers search this package alone."""
+"""The job types of a chaos run. The workers load only this package."""

@@ -1,4 +1,4 @@
-"""Found first on its path, Python imports this as it starts: the clock on the wall is CLOCK_OFF_SECONDS off."""
+"""Set the wall clock off by CLOCK_OFF_SECONDS. Python imports this module at its start, if it is first on its path."""
 
 import os
 import time
@@ -6,5 +6,5 @@ import time
 import time_machine
 
 time_machine.travel(time.time() + float(os.environ["CLOCK_OFF_SECONDS"]), tick=True).start()
-# It begins to tick when it is first looked at; in a zygote nobody does, and each of its horses would begin anew.
+# The clock starts when it is first read. A zygote does not read it, so it would start again in each horse.
 time.time()

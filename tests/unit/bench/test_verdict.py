@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.chaos.faults import Blow
+from bench.chaos.faults import Injection
 from bench.chaos.verdict import Verdict, judge_deploy
 from bench.chaos.workload import DEPLOY_NUMBERS
 
@@ -18,23 +18,23 @@ STARTS = [
 ]
 
 
-def blow(kind: str, at: float, *pids: int, until: float = 0.0) -> Blow:
-    return Blow(kind, at, frozenset(pids), until=until)
+def injection(kind: str, at: float, *pids: int, until: float = 0.0) -> Injection:
+    return Injection(kind, at, frozenset(pids), until=until)
 
 
 @pytest.mark.parametrize(
-    ("blows", "accused"),
+    ("injections", "accused"),
     [
-        ([blow("deploy", 103, 9, 10, 11, until=130)], True),
-        ([blow("deploy", 200, until=230)], False),
-        ([blow("zygote", 106.9, 10, 11), blow("deploy", 103, 9, 10, 11, until=130)], False),
-        ([blow("broker", 104, until=120), blow("deploy", 103, 9, 10, 11, until=130)], False),
-        ([blow("horse", 106.9, 12), blow("deploy", 103, 9, 10, 11, until=130)], True),
+        ([injection("deploy", 103, 9, 10, 11, until=130)], True),
+        ([injection("deploy", 200, until=230)], False),
+        ([injection("zygote", 106.9, 10, 11), injection("deploy", 103, 9, 10, 11, until=130)], False),
+        ([injection("broker", 104, until=120), injection("deploy", 103, 9, 10, 11, until=130)], False),
+        ([injection("horse", 106.9, 12), injection("deploy", 103, 9, 10, 11, until=130)], True),
     ],
 )
 def test_a_deploy_is_accused_of_interrupting_a_short_job_only_if_no_other_fault_did(
-    blows: list[Blow], accused: bool
+    injections: list[Injection], accused: bool
 ) -> None:
     verdict = Verdict()
-    judge_deploy(verdict, ENTRY, STARTS, blows)
+    judge_deploy(verdict, ENTRY, STARTS, injections)
     assert bool(verdict.violations) is accused

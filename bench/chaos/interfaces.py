@@ -1,4 +1,4 @@
-"""The two ways in: the engine's own client, and HTTP."""
+"""The two interfaces that clients use: the engine's own client, and HTTP."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class Unknown:
 Answer = Acked | Refused | Unknown
 
 
-class Door(Protocol):
+class Interface(Protocol):
     def submit(self, wish: Wish, depends_on: tuple[str, ...], key: str) -> Answer: ...
 
     def cancel(self, job_id: str) -> str | None:
-        """The job's status after it; None: no answer."""
+        """Cancel a job. Return its status afterwards, or None without a response."""
 
 
-class ClientDoor:
-    """`jobs.engine.client.client`, without the web processes in between."""
+class ClientInterface:
+    """Calls the engine's client directly, without a web process."""
 
     def __init__(self, settings: Settings) -> None:
         self._catalogue = Catalogue.discover(settings.job_packages)
@@ -85,8 +85,8 @@ class ClientDoor:
             return error.code
 
 
-class HttpDoor:
-    """The web processes."""
+class HttpInterface:
+    """Sends requests to the web processes."""
 
     def __init__(self, port: int, api_key: str) -> None:
         self._port = port

@@ -1,7 +1,7 @@
-"""What a job leaves behind outside the broker: one file a job, one line for each thing that happened.
+"""The traces of jobs outside the broker: one file per job, with one line per event.
 
-A line is one `write` on a descriptor opened with O_APPEND, so lines of two attempts never mix, and what was written
-before a kill -9 stays.
+A line is one `write` to a descriptor that was opened with O_APPEND. So lines of two attempts never mix, and lines that
+were written before a kill -9 are kept.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FOLDER_VARIABLE = "CHAOS_WITNESS"
-#: Seconds by which a process's clock is off (skewed/sitecustomize.py).
+FOLDER_VARIABLE = "CHAOS_TRACES"
+#: The seconds by which the clock of a process is off (skewed/sitecustomize.py).
 CLOCK_VARIABLE = "CLOCK_OFF_SECONDS"
 
 Line = dict[str, Any]
@@ -24,7 +24,7 @@ def true_time() -> float:
     return time.time() - float(os.environ.get(CLOCK_VARIABLE, "0"))
 
 
-class Witness:
+class Trace:
     def __init__(self, job_id: str, folder: Path | None = None) -> None:
         folder = folder or Path(os.environ[FOLDER_VARIABLE])
         self.path = folder / job_id[:2] / job_id
@@ -35,7 +35,7 @@ class Witness:
         except FileNotFoundError:
             return []
 
-    def tell(self, what: str, **facts: object) -> None:
+    def write(self, what: str, **facts: object) -> None:
         self.path.parent.mkdir(exist_ok=True)
         text = json.dumps({"what": what, "at": true_time(), **facts}) + "\n"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -44,15 +44,15 @@ class Witness:
         finally:
             os.close(descriptor)
 
-    def tell_start(self, number: int, **facts: object) -> None:
-        """Record this start, and which earlier starts of the same job are still at work: there must be none."""
-        alive = [line["pid"] for line in _at_work(self.lines()) if born(line["pid"]) == line["born"]]
+    def write_start(self, number: int, **facts: object) -> None:
+        """Record this start, and the earlier starts of the same job that are still running. There must be none."""
+        alive = [line["pid"] for line in _running(self.lines()) if born(line["pid"]) == line["born"]]
         me = os.getpid()
-        self.tell("started", number=number, pid=me, ppid=os.getppid(), born=born(me), alive=alive, **facts)
+        self.write("started", number=number, pid=me, ppid=os.getppid(), born=born(me), alive=alive, **facts)
 
 
-def _at_work(lines: list[Line]) -> Iterator[Line]:
-    """The starts whose function has not returned. Once it has, a process may take its time to end."""
+def _running(lines: list[Line]) -> Iterator[Line]:
+    """Yield the starts whose function has not returned. After it has, the process may take some time to end."""
     start: Line | None = None
     for line in lines:
         if start is not None and line["what"] == "started":
@@ -63,13 +63,13 @@ def _at_work(lines: list[Line]) -> Iterator[Line]:
         yield start
 
 
-def all_witnesses(folder: Path) -> Iterator[tuple[str, list[Line]]]:
+def all_traces(folder: Path) -> Iterator[tuple[str, list[Line]]]:
     for path in folder.glob("*/*"):
-        yield path.name, Witness(path.name, folder).lines()
+        yield path.name, Trace(path.name, folder).lines()
 
 
 def born(pid: int) -> int | None:
-    """When a process started, in ticks since the machine did: it tells two with the same id apart. None: dead."""
+    """Return the start time of a process in ticks since boot, which identifies it. None if it is dead."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
