@@ -58,7 +58,7 @@ def main() -> int:
     print(head, flush=True)
     text, kept = run(options, folder)
     print(text)
-    print(f"\n{time.monotonic() - began:.0f} s; {'every promise held' if kept else 'PROMISES BROKEN'}")
+    print(f"\n{time.monotonic() - began:.0f} s; {'every promise was kept' if kept else 'PROMISES BROKEN'}")
     if kept and not given.keep:
         shutil.rmtree(folder)
     return 0 if kept else 1
