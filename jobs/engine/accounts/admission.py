@@ -1,4 +1,4 @@
-"""Let a request in: in the script that serves it, so that this costs no round trip of its own."""
+"""Admission of a request, in the script that serves it: so it needs no round trip of its own."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .users import User
 
 @dataclass(frozen=True)
 class Admission:
-    """Who asks, by what proof, and how often they may."""
+    """A request's user, the credential that proves it, and the rate that they may send requests at."""
 
     user: User
     rate: Rate
 
     def as_json(self) -> bytes:
-        """As `admit` reads it."""
+        """Return the form that `admit` reads."""
         user, rate = self.user, self.rate
         return to_json([user.user_id, user.generation, rate.count, rate.period_seconds, user.proofs])
 

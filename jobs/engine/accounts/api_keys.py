@@ -1,4 +1,4 @@
-"""API keys: made, listed, looked up and revoked. Only their SHA-256 is stored."""
+"""The records of API keys. Only the SHA-256 of a key is stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jobs.engine.times import read_time
 
 from .credentials import fingerprint, make_api_key
 
-#: The id of the key that ADMIN_API_KEY, or the file in DATA_DIR, sets.
+#: The id of the key that is set by ADMIN_API_KEY, or by the file in DATA_DIR.
 CONFIGURED = "configured"
 
 MAX_KEYS_PER_USER = 100
@@ -24,7 +24,7 @@ MAX_KEYS_PER_USER = 100
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is known of a key, which is not the key."""
+    """The record of a key, without the key."""
 
     id: str
     user_id: str
@@ -59,11 +59,11 @@ class ApiKeys:
 
     @broker_errors()
     def create(self, user_id: str, name: str) -> tuple[ApiKey, str]:
-        """Make a key, and return what is known of it with the key itself, which nobody can read again.
+        """Create a key. Return its record and the key itself, which can't be read again.
 
         Raises:
-            UserNotFound: if there is no such user, or they are being removed.
-            Conflict: if the user has 100 keys.
+            UserNotFound: there is no such user, or they are being removed.
+            Conflict: the user has 100 keys.
         """
         secret = make_api_key()
         key = ApiKey(secrets.token_hex(8), user_id, name, datetime.now(UTC))
@@ -85,7 +85,7 @@ class ApiKeys:
 
     @broker_errors()
     def of_user(self, user_id: str) -> list[ApiKey]:
-        """A user's keys, oldest first."""
+        """Return a user's keys, oldest first."""
         listed = f"wh:apikeys:{user_id}"
         digests = malformed.readable(listed, lambda: self._connection.hvals(listed)) or []
         pipeline = self._connection.pipeline(transaction=False)
@@ -96,18 +96,18 @@ class ApiKeys:
 
     @broker_errors()
     def find(self, digest: str) -> ApiKey | None:
-        """The key whose SHA-256 is `digest`."""
+        """Return the key with a SHA-256, or None if there is no such key."""
         key = record_key(digest)
         fields = malformed.readable(key, lambda: self._connection.hgetall(key))
         return malformed.readable(key, lambda: _api_key(fields)) if fields else None
 
     @broker_errors()
     def revoke(self, user_id: str, key_id: str) -> str:
-        """Remove a key of a user, and return its digest.
+        """Remove a key of a user. Return its digest.
 
         Raises:
-            ApiKeyNotFound: if the user has no such key.
-            Conflict: if a setting would only bring it back.
+            ApiKeyNotFound: the user has no such key.
+            Conflict: it is the configured key, which the next start would restore.
         """
         if key_id == CONFIGURED:
             self.check_revoke(user_id, key_id)
@@ -122,16 +122,16 @@ class ApiKeys:
         if not self._connection.hexists(f"wh:apikeys:{user_id}", key_id):
             raise ApiKeyNotFound
         if key_id == CONFIGURED:
-            raise Conflict("This key is set by ADMIN_API_KEY, or kept in DATA_DIR/admin_api_key: change it there.")
+            raise Conflict("This key is set by ADMIN_API_KEY, or stored in DATA_DIR/admin_api_key; change it there.")
 
 
 def record_key(digest: str) -> str:
-    """Where the broker keeps what is known of a key: there as long as it is good."""
+    """Return the name of a key's record in the broker, which exists as long as the key is valid."""
     return f"wh:apikey:{digest}"
 
 
 def _too_many() -> Conflict:
-    return Conflict(f"You have {MAX_KEYS_PER_USER} API keys; revoke one first.")
+    return Conflict(f"You have reached your limit of {MAX_KEYS_PER_USER} API keys; revoke one first.")
 
 
 def _api_key(fields: dict[bytes, bytes]) -> ApiKey:

@@ -1,4 +1,4 @@
-"""The audit log: who did what, when, from where. It is only ever added to; the newest 100,000 entries are kept."""
+"""The audit log: who did what, when, and from where. Entries are never changed; the newest 100,000 are kept."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from jobs.engine.times import rfc3339
 
 KEY = "wh:audit"
 KEEP_ENTRIES = 100_000
-#: Entries that one page of a filtered list looks at.
+#: The most entries that one page of a filtered list reads.
 PAGE_LOOK = 1_000
 
 _EPOCH, _MILLISECOND = datetime.fromtimestamp(0, UTC), timedelta(milliseconds=1)
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9]{1,15}", re.ASCII)
 
-# All or none, and for whoever writes it one command instead of hundreds.
+# All entries or none, in one command instead of hundreds.
 _ADD = """
 for _, fields in ipairs(cjson.decode(ARGV[2])) do
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(fields))
@@ -34,28 +34,31 @@ end
 
 @dataclass(frozen=True)
 class Act:
-    """Something that somebody did, or tried to."""
+    """An action that a caller took or tried."""
 
-    #: A word for what: sign-in, submit-job, cancel-job …
+    #: The kind of action: sign-in, submit-job, cancel-job …
     action: str
-    #: None: nobody was signed in.
+    #: None if the caller was not signed in.
     user_id: str | None
-    #: From where: the network address that the request came from.
+    #: The network address that the request came from.
     address: str | None
-    #: The HTTP status that it was answered with.
+    #: The HTTP status of the response.
     status: int
-    #: What it was done to: an id.
+    #: The id of the object of the action.
     subject: str | None = None
 
 
 @dataclass(frozen=True)
 class Entry:
+    """An action in the log."""
+
     id: str
-    #: By the broker's clock.
+    #: On the broker's clock.
     at: datetime
     act: Act
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the entry of the HTTP API."""
         return {
             "id": self.id,
             "at": rfc3339(self.at),
@@ -69,22 +72,26 @@ class Entry:
 
 @dataclass(frozen=True)
 class AuditPage:
+    """One page of the log."""
+
     entries: list[Entry]
     next_cursor: str | None
 
 
 class Audit:
+    """Writes and reads the audit log."""
+
     def __init__(self, connection: redis.Redis) -> None:
         self._connection: Any = connection
         self._add: Any = connection.register_script(_ADD)
         self._writer: BackgroundWriter[Act] = BackgroundWriter("audit", self._write)
 
     def note(self, act: Act) -> None:
-        """Add to the log, within a quarter of a second. The caller waits for nothing, and never fails."""
+        """Add an action to the log within a quarter of a second. This neither waits nor fails."""
         self._writer.add(act)
 
     def flush(self) -> None:
-        """Write what was noted, now."""
+        """Write the noted actions now."""
         self._writer.flush()
 
     def _write(self, acts: list[Act]) -> None:
@@ -100,10 +107,10 @@ class Audit:
         limit: int = 50,
         cursor: str | None = None,
     ) -> AuditPage:
-        """Entries, newest first. With a user or an action a page may be short, and still have a next one.
+        """Return a page of entries, newest first. A page filtered by user or action may be short, and not the last.
 
         Raises:
-            InvalidRequest: the cursor is none that a page gave out.
+            InvalidRequest: the cursor is not valid.
             BrokerUnavailable
         """
         check_cursor(cursor)

@@ -1,4 +1,4 @@
-"""The form of secrets that we hand out: how they are made, checked and fingerprinted."""
+"""The form of API keys and other secrets: how they are created, checked and fingerprinted."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ _KEY = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_DIGITS + CHECKSUM_DIGITS}}}")
 
 
 def make_api_key() -> str:
-    """Make an API key: `wh_`, 256 random bits and a checksum, so that scanners and typing errors are told apart."""
+    """Create an API key: `wh_`, 256 random bits, and a checksum that tells a key from other text or a mistyped key."""
     body = PREFIX + _base62(int.from_bytes(secrets.token_bytes(RANDOM_BYTES)), RANDOM_DIGITS)
     return body + _checksum(body)
 
 
 def is_api_key(text: str) -> bool:
-    """Whether `text` has the form of an API key. Costs no look-up; says nothing about who it belongs to."""
+    """Return True if `text` has the form of an API key, without a look-up: it may belong to no user."""
     body, checksum = text[:-CHECKSUM_DIGITS], text[-CHECKSUM_DIGITS:]
     return _KEY.fullmatch(text) is not None and checksum == _checksum(body)
 
 
 def make_secret() -> str:
-    """Make a secret of 256 random bits that fits into a URL."""
+    """Create a secret of 256 random bits that can be part of a URL."""
     return secrets.token_urlsafe(RANDOM_BYTES)
 
 
 def fingerprint(secret: str) -> str:
-    """The SHA-256 under which a secret is stored.
+    """Return the SHA-256 under which a secret is stored.
 
-    A slow hash would add nothing: 256 random bits can't be guessed. And a look-up by digest
-    leaks nothing by its timing: an attacker can't steer the digest of a guess.
+    A slow hash would add nothing, since 256 random bits can't be guessed. The timing of a look-up by digest
+    reveals nothing, since an attacker can't choose the digest of a guess.
     """
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 

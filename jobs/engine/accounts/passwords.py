@@ -1,4 +1,4 @@
-"""Passwords: hashed and compared with argon2id, at the same cost whether the user exists or not."""
+"""Passwords, hashed and compared with argon2id. A comparison takes as long for a user who does not exist."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MIN_LENGTH, MAX_LENGTH = 8, 128
 #: The first choice of OWASP's Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
-#: Hashes computed at the same time in a process: more would only compete for the same cores and memory.
+#: The hashes that a process computes at the same time. More would only compete for cores and memory.
 _AT_ONCE = threading.BoundedSemaphore(2)
 
 
 def hash_password(password: str) -> str:
-    """Hash a new password."""
-    return str(_aside(_HASHER.hash, _bytes(password)))
+    """Return the hash of a new password."""
+    return str(_in_thread(_HASHER.hash, _bytes(password)))
 
 
 def matches(stored: str, password: str) -> bool:
-    """Whether `password` is the one that `stored` was made of. An empty `stored` matches nothing, at the same cost."""
-    nobodys = _nobodys_hash()  # made in either case: its making, once a process, must not tell the two apart
-    found = bool(_aside(_verify, stored or nobodys, _bytes(password)))
+    """Return True if `stored` is the hash of `password`. An empty `stored` matches nothing, and takes as long."""
+    substitute = _substitute_hash()  # computed in both cases, so that its one computation reveals nothing
+    found = bool(_in_thread(_verify, stored or substitute, _bytes(password)))
     return found and bool(stored)
 
 
@@ -40,16 +40,16 @@ def _verify(stored: str, password: bytes) -> bool:
 
 
 @cache
-def _nobodys_hash() -> str:
-    return str(_aside(_HASHER.hash, b"nobody's password"))
+def _substitute_hash() -> str:
+    return str(_in_thread(_HASHER.hash, b"nobody's password"))
 
 
 def _bytes(password: str) -> bytes:
     return password.encode("utf-8", "surrogatepass")
 
 
-def _aside(function: Callable[..., Any], *args: Any) -> Any:
-    """Call `function` where it stalls nobody: it is pure CPU, and all clients of a gevent process share one thread."""
+def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """Call `function`; under gevent in another thread, since it would block all clients, which share one thread."""
     with _AT_ONCE:
         if _under_gevent():
             from gevent import get_hub

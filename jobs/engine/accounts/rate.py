@@ -1,4 +1,4 @@
-"""Rates: how often something may happen, counted in the broker on the broker's clock."""
+"""Rate limits, counted in the broker and on its clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.sources import library
 from jobs.engine.errors import RateLimited
 
-# What can't be counted, such as a guess at a password, must not go on uncounted.
+# If a guess at a password can't be counted, it must not be made.
 _CHARGE = (
     library("charge")
     + """
@@ -32,14 +32,14 @@ end
 
 @dataclass(frozen=True)
 class Rate:
-    """`count` times in `period_seconds`."""
+    """A limit of `count` times in `period_seconds`."""
 
     count: int
     period_seconds: float
 
 
 class Meter:
-    """Counts what happens under a name, such as failed sign-ins from an address."""
+    """Counts events by name, such as failed sign-ins from an address."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._charge: Any = connection.register_script(_CHARGE)
@@ -47,21 +47,21 @@ class Meter:
 
     @broker_errors()
     def charge(self, name: str, rate: Rate) -> None:
-        """Count one.
+        """Count one event.
 
         Raises:
-            RateLimited: if that is more than `rate` allows; it is not counted then.
+            RateLimited: `rate` does not allow it; the event is not counted.
         """
         refuse_if_early(self._charge(keys=[_key(name)], args=[rate.count, rate.period_seconds]))
 
     @broker_errors()
     def refund(self, name: str, rate: Rate) -> None:
-        """Take back one that was counted."""
+        """Take back one counted event."""
         self._refund(keys=[_key(name)], args=[rate.count, rate.period_seconds])
 
 
 def refuse_if_early(microseconds: int) -> None:
-    """Raise RateLimited if the answer of the script says that the request came too early."""
+    """Raise RateLimited if a request came too early by the given microseconds."""
     if microseconds > 0:
         seconds = microseconds / 1e6
         raise RateLimited(

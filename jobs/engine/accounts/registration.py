@@ -1,4 +1,4 @@
-"""What a new user must look like."""
+"""The rules for a new user's name, e-mail address and password."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from jobs.engine.errors import Fault, InvalidRequest
 from .passwords import MAX_LENGTH, MIN_LENGTH
 from .usernames import fold, is_username
 
-# Mail of a local network, and of tests, goes to such hosts; the library lets its list be changed.
+# Hosts of local networks and of tests. The library allows changes to this list.
 for _host in ("local", "localhost", "test"):
     SPECIAL_USE_DOMAIN_NAMES.remove(_host)
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A valid request to become a user."""
+    """A valid registration."""
 
     username: str
     email: str
@@ -26,10 +26,10 @@ class Registration:
 
     @classmethod
     def check(cls, username: str, email: str, password: str) -> Registration:
-        """Fold the case of the name, normalise the address, and check all three.
+        """Convert the name to lower case, normalise the address, and check all three values.
 
         Raises:
-            InvalidRequest: with every fault, pointing into the body.
+            InvalidRequest: with every fault, and pointers into the body.
         """
         name = fold(username)
         address, address_fault = _address(email)
@@ -40,7 +40,7 @@ class Registration:
 
 
 def check_password(password: str) -> None:
-    """Raises InvalidRequest if nobody may have it as a password."""
+    """Check a new password. Raises InvalidRequest if it is too short or too long."""
     if fault := _password_fault(password):
         raise InvalidRequest([fault])
 
@@ -48,12 +48,12 @@ def check_password(password: str) -> None:
 def _name_fault(name: str) -> Fault | None:
     if is_username(name):
         return None
-    rule = "1 to 64 characters of a-z, 0-9, '.', '_' and '-', the first one a letter or digit"
+    rule = "1 to 64 characters of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
     return Fault(f"expected {rule}", "invalid_username", pointer="/username")
 
 
 def _address(email: str) -> tuple[str, Fault | None]:
-    # Whether mail arrives is seen when it is sent: nothing is looked up here, and hosts of a local network will do.
+    # Nothing is looked up here, and hosts of local networks are valid: a wrong address shows when mail is sent.
     try:
         email.encode()
         found = validate_email(email, check_deliverability=False, globally_deliverable=False)

@@ -1,4 +1,4 @@
-"""Browser sessions: the links that open them, and how they end."""
+"""The records of browser sessions, and of the links that open them."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ SESSION_LIFETIME_SECONDS = 7 * 86_400
 
 @dataclass(frozen=True)
 class Grant:
-    """Whom a link or session was made for."""
+    """The user of a link or a session."""
 
     user_id: str
-    #: The `User.generation` it was made for.
+    #: The `User.generation` when it was issued.
     generation: str
-    #: The digest of the API key that opened the session, which ends with that key.
+    #: The digest of the API key that opened the session. The session ends with that key.
     key_digest: str | None = None
 
 
 class Sessions:
-    """Keeps sign-in links and open sessions, each under the digest of its secret."""
+    """Stores sign-in links and sessions, each under the digest of its secret."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._connection: Any = connection
 
     @broker_errors()
     def issue_link(self, grant: Grant) -> str:
-        """Make a secret that opens one session within a day."""
+        """Create the secret of a link that opens one session within a day."""
         return self._keep("wh:signin:", grant, LINK_LIFETIME_SECONDS)
 
     @broker_errors()
     def redeem_link(self, secret: str) -> Grant | None:
-        """Read and void a link, in one step: of two who follow it at once, one gets in."""
+        """Read and void a link in one step, so that only the first of two concurrent requests succeeds."""
         return _grant(self._connection.getdel("wh:signin:" + fingerprint(secret)))
 
     @broker_errors()
     def open(self, grant: Grant) -> str:
-        """Open a session, and return its secret."""
+        """Open a session for a week. Return its secret."""
         return self._keep("wh:session:", grant, SESSION_LIFETIME_SECONDS)
 
     @broker_errors()
     def find(self, secret: str) -> Grant | None:
-        """Whom a session belongs to; None if it has ended."""
+        """Return the user of a session, or None if it has ended."""
         return _grant(self._connection.get(session_key(secret)))
 
     @broker_errors()
@@ -67,7 +67,7 @@ class Sessions:
 
 
 def session_key(secret: str) -> str:
-    """Where the broker keeps an open session."""
+    """Return the name of a session's record in the broker."""
     return "wh:session:" + fingerprint(secret)
 
 

@@ -1,7 +1,7 @@
-"""Tickets: what lets a client into one stream that can't send a header.
+"""Tickets, which open one stream for a client that can't send a header.
 
-A ticket stands in an address, and addresses end up in logs. So it is worth little: it must be used within a minute,
-opens one stream, and ends with that stream or with the credential that it was taken with.
+A ticket is part of an address, and addresses end up in logs. So it can do little: it must be used within a minute,
+opens one stream, and ends with that stream or with the credential that it was issued for.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .credentials import fingerprint, make_secret
 from .tokens import Tokens
 from .users import User, Users
 
-#: Seconds within which a ticket must be used first, and may then be used again.
+#: The seconds for the first use of a ticket, and after each use for the next one.
 FIRST_USE_SECONDS = 60
 LATER_USE_SECONDS = 86_400
 
-# Answers the record, or why not. Of two who use a new ticket at once, one gets in.
+# Returns the record, or the reason of a refusal. Only the first of two concurrent uses of a new ticket succeeds.
 _REDEEM = """
 local ticket = redis.call('HMGET', KEYS[1], 'stream', 'job')
 if not ticket[2] then return 'unknown' end
@@ -41,12 +41,15 @@ return redis.call('HGETALL', KEYS[1])
 _REFUSALS = {
     b"unknown": "This ticket is not valid, or has expired.",
     b"other": "This ticket is for another stream.",
-    b"used": "This ticket was used; it only resumes its stream, with Last-Event-ID.",
+    b"used": "This ticket was already used; it can only resume its stream, with Last-Event-ID.",
 }
 
 
 class Tickets:
-    """Keeps tickets under the digest of their secret. Every method raises BrokerUnavailable if need be."""
+    """Issues and redeems tickets, each stored under the digest of its secret.
+
+    Every method raises BrokerUnavailable if the broker can't be reached.
+    """
 
     def __init__(self, connection: redis.Redis, settings: Settings) -> None:
         self._connection: Any = connection
@@ -61,10 +64,12 @@ class Tickets:
 
     @broker_errors()
     def issue(self, user: User, *, bearer: str | None, session: str | None, job_id: str | None) -> str:
-        """Make a ticket for a user who has proved themselves with an API key, a token or a session.
+        """Create a ticket for a user.
 
         Args:
-            job_id: the job whose stream it opens. None: any stream of the user's.
+            bearer: the API key or token that the user has sent; None if they have sent a session.
+            session: the secret of their session.
+            job_id: the job whose stream the ticket opens. None: any stream of the user.
         """
         secret = make_secret()
         record = {"user": user.user_id, "generation": user.generation, "job": job_id or ""}
@@ -85,25 +90,26 @@ class Tickets:
 
     @broker_errors()
     def redeem(self, secret: str, *, stream: str, job_id: str, resumes: bool) -> User:
-        """The user whom a ticket belongs to, the first time for a stream, and whenever that is resumed.
+        """Return the user of a ticket that opens or resumes a stream.
 
         Args:
-            stream: the stream's address.
-            job_id: its job; empty for the stream of all of a user's jobs.
+            stream: the address of the stream.
+            job_id: the job of the stream; empty for the stream of all of a user's jobs.
+            resumes: the client resumes the stream, with Last-Event-ID.
 
         Raises:
-            Unauthenticated
+            Unauthenticated: the ticket is not valid, is for another stream, or was already used.
         """
         args = [stream, job_id, "1" if resumes else "", LATER_USE_SECONDS]
-        answer = self._redeem(keys=[_key(secret)], args=args)
-        if isinstance(answer, bytes):
-            raise Unauthenticated(_REFUSALS[answer])
-        flat = [part.decode() for part in answer]
+        found = self._redeem(keys=[_key(secret)], args=args)
+        if isinstance(found, bytes):
+            raise Unauthenticated(_REFUSALS[found])
+        flat = [part.decode() for part in found]
         return self._bearer(dict(zip(flat[::2], flat[1::2], strict=True)))
 
     @broker_errors()
     def check(self, secret: str) -> User:
-        """The user whom a ticket belongs to whose stream is open. Raises Unauthenticated if it is no longer good."""
+        """Return the user of a ticket whose stream is open. Raises Unauthenticated if the ticket has ended."""
         record = {name.decode(): value.decode() for name, value in self._connection.hgetall(_key(secret)).items()}
         if not record:
             raise Unauthenticated(_REFUSALS[b"unknown"])
@@ -122,7 +128,7 @@ class Tickets:
         except UserNotFound:
             raise Unauthenticated("The user of this ticket has been removed.") from None
         if user.generation != record["generation"] or not self._is_good(record):
-            raise Unauthenticated("The credential that this ticket was taken with was revoked, or has expired.")
+            raise Unauthenticated("The credential that this ticket was issued for was revoked, or has expired.")
         return user
 
     def _is_good(self, record: dict[str, str]) -> bool:

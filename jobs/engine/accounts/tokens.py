@@ -1,4 +1,4 @@
-"""Signed tokens: short-lived credentials that carry who they were issued to."""
+"""Signed tokens: short-lived credentials that contain their user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import jwt
 from jobs.engine.errors import Unauthenticated
 
 LIFETIME_SECONDS = 3600
-#: How far the clocks of two web hosts may differ.
+#: The most that the clocks of two web hosts may differ.
 LEEWAY_SECONDS = 10
 
 ALGORITHM = "HS256"
@@ -23,10 +23,10 @@ CLAIMS = ("aud", "exp", "iat", "iss", "jti", "sub", "gen")
 
 @dataclass(frozen=True)
 class Claims:
-    """What a token says of its bearer."""
+    """The content of a token."""
 
     user_id: str
-    #: The `User.generation` it was issued to: a later user of the same name is somebody else.
+    #: The `User.generation` when it was issued: a later user of the same name has another one.
     generation: str
     expires_at: float
 
@@ -37,13 +37,13 @@ def token_key(signing_key: str) -> bytes:
 
 
 class Tokens:
-    """Issues tokens, and reads the ones that it issued."""
+    """Issues tokens, and reads them back."""
 
     def __init__(self, signing_key: str) -> None:
         self._key = token_key(signing_key)
 
     def issue(self, user_id: str, generation: str) -> tuple[str, int]:
-        """Sign a token, and tell the seconds that it lives."""
+        """Sign a token. Return it with its lifetime in seconds."""
         now = int(time.time())
         claims = {
             "aud": NAME,
@@ -60,7 +60,7 @@ class Tokens:
         """Check a token's signature, audience, issuer and times.
 
         Raises:
-            Unauthenticated: if any of them is not right.
+            Unauthenticated: one of them is wrong.
         """
         try:
             claims: dict[str, Any] = jwt.decode(

@@ -1,4 +1,4 @@
-"""The records of users: who there is, which roles they have, and how often they called."""
+"""The records of users."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ ADMIN_ROLE, USER_ROLE = "admin", "user"
 
 @dataclass(frozen=True)
 class User:
-    """One user, as read at one moment."""
+    """A user, as their record was at one moment."""
 
-    #: Also the name that they sign in with; in lower case.
+    #: The name that they sign in with, in lower case.
     user_id: str
     email: str
     roles: tuple[str, ...]
     created_at: datetime
     request_count: int = 0
     last_request_at: datetime | None = None
-    #: Tells this user from an earlier or later one of the same name; what was issued to one is void for the other.
+    #: Distinguishes users of the same name over time: a credential is valid for one of them only.
     generation: str = field(default="", repr=False)
-    #: Keys in the broker that are there as long as what the caller of a request proved themselves with is good.
+    #: Keys in the broker that exist as long as the credential of the request is valid.
     proofs: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_admin(self) -> bool:
+        """True if the user is an administrator."""
         return ADMIN_ROLE in self.roles
 
 
-# Both names or neither are taken: what a script checked can't change before it writes.
+# A script is atomic: the name and the address are both taken, or neither is.
 _ADD = """
 if redis.call('EXISTS', KEYS[1], KEYS[6]) > 0 or redis.call('HEXISTS', KEYS[3], ARGV[2]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 4))
@@ -52,8 +53,8 @@ if ARGV[3] == '1' then redis.call('SADD', KEYS[4], ARGV[1]) end
 return 1
 """
 
-# Moves the record aside: keys, tokens, sessions, links, requests and submissions all end with it,
-# while the name is kept until everything under it is gone.
+# Moves the record aside: keys, tokens, sessions, links, requests and submissions all end with it.
+# The name stays taken until everything of the user is removed.
 _CLOSE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
     return redis.call('EXISTS', KEYS[6]) == 1 and 'closed' or 'missing'
@@ -73,13 +74,13 @@ redis.call('SREM', KEYS[2], ARGV[1])
 redis.call('DEL', KEYS[6])
 """
 
-# A new generation: what was issued to who knew the old password is void.
+# A new generation voids the tokens and sessions that were opened with the old password.
 _RENEW = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HSET', KEYS[1], 'password', ARGV[1], 'generation', ARGV[2])
 """
 
-# The configured administrator: made if missing, and given the one configured key in place of an earlier one.
+# Creates the configured administrator if it is missing, and replaces its previous configured key.
 _ENSURE_ADMIN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
     redis.call('HSET', KEYS[1], unpack(ARGV, 5))
@@ -98,7 +99,7 @@ redis.call('HSET', 'wh:apikey:' .. ARGV[3], unpack(owner))
 
 
 class Users:
-    """Stores, finds and removes users. Each change is one script: there is never half a user."""
+    """Stores, finds and removes users. Each change is one script, so no change is half done."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._connection: Any = connection
@@ -113,7 +114,7 @@ class Users:
         """Store a new user.
 
         Raises:
-            UserExists: if the name or the e-mail address is taken.
+            UserExists: the name or the e-mail address is taken.
         """
         record = _new_record(email, password_hash, tuple(roles))
         admin = "1" if ADMIN_ROLE in roles else ""
@@ -123,7 +124,7 @@ class Users:
 
     @broker_errors()
     def find(self, user_id: str) -> User:
-        """Raises UserNotFound if there is none."""
+        """Return a user. Raises UserNotFound if there is no such user."""
         user = _readable(user_id, self._record(user_id))
         if user is None:
             raise UserNotFound
@@ -145,31 +146,31 @@ class Users:
 
     @broker_errors()
     def all(self) -> list[User]:
-        """All users, by name. It reads as much as there are: for operators."""
+        """Return all users by name. This reads every record, so it is for operators only."""
         names = sorted(text(name) for name in self._connection.smembers("wh:users"))
         users = [_readable(name, self._record(name)) for name in names]
         return [user for user in users if user is not None]
 
     @broker_errors()
     def set_password(self, user_id: str, password_hash: str) -> None:
-        """Tokens and sessions end with the old one; API keys don't. Raises UserNotFound if there is no such user."""
+        """Change a password. Tokens and sessions end with the old one, API keys do not. Raises UserNotFound."""
         user = self.find(user_id)
         self._renew(keys=[f"wh:user:{user.user_id}"], args=[password_hash, secrets.token_hex(8)])
 
     @broker_errors()
     def find_with_password(self, user_id: str) -> tuple[User, str] | None:
-        """A user and the hash of their password, which is empty if they have none; None if there is no such user."""
+        """Return a user and the hash of their password, or None if there is no such user. The hash may be empty."""
         record = self._record(user_id)
         user = _readable(user_id, record)
         return (user, record.get("password", "")) if user is not None else None
 
     @broker_errors()
     def close(self, user_id: str) -> None:
-        """End all that a user can do, for good. The name stays taken until `remove`.
+        """Void all credentials of a user for good. The name stays taken until `remove`.
 
         Raises:
-            UserNotFound: if there is none.
-            Conflict: if this is the only administrator.
+            UserNotFound: there is no such user.
+            Conflict: this is the only administrator.
         """
         if not is_username(user_id):
             raise UserNotFound
@@ -187,18 +188,18 @@ class Users:
 
     @broker_errors()
     def remove(self, user_id: str) -> None:
-        """Remove the record of a closed user, so that name and address are free again."""
+        """Remove the record of a closed user. Their name and address are free again."""
         self._remove(keys=_keys(user_id), args=[user_id])
 
     @broker_errors()
     def ensure_admin(self, user_id: str, email: str, key_id: str, key_digest: str) -> None:
-        """Make the configured administrator unless it is there, with exactly one configured key."""
+        """Create the configured administrator if it is missing, with exactly one configured key."""
         record = _new_record(email, "", (ADMIN_ROLE, USER_ROLE))
         args = [user_id, email.casefold(), key_digest, key_id, *_flat(record)]
         self._ensure_admin(keys=_keys(user_id), args=args)
 
     def _record(self, user_id: str) -> dict[str, str]:
-        if not is_username(user_id):  # a name with a colon would be the key of something else
+        if not is_username(user_id):  # a name with a colon could be the key of another record
             return {}
         key = f"wh:user:{user_id}"
         fields: dict[bytes, bytes] = readable(key, lambda: self._connection.hgetall(key)) or {}
@@ -206,7 +207,7 @@ class Users:
 
 
 def _last_admin() -> Conflict:
-    return Conflict("This is the only administrator; make another one first.")
+    return Conflict("This is the only administrator; create another one first.")
 
 
 def _keys(user_id: str) -> list[str]:
@@ -248,7 +249,7 @@ def _user(user_id: str, record: dict[str, str]) -> User:
 
 
 def _moment(moment: str) -> datetime | None:
-    """Seconds since 1970, as `admit` writes them, or ISO 8601, as a submission does."""
+    """Read a time: in seconds since 1970, as `admit` writes it, or in ISO 8601, as a submission does."""
     try:
         return datetime.fromtimestamp(int(moment), UTC) if moment.isdigit() else read_time(moment)
     except (ValueError, OverflowError):  # there was no request yet, or the field is malformed
