@@ -1,4 +1,4 @@
-"""The catalogue: every function that may run as a job, found once at start-up."""
+"""The catalogue: all functions that can run as jobs, found once at start-up."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class JobType:
-    """A function of the catalogue, with everything that is needed to check, run and describe it."""
+    """A job function, with everything that is needed to check, run and describe it."""
 
     name: str
     function: Callable[..., Any] = field(repr=False)
-    #: What RQ stores and a worker imports: `module.function`.
+    #: The name that RQ stores and a worker imports: `module.function`.
     func_name: str
     summary: str
     description: str
     priority: Priority
-    #: Seconds that one attempt may take.
+    #: The timeout of one attempt, in seconds.
     timeout: int
-    #: Seconds without progress after which an attempt fails; None: it may be silent.
+    #: The seconds without progress after which an attempt fails; None: no limit.
     stall_timeout: float | None
     retry: Retry | None
-    #: Seconds that a result is kept; None: as the setting RESULT_TTL says.
+    #: The seconds that a result is kept; None: the value of RESULT_TTL.
     result_ttl: int | None
-    #: Jobs of this type that run at once, over all workers; None: no limit.
+    #: The most jobs of this type that run at the same time, over all workers; None: no limit.
     max_running: int | None
-    #: Modules that a worker imports before it forks.
+    #: The modules that a worker imports before it forks.
     preload: tuple[str, ...]
     parameters: Parameters = field(repr=False)
     result: ResultType = field(repr=False)
@@ -54,7 +54,7 @@ class JobType:
         """Build the job type of a function decorated with `@job`.
 
         Raises:
-            UnservableFunction: if its signature can't be served, or a worker could not import it.
+            UnservableFunction: its signature can't be served, or a worker can't import it.
         """
         options: JobOptions = getattr(function, OPTIONS)
         _refuse_unimportable(function)
@@ -63,7 +63,7 @@ class JobType:
         except WorkhorseError:
             raise
         except Exception as error:
-            # A type of the author's may raise anything while pydantic makes a schema of it.
+            # A custom type may raise any exception while pydantic builds its schema.
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise UnservableFunction(f"{full_name_of(function)}: its signature can't be served: {reason}") from error
         summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n")
@@ -86,10 +86,11 @@ class JobType:
 
     @property
     def max_attempts(self) -> int:
+        """The first attempt and all retries."""
         return 1 + (self.retry.max if self.retry else 0)
 
     def as_dict(self) -> dict[str, Any]:
-        """What `GET /job-types/{job_type}` answers; times in seconds."""
+        """Return the resource of `GET /job-types/{job_type}`. Times are in seconds."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -110,7 +111,7 @@ class Catalogue(Mapping[str, JobType]):
     """The job types by name, in alphabetical order.
 
     Raises:
-        UnservableFunction: if two functions have the same job name.
+        UnservableFunction: two functions have the same job name.
     """
 
     def __init__(self, job_types: Iterable[JobType] = ()) -> None:
@@ -118,7 +119,7 @@ class Catalogue(Mapping[str, JobType]):
         for job_type in sorted(job_types, key=lambda job_type: (job_type.name, job_type.func_name)):
             if other := self._by_name.get(job_type.name):
                 raise UnservableFunction(
-                    f"{other.func_name} and {job_type.func_name} are both called '{job_type.name}'; "
+                    f"{other.func_name} and {job_type.func_name} have the same job name, '{job_type.name}'; "
                     "give one of them another name with @job(name=…)."
                 )
             self._by_name[job_type.name] = job_type
@@ -131,8 +132,8 @@ class Catalogue(Mapping[str, JobType]):
         Subpackages are not searched. A function that several modules import counts once.
 
         Raises:
-            UnservableFunction: naming the function, the parameter and the fix.
-            ConfigurationError: naming a package or module that can't be imported.
+            UnservableFunction: a function can't be served; the message names the parameter and the fix.
+            ConfigurationError: a package or a module can't be imported.
         """
         functions: dict[int, Callable[..., Any]] = {}
         for package in packages:
@@ -141,20 +142,20 @@ class Catalogue(Mapping[str, JobType]):
         return cls(JobType.of(function) for function in functions.values())
 
     def find(self, name: str) -> JobType:
-        """Look a job type up.
+        """Return a job type.
 
         Raises:
-            JobTypeNotFound: with the nearest name there is.
+            JobTypeNotFound: there is no such job type; the message suggests a similar name.
         """
         try:
             return self._by_name[name]
         except KeyError:
             close = difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], self._by_name, n=1)
             hint = f"did you mean '{close[0]}'?" if close else "GET /api/v1/job-types lists them."
-            raise JobTypeNotFound(f"There is no job type '{name[:MAX_NAME_CHARACTERS]}'; {hint}") from None
+            raise JobTypeNotFound(f"The job type '{name[:MAX_NAME_CHARACTERS]}' does not exist; {hint}") from None
 
     def by_function(self, func_name: str) -> JobType | None:
-        """The job type of the function that RQ knows as `func_name`."""
+        """Return the job type of the function that RQ stores as `func_name`, or None."""
         return self._by_function.get(func_name)
 
     def __getitem__(self, name: str) -> JobType:
@@ -175,7 +176,7 @@ def _is_job(value: object) -> bool:
 
 
 def _modules(package_name: str) -> Iterator[ModuleType]:
-    """The package itself and its direct modules; a module that is no package stands for itself."""
+    """Yield a package and its direct modules, or a module that is not a package."""
     package = _import(package_name)
     yield package
     for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
@@ -187,7 +188,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except UnservableFunction:
-        raise  # names the function already
+        raise  # its message names the function
     except WorkhorseError as error:
         raise ConfigurationError(f"The module {name} of JOB_PACKAGES can't be imported: {error.message}") from error
     except (Exception, SystemExit) as error:
@@ -205,9 +206,9 @@ def _place(module_name: str, error: BaseException) -> str:
 
 
 def _refuse_unimportable(function: Callable[..., Any]) -> None:
-    """A worker imports the function by its name, and must find this one there."""
+    """Check that a worker finds this function when it imports it by its name."""
     if getattr(sys.modules.get(function.__module__), function.__name__, None) is not function:
         raise UnservableFunction(
-            f"{full_name_of(function)} is not what its module holds under that name; "
-            "give each @job function a name of its own, and keep it."
+            f"{full_name_of(function)} is not the object that its module has under this name; "
+            "give each @job function a unique name, and do not reassign it."
         )

@@ -1,6 +1,6 @@
-"""What a function takes: as JSON Schema, and as a check of submitted parameters.
+"""The parameters of a function, as a JSON Schema and as a check of submitted values.
 
-It is built once, when the catalogue is; `validate` is on the path of every submit.
+They are built once, with the catalogue. `validate` runs for every submission.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from jobs.engine.json_pointer import pointer
 from jobs.engine.pydantic_errors import plain_errors
 
 from .signatures import DIALECT, LOCAL_REFS, QuietSchema, field_of, model_of, signature_of
-from .validation_faults import did_you_mean, oddity, path_of
+from .validation_faults import did_you_mean, not_interoperable, path_of
 
 logger = logging.getLogger(__name__)
 
-#: A body with more errors than this has its first ones listed.
+#: The most errors of one body that are listed.
 MAX_FAULTS = 100
 
 
 class Parameters:
-    """What a function takes, as JSON Schema and as a check of submitted parameters.
+    """The parameters of a function.
 
     Raises:
-        UnservableFunction: if a parameter can't be given as JSON, naming it and the fix.
+        UnservableFunction: a parameter can't be sent as JSON; the message names it and the fix.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         parameters = signature_of(function).parameters
         fields = {name: field_of(function, parameter) for name, parameter in parameters.items()}
-        # The model's own fields are arg0, arg1…: a parameter may be called `json`, `copy` or
-        # `model_config`, which no field of a pydantic model can. Clients see the alias alone.
+        # The fields of the model are called arg0, arg1…, since a parameter may have a name that a field can't have:
+        # `json`, `copy` or `model_config`. Clients only see the alias.
         model = model_of(function, fields)
         self.names = tuple(fields)
         self._model = model
@@ -45,13 +45,13 @@ class Parameters:
         self.schema = {"$schema": DIALECT, **self.schema_with(LOCAL_REFS)}
 
     def schema_with(self, ref_template: str) -> dict[str, Any]:
-        """Make the schema with references of another form, as in `#/components/schemas/{model}`."""
+        """Return the schema with another form of references, such as `#/components/schemas/{model}`."""
         schema = self._model.model_json_schema(ref_template=ref_template, schema_generator=QuietSchema)
         del schema["title"]
         return schema
 
     def validate(self, body: object) -> None:
-        """Check what a client sent, before anything is stored.
+        """Check the parameters that a client sent.
 
         Raises:
             InvalidParameters: with one fault for each error.
@@ -59,10 +59,10 @@ class Parameters:
         self._read(body)
 
     def bind(self, params: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Make the arguments of one call: fresh Python values, defaults filled in.
+        """Return the arguments of one call: new Python values, with the defaults.
 
         Raises:
-            InvalidParameters: as `validate` does.
+            InvalidParameters: as in `validate`.
         """
         values = self._read(params).__dict__
         args = tuple(values[field] for field, p in self._by_name if p.kind is not p.KEYWORD_ONLY)
@@ -71,15 +71,15 @@ class Parameters:
     def _read(self, body: object) -> BaseModel:
         if type(body) is not dict:
             raise InvalidParameters([Fault("Input should be an object", "model_type", pointer="")])
-        if fault := oddity(body):
+        if fault := not_interoperable(body):
             raise InvalidParameters([fault])
         try:
-            # As text, for pydantic takes JSON more leniently than Python values where a type is strict.
+            # As text, since pydantic is less strict with JSON than with Python values.
             model: BaseModel = self._validator.validate_json(to_json(body))
         except ValidationError as error:
             raise InvalidParameters(self._faults(error, body)) from None
         except Exception as error:
-            # A validator of the author's that chokes on a value must not become a 500.
+            # An unexpected error in a custom validator must not become a 500.
             logger.warning("The validation of %s failed with %r", self._model.__name__, error, exc_info=True)
             raise InvalidParameters([Fault("The parameters could not be checked", "unchecked", pointer="")]) from error
         return model
@@ -94,5 +94,5 @@ class Parameters:
     def _fault(self, detail: ErrorDetails, body: dict[str, Any]) -> Fault:
         message = detail["msg"]
         if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-            message = f"There is no such parameter{did_you_mean(str(detail['loc'][0]), self.names)}"
+            message = f"This parameter does not exist{did_you_mean(str(detail['loc'][0]), self.names)}"
         return Fault(message, detail["type"], pointer=pointer(path_of(detail, body)))

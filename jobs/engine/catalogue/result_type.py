@@ -1,4 +1,4 @@
-"""What a function returns: as JSON Schema, and as a check of the returned value."""
+"""The result of a function, as a JSON Schema and as a check of the returned value."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .validation_faults import LARGEST_NUMBER
 
 logger = logging.getLogger(__name__)
 
-#: As many digits as only a larger number has, and how to find them in any text.
+#: More digits than LARGEST_NUMBER has are found by turning all digits into zeros.
 LONG_NUMBER = b"0" * len(str(LARGEST_NUMBER))
 DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
 
-#: What pydantic raises when a value can't be written as JSON.
+#: The errors that pydantic raises if a value can't be written as JSON.
 UNWRITABLE = (PydanticSerializationError, ValueError, TypeError, RecursionError)
 
 
 class ResultType:
-    """What a function returns, as JSON Schema and as a check of the returned value.
+    """The result type of a function.
 
     Raises:
-        UnservableFunction: if the return hint can't be written as JSON.
+        UnservableFunction: values of the return hint can't be written as JSON.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -45,47 +45,47 @@ class ResultType:
             raise unservable(function, "the return value", hint, error) from error
 
     def schema_with(self, ref_template: str) -> dict[str, Any]:
-        """Make the schema with references of another form, as in `#/components/schemas/{model}`."""
+        """Return the schema with another form of references, such as `#/components/schemas/{model}`."""
         return self._adapter.json_schema(ref_template=ref_template, mode="serialization", schema_generator=QuietSchema)
 
     def dump(self, value: object) -> str:
-        """Write a returned value as compact JSON.
+        """Return a result as compact JSON.
 
         Raises:
-            ResultInvalid: saying where the value doesn't fit, and what was expected there.
+            ResultInvalid: the value does not match the return type; the message says where, and what was expected.
         """
         try:
             result = self._adapter.validate_python(value)
             text = self._adapter.dump_json(result, by_alias=True, warnings="error")
         except ValidationError as error:
-            raise ResultInvalid(f"The result does not fit its return type: {_explain(error)}.") from None
+            raise ResultInvalid(f"The result does not match its return type: {_explain(error)}.") from None
         except UNWRITABLE as error:
             raise ResultInvalid(f"The result can't be written as JSON: {self._unwritable(value, error)}.") from error
-        if _needs_a_look(text):
-            self._refuse_odd_numbers(result)
+        if _may_have_bad_numbers(text):
+            self._refuse_bad_numbers(result)
         return text.decode()
 
-    def _refuse_odd_numbers(self, result: object) -> None:
+    def _refuse_bad_numbers(self, result: object) -> None:
         for path, leaf in _leaves(self._adapter.dump_python(result, by_alias=True)):
             if isinstance(leaf, (int, float)) and not -LARGEST_NUMBER <= leaf <= LARGEST_NUMBER:
-                got = f"{leaf}" if isinstance(leaf, float) else "one with too many digits"
+                got = f"{leaf}" if isinstance(leaf, float) else "a number with too many digits"
                 raise ResultInvalid(
                     f"The result can't be written as JSON: {_place(path)}: expected a finite number, got {got}."
                 )
 
     def _unwritable(self, value: object, error: Exception) -> str:
-        """Say which part of `value` can't be written, and why."""
+        """Describe the part of `value` that can't be written, and the reason."""
         try:
             parts = self._adapter.dump_python(self._adapter.validate_python(value), by_alias=True, warnings=False)
-            # Objects that changed after they were made are not checked again, but their parts are.
+            # pydantic does not check a changed object again, but it checks its parts.
             self._adapter.validate_python(parts)
             for path, leaf in _leaves(parts):
                 if reason := _why_unwritable(leaf):
                     return f"{_place(path)}: expected a JSON value, got {type(leaf).__name__} ({reason})"
-        except ValidationError as misfit:
-            return _explain(misfit)
+        except ValidationError as mismatch:
+            return _explain(mismatch)
         except UNWRITABLE:
-            logger.debug("A result could not be taken apart", exc_info=True)
+            logger.debug("The parts of a result could not be read", exc_info=True)
         return str(error)
 
 
@@ -99,10 +99,10 @@ def _place(path: Path) -> str:
     return pointer(path) or "the result"
 
 
-def _needs_a_look(text: bytes) -> bool:
-    """Tell whether `text` may hold a number that other readers of JSON refuse.
+def _may_have_bad_numbers(text: bytes) -> bool:
+    """Return True if `text` may contain a number that other readers of JSON refuse.
 
-    pydantic writes NaN and the infinities as null, unless a model's configuration says otherwise.
+    pydantic writes NaN and the infinities as null, unless a model is configured otherwise.
     """
     return any(word in text for word in (b"null", b"NaN", b"Infinity")) or LONG_NUMBER in text.translate(DIGITS_TO_0)
 
@@ -116,7 +116,7 @@ def _why_unwritable(leaf: object) -> str | None:
 
 
 def _leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
-    """Every part of a dumped value that has no parts of its own."""
+    """Yield each part of a dumped value that has no parts of its own, with its path."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _leaves(part, (*path, str(key)))

@@ -1,4 +1,4 @@
-"""From a function's signature to what pydantic checks, or to the reason why it can't be served."""
+"""Turn a function's signature into a pydantic model, or refuse it with the reason."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ logger = logging.getLogger(__name__)
 
 DIALECT = GenerateJsonSchema.schema_dialect
 
-#: Where a schema keeps the models it refers to; an OpenAPI document keeps them elsewhere.
+#: The place of referenced models in a schema. An OpenAPI document has another one.
 LOCAL_REFS = "#/$defs/{model}"
 
 
 class QuietSchema(GenerateJsonSchema):
-    """Leaves a default that is not JSON out of the schema without a warning."""
+    """Logs no warning when it leaves a default that is not JSON out of the schema."""
 
     def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
         logger.debug("%s: %s", kind, detail)
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function."""
     return inspect.signature(function)
 
 
 def field_of(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, FieldInfo]:
-    """A pydantic field that clients know by the parameter's name."""
+    """Return the hint and the pydantic field of a parameter. Raises UnservableFunction."""
     where = f"{full_name_of(function)}: parameter '{parameter.name}'"
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
@@ -50,7 +51,7 @@ def field_of(function: Callable[..., Any], parameter: inspect.Parameter) -> tupl
         raise UnservableFunction(f"{where} has no type hint; add one, as in '{parameter.name}: str'.")
     if isinstance(parameter.default, FieldInfo):
         raise UnservableFunction(
-            f"{where} has Field(…) as its default, which a direct call would receive; "
+            f"{where} has Field(…) as its default, which a direct call would get as the value; "
             f"write '{parameter.name}: Annotated[…, Field(…)] = default'."
         )
     hint = resolve_hint(function, parameter.name, parameter.annotation)
@@ -59,7 +60,7 @@ def field_of(function: Callable[..., Any], parameter: inspect.Parameter) -> tupl
 
 
 def resolve_hint(function: Callable[..., Any], name: str, annotation: Any) -> Any:
-    """The hint as an object: with postponed annotations it is text until now."""
+    """Return a hint as an object, since postponed annotations are text. Raises UnservableFunction."""
     holder = type("Hint", (), {"__annotations__": {name: annotation}})
     names = getattr(inspect.unwrap(function), "__globals__", {})
     try:
@@ -73,10 +74,11 @@ def resolve_hint(function: Callable[..., Any], name: str, annotation: Any) -> An
 
 
 def model_of(function: Callable[..., Any], fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
+    """Build the model of a function's parameters. Raises UnservableFunction."""
     try:
         return _checked_model(function.__name__, fields)
     except (PydanticUserError, ValidationError, NameError):
-        # pydantic does not say which field it was: try them one by one.
+        # pydantic does not name the field, so try the fields one by one.
         for name, field in fields.items():
             _check_parameter(function, name, field)
         raise
@@ -101,7 +103,7 @@ def _check_parameter(function: Callable[..., Any], name: str, field: tuple[Any, 
     except ValidationError as error:
         raise UnservableFunction(
             f"{full_name_of(function)}: the default of parameter '{name}', {field[1].default!r}, "
-            f"does not fit its hint: {plain_errors(error)[0]['msg']}; "
+            f"does not match its hint: {plain_errors(error)[0]['msg']}; "
             f"change the default or the hint, as in '{name}: int | None = None'."
         ) from error
     except (PydanticUserError, NameError) as error:
@@ -109,7 +111,8 @@ def _check_parameter(function: Callable[..., Any], name: str, field: tuple[Any, 
 
 
 def unservable(function: Callable[..., Any], what: str, hint: Any, error: Exception) -> UnservableFunction:
-    reason = str(error).split("\n")[0].split(". ")[0].rstrip(".")  # pydantic's advice after it is not for job authors
+    """Return the refusal of a hint that pydantic can't use."""
+    reason = str(error).split("\n")[0].split(". ")[0].rstrip(".")  # the rest is advice that does not help job authors
     return UnservableFunction(
         f"{full_name_of(function)}: {what} has the hint {inspect.formatannotation(hint)}, which can't be given as JSON "
         f"({reason}); use a type that pydantic can validate."

@@ -1,7 +1,7 @@
-"""`typing.TypedDict` on Python 3.11, which pydantic refuses before 3.12: typing_extensions' one takes its place.
+"""Support for `typing.TypedDict` on Python 3.11, where pydantic only accepts that of typing_extensions.
 
-pydantic (2.14, _internal/_generate_schema.py, `_typed_dict_schema`) needs the bases of a class, which
-`typing.TypedDict` keeps from 3.12 on. The twin that is made here has the fields of all bases, and needs none.
+pydantic (2.14, _internal/_generate_schema.py, `_typed_dict_schema`) needs the bases of the class, which
+`typing.TypedDict` only stores since Python 3.12. The twin built here has the fields of all bases, and needs no base.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import typing_extensions
 
 NEEDED = sys.version_info < (3, 12)
 
-#: What a class has for itself, and what its twin gets in another way.
+#: Attributes that are not copied to the twin: it has its own.
 _OWN = frozenset({"__annotations__", "__dict__", "__weakref__", "__orig_bases__", "__parameters__"})
 
-#: One twin for each class: a schema that refers to two of them would give both a long name.
+#: One twin for each class: a schema that refers to two twins of one class would give both long names.
 _twins: dict[type, Any] = {}
 
 
 def servable(hint: Any) -> Any:
-    """Return the hint with each `typing.TypedDict` in it, and in their fields, replaced where pydantic refuses it.
+    """Return the hint with a twin for each `typing.TypedDict` that pydantic would refuse, at any depth.
 
     Raises:
         NameError: a field's hint can't be resolved.
@@ -69,7 +69,7 @@ def _twin(original: Any) -> Any:
     for name, value in vars(original).items():
         if name not in _OWN:
             setattr(twin, name, value)
-    # Before its fields, since one of them may be of the same type.
+    # Registered before its fields are built, since a field may have the same type.
     _twins[original] = twin
     hints = typing.get_type_hints(original, include_extras=True)
     twin.__annotations__ = {name: _replaced(hint) for name, hint in hints.items()}

@@ -1,4 +1,4 @@
-"""From what is wrong with a body to the faults that its sender is told."""
+"""The faults in the parameters of a submission, with their places."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pydantic_core import ErrorDetails
 from jobs.engine.errors import Fault
 from jobs.engine.json_pointer import Path, pointer
 
-#: JSON that is nested deeper is refused: pydantic's own reader stops at 200.
+#: The deepest nesting. pydantic's own reader stops at 200.
 MAX_DEPTH = 100
 
-#: JSON's other readers keep numbers as doubles, where a larger one becomes infinite.
+#: Other readers of JSON store numbers as doubles, in which a larger number is infinite.
 LARGEST_NUMBER = int(sys.float_info.max)
 
-#: A pointer is sought among this many readings of an error's location.
+#: The most readings of an error's location that are tried.
 MAX_READINGS = 64
 
 MISSING = frozenset(
@@ -28,8 +28,8 @@ MISSING = frozenset(
 )
 
 
-def oddity(body: dict[Any, Any]) -> Fault | None:
-    """The first thing in `body` that is no interoperable JSON: RFC 8259 leaves it to each reader."""
+def not_interoperable(body: dict[Any, Any]) -> Fault | None:
+    """Return the first fault in `body` that RFC 8259 leaves to each reader of JSON, or None."""
     pending: list[tuple[Any, Path]] = [(body, ())]
     while pending:
         parent, path = pending.pop()
@@ -38,19 +38,19 @@ def oddity(body: dict[Any, Any]) -> Fault | None:
             return Fault(message, "too_deep", pointer=pointer(path))
         if type(parent) is dict:
             for key in parent:
-                if odd := _odd_value(key) if isinstance(key, str) else ("Names should be strings", "invalid_key"):
-                    return Fault(odd[0], odd[1], pointer=pointer(path))
+                if bad := _bad_value(key) if isinstance(key, str) else ("Names should be strings", "invalid_key"):
+                    return Fault(bad[0], bad[1], pointer=pointer(path))
         for name, value in parent.items() if type(parent) is dict else enumerate(parent):
             kind = type(value)
             if kind is dict or kind is list:
                 pending.append((value, (*path, name)))
-            elif odd := _odd_value(value):
-                return Fault(odd[0], odd[1], pointer=pointer((*path, name)))
+            elif bad := _bad_value(value):
+                return Fault(bad[0], bad[1], pointer=pointer((*path, name)))
     return None
 
 
-def _odd_value(value: object) -> tuple[str, str] | None:
-    """What is wrong with a value that has no parts, as a message and a code."""
+def _bad_value(value: object) -> tuple[str, str] | None:
+    """Return the message and code of the fault in a value that has no parts, or None."""
     if type(value) is str:
         if "\0" in value:
             return "Text should not contain the character U+0000", "string_null"
@@ -76,10 +76,10 @@ def _is_unicode(text: str) -> bool:
 
 
 def path_of(detail: ErrorDetails, body: dict[str, Any]) -> Path:
-    """Where an error is in the body.
+    """Return the path of an error in the body.
 
-    pydantic's location also names branches of unions (`int`, a model, a tag), which are not in
-    the body: of its readings, the one that leads to the value that pydantic refused is taken.
+    pydantic's location also contains branches of unions (`int`, a model, a tag), which are not in the body. Of all
+    ways to read it, the one that leads to the refused value is used.
     """
     missing = detail["type"] in MISSING
     location = detail["loc"][:-1] if missing else detail["loc"]
@@ -89,7 +89,7 @@ def path_of(detail: ErrorDetails, body: dict[str, Any]) -> Path:
 
 
 def _readings(value: Any, location: Path) -> Iterator[tuple[Path, Any]]:
-    """The paths that `location` may stand for, and where they lead; the longest come first."""
+    """Yield the paths that `location` may stand for, with their values, the longest first."""
     if not location:
         yield (), value
         return
@@ -106,5 +106,6 @@ def _has(value: object, part: str | int) -> bool:
 
 
 def did_you_mean(name: str, names: tuple[str, ...]) -> str:
+    """Return a suggestion for a misspelled name, or an empty text."""
     close = difflib.get_close_matches(name[:100], names, n=1)
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -73,7 +73,7 @@ def test_an_incompatible_job_is_listed_with_the_reason(run, deploy):
     answer = deploy()
     assert answer.code == 1
     reasons = (
-        f"Incompatible: job {job_id} (echo, queued): /loudness: Field required; /times: There is no such parameter"
+        f"Incompatible: job {job_id} (echo, queued): /loudness: Field required; /times: This parameter does not exist"
     )
     assert reasons in answer.out.replace("\n", " ")
     assert "1 of 1 unfinished jobs and 0 schedules are incompatible with this code" in answer.out

@@ -118,7 +118,7 @@ def test_a_job_can_be_submitted_for_another_user(run, services, alice):
         (["echo", "--params", "{"], "--params is not valid JSON"),
         (["echo", "--params", "[]"], "--params must be a JSON object, not list."),
         (["echo", "--params", "@/nowhere"], "--params: /nowhere can't be read: No such file or directory."),
-        (["echo", "--params", '{"text": "x", "txet": 1}'], "/txet: There is no such parameter; did you mean 'text'?"),
+        (["echo", "--params", '{"text": "x", "txet": 1}'], "/txet: This parameter does not exist; did you mean 't"),
         (["noop", "--delay", "-1"], "--delay: Input should be greater than or equal to 0"),
         (["noop", "--run-at", "tomorrow"], "'tomorrow' is not a time with a zone, for example 2030-01-31T12:00:00Z"),
         (["noop", "--priority", "urgent"], "'urgent' is not one of 'high', 'default', 'low'"),
@@ -133,7 +133,7 @@ def test_an_error_names_the_option_it_is_about(run, arguments, message):
 
 def test_an_unknown_job_type_is_not_found_and_a_similar_one_is_suggested(run):
     answer = run("jobs", "submit", "ehco")
-    assert (answer.code, answer.err) == (4, "Error: There is no job type 'ehco'; did you mean 'echo'?\n")
+    assert (answer.code, answer.err) == (4, "Error: The job type 'ehco' does not exist; did you mean 'echo'?\n")
     assert "'jobs types' lists all job types" in run("jobs", "submit", "xyzzy-plugh").err
 
 

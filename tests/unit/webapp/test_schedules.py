@@ -124,7 +124,7 @@ def test_a_schedule_of_an_unknown_job_type_reports_a_problem_and_delays_no_other
 
     assert [job.job_type for job in jobs_of(services)] == ["noop"]
     shown = alice.get(f"{SCHEDULES}/{gone['schedule_id']}").get_json()
-    assert "There is no job type 'echo'" in shown["problem"]
+    assert "The job type 'echo' does not exist" in shown["problem"]
     assert shown["next_run_at"] == gone["next_run_at"]
 
 

@@ -225,7 +225,7 @@ def test_the_line_of_a_module_that_cannot_be_imported_is_named(write_package: Wr
 
 def test_a_function_that_its_module_no_longer_holds_is_refused(write_package: Write):
     text = "@job(name='first')\ndef run() -> None: ...\nkept = run\n@job(name='second')\ndef run() -> None: ..."
-    with pytest.raises(UnservableFunction, match=r"a\.run is not what its module holds"):
+    with pytest.raises(UnservableFunction, match=r"a\.run is not the object that its module has"):
         Catalogue.discover([write_package(a=text)])
 
 
