@@ -47,14 +47,28 @@ class Attempt:
         self.channel = channel
         self.checkpoint = checkpoint
         self.cancel_requested = False
-        self.reporting = Reporting(channel, progress or Progress())
+        self._start = progress
+        self._reporting: Reporting | None = None
         self._saved_positions = positions or []
         self._positions: Positions | None = None
+
+    @property
+    def reporting(self) -> Reporting:
+        # Made at the first report: a quiet job needs none, and a horse touches few pages.
+        if self._reporting is None:
+            self._reporting = Reporting(self.channel, self._start or Progress())
+        return self._reporting
+
+    def flush(self) -> None:
+        """Send the progress that is not sent yet."""
+        if self._reporting is not None:
+            self._reporting.flush()
 
     def request_cancel(self) -> None:
         """Make the next report of progress raise `Cancelled`, and a loop report at its next item."""
         self.cancel_requested = True
-        self.reporting.due = True
+        if self._reporting is not None:
+            self._reporting.due = True
 
     def progress(
         self, percent: float | None, message: str | None, current: float | None, total: float | None, eta: float | None

@@ -6,9 +6,9 @@ import base64
 import os
 import signal
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Any
 
 from jobs.engine.author import running
 from jobs.engine.author.reporting import Progress
@@ -47,7 +47,7 @@ def perform(channel: SocketChannel, catalogue: Catalogue, settings: Settings) ->
         flush_output()
         os._exit(0 if ending.kind is EndingKind.COMPLETED else 1)
     running.end()
-    attempt.reporting.flush()
+    attempt.flush()
     flush_output()
     channel.send({"ending": ending.as_message()})
 
@@ -56,7 +56,7 @@ def _attempt(channel: SocketChannel, assignment: Assignment, job_type: JobType) 
     job = running.CurrentJob(
         assignment.job_id, job_type.name, assignment.user_id, assignment.attempt, assignment.resumed
     )
-    progress = Progress.from_meta(assignment.meta)
+    progress = Progress.from_meta(assignment.meta) if assignment.meta else None
     return running.Attempt(job, channel, assignment.checkpoint, progress=progress, positions=assignment.positions)
 
 
@@ -71,8 +71,7 @@ def run(job_type: JobType, assignment: Assignment, settings: Settings) -> Ending
     """Call the job's function. Whatever it raises is an ending."""
     try:
         args, kwargs = job_type.parameters.bind(assignment.params)
-        with _time_limit(assignment.timeout_seconds):
-            value = job_type.function(*args, **kwargs)
+        value = _within(assignment.timeout_seconds, job_type.function, args, kwargs)
         return _completed(job_type.result.dump(value), settings)
     except running.Cancelled:
         return Ending(EndingKind.CANCELLED)
@@ -80,11 +79,11 @@ def run(job_type: JobType, assignment: Assignment, settings: Settings) -> Ending
         return _failed(error, job_type, settings)
 
 
-@contextmanager
-def _time_limit(seconds: int) -> Iterator[None]:
-    """Raise JobTimeout after `seconds`. The worker kills a function that does not react, such as a loop in C.
+def _within(seconds: int, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Call the function, and raise JobTimeout in it after `seconds`.
 
-    rq.timeouts (2.12.0) does the same, but importing it imports rq and redis: 21 MB more to copy for every fork.
+    The worker kills a function that does not react, such as a loop in C. rq.timeouts (2.12.0) does the same as this,
+    but importing it imports rq and redis: 21 MB more to copy for every fork.
     """
 
     def time_is_up(_signum: int, _frame: FrameType | None) -> None:
@@ -93,7 +92,7 @@ def _time_limit(seconds: int) -> Iterator[None]:
     signal.signal(signal.SIGALRM, time_is_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
+        return function(*args, **kwargs)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
