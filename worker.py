@@ -13,8 +13,8 @@ from jobs.engine.worker.supervisor import Supervisor
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Run the workers of this host until SIGTERM.")
-    parser.add_argument("--check", action="store_true", help="print the settings and the catalogue, and exit")
+    parser = argparse.ArgumentParser(description="Run this host's workers and its scheduler until SIGTERM.")
+    parser.add_argument("--check", action="store_true", help="print the settings and the job types, and exit")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:

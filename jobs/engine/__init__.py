@@ -1,7 +1,7 @@
-"""How jobs run. What this module names is all that a job's author needs; the rest serves the engine.
+"""The engine that runs jobs, and the names that a job's author needs.
 
-Names that need an HTTP client, the broker or the storage are imported when a module first asks for them: what no job
-uses is not there to be copied by every fork.
+Names that need an HTTP client, the broker or the storage are imported when a job module first uses them. So the forked
+processes don't copy what no job uses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The states of a job: the words of the API, those of RQ, and the moves between them."""
+"""The states of a job: the words of the API, the words of RQ, and the transitions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PendingReason(StrEnum):
 
 
 class Priority(StrEnum):
-    """Also the names of the queues, in the order in which workers empty them."""
+    """The priorities, which are also the names of the queues, in the order in which workers empty them."""
 
     HIGH = "high"
     DEFAULT = "default"
@@ -46,7 +46,7 @@ class EventType(StrEnum):
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
-#: Every move that may happen. A failed or cancelled job moves only by an explicit retry.
+#: Every possible transition. A failed or cancelled job changes its state only by an explicit retry.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset({Status.RUNNING, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.PENDING, Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
@@ -55,7 +55,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset({Status.PENDING}),
 }
 
-#: rq.job.JobStatus (2.12.0) in our words. A job that RQ stopped reads as failed there, too.
+#: The words of rq.job.JobStatus (2.12.0), in ours. RQ, too, counts a stopped job as failed.
 FROM_RQ: dict[str, Status] = {
     "created": Status.PENDING,
     "queued": Status.PENDING,

@@ -57,7 +57,7 @@ def test_a_failure_in_a_library_shows_only_its_class(harness: Harness) -> None:
     job = harness.run("fail-in-library")
 
     assert job.error_type == "JSONDecodeError"
-    assert job.error == "The job failed with JSONDecodeError; its trace is for admins."
+    assert job.error == "The job failed with JSONDecodeError. Only admins can see its trace."
 
 
 def test_a_path_in_an_author_s_message_is_masked(harness: Harness) -> None:

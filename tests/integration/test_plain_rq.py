@@ -141,4 +141,4 @@ def test_a_failed_job_of_plain_rq_shows_no_details(harness: Harness) -> None:
     job = ended(harness, queue(harness).enqueue("tests.jobs_for_tests.behaviours.fail"))
 
     seen = harness.client.find(job.id)
-    assert (seen.status, seen.error) == ("failed", "The job failed; its trace is for admins.")
+    assert (seen.status, seen.error) == ("failed", "The job failed. Only admins can see its trace.")

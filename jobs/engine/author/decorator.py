@@ -1,4 +1,4 @@
-"""`@job`: what an author says of a function, checked and kept on the function, which is returned as it was."""
+"""`@job`: check the options that an author gives for a function, and keep them on the function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .retry import Retry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Where `@job` leaves its options: on the function, which is returned as it was.
+#: The attribute of a function in which `@job` keeps its options.
 OPTIONS = "__workhorse_job__"
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -28,7 +28,7 @@ MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What the author said in `@job(…)`, checked."""
+    """The checked options of `@job(…)`; times in seconds."""
 
     name: str
     priority: Priority
@@ -71,13 +71,20 @@ def job(
     result_ttl: int | None = None,
     preload: Sequence[str] = (),
 ) -> Any:
-    """Put a function into the catalogue. It is returned unchanged: a direct call just runs it.
+    """Put a function into the catalogue. The function is returned unchanged: a direct call just runs it.
 
-    `timeout`, `stall_timeout` and `result_ttl` are seconds; `max_running` caps this type over
-    all workers; `preload` names heavy modules that a worker imports once, before it forks.
+    Args:
+        name: the job type's name. By default it is the function's, with hyphens.
+        priority: high, default or low, unless a submission says otherwise.
+        timeout: seconds that one attempt may take.
+        stall_timeout: seconds without progress after which an attempt fails.
+        retry: which errors are tried again, and when.
+        max_running: jobs of this type that may run at once, over all workers.
+        result_ttl: seconds that a result is kept.
+        preload: heavy modules that a worker imports once, before it forks.
 
     Raises:
-        UnservableFunction: naming the function and the option, or why it can't be a job.
+        UnservableFunction: with the function, and the invalid option or the reason why it can't be a job.
     """
 
     def decorate(function: F) -> F:
@@ -121,7 +128,7 @@ def _is_modules(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(v, str) and MODULE.fullmatch(v) for v in value)
 
 
-#: Each option's check, and what to say when it fails.
+#: Each option's check, and the form that it expects.
 EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_name, "lower-case words joined by hyphens, as in 'make-thumbnails'"),
     "priority": (_is_priority, f"one of {', '.join(Priority)}"),

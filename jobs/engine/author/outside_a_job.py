@@ -1,4 +1,4 @@
-"""Direct calls of jobs' functions: in a test, in a shell, by another program."""
+"""Direct calls of jobs' functions, in a test, a shell or another program: each has a checkpoint of its own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import threading
 from types import CodeType, FrameType
 from typing import Any
 
-#: The code of each job's function, by which a direct call is found.
+#: The code of each job's function. A direct call is found by it.
 JOB_CODE: set[CodeType] = set()
 
 
 class DirectCalls(threading.local):
-    """What `checkpoint` holds outside a job.
+    """The values of `checkpoint` outside a job.
 
-    A direct call of a job's function begins with what stands there, and what it assigns is gone with it: called again,
-    it does its work again.
+    A direct call of a job's function begins with the values at that moment. What it assigns is discarded with the call:
+    called again, it does its work again.
     """
 
     def __init__(self) -> None:
         self._outside: dict[str, Any] = {}
-        #: Kept, so that no later call's frame can have its place in memory.
+        #: Kept, so that the frame of a later call can't have the same address.
         self._call: FrameType | None = None
         self._of_call: dict[str, Any] = {}
 

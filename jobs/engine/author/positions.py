@@ -1,11 +1,11 @@
-"""Where the resumable loops of an attempt stand, in memory that the horse writes and its worker reads.
+"""The positions of an attempt's resumable loops, in memory that the horse writes and its worker reads.
 
-A finished item is counted by one store into a shared page: no call, no message. So the count is exact however the
-horse ends, and the worker, which saves it a few times a second and at the end, is all that must survive.
+A finished item is counted by one write to a shared page, without a call or a message. So the count is exact however
+the horse ends. The worker saves it a few times a second and at the end; only the worker must survive.
 
-Loops are numbered in the order of the calls. What a loop's body calls belongs to one turn: with the end of the turn
-the loops inside it are forgotten, and their numbers are free again. So nested loops and loops in a row both find
-their own place in a later execution.
+Loops are numbered in the order of the calls. A loop that is called for one item of another loop belongs to that item:
+when the item is finished, the loops inside are forgotten, and their numbers are free again. So nested loops and loops
+in a row both find their position in a later execution.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-#: Loops that one attempt can resume; later ones start at the beginning.
+#: Loops that one attempt can resume. Any further loop starts at the beginning.
 MAX_LOOPS = 512
 _BYTES = MAX_LOOPS * 8
 
@@ -37,7 +37,7 @@ class Positions:
         self.following = 0
 
     def begin_loop(self) -> tuple[int, ctypes.c_uint64]:
-        """The number of a loop that begins, and the cell that counts its finished items."""
+        """Begin a loop. Return its number, and the cell that counts its finished items."""
         number = min(self.following, MAX_LOOPS - 1)
         self.following = number + 1
         cell = ctypes.c_uint64.from_buffer(self._memory, number * 8)
@@ -46,7 +46,7 @@ class Positions:
         return number, cell
 
     def forget_inside(self, number: int) -> None:
-        """Forget the loops that were called in the turn of loop `number` that ends now, before it is counted."""
+        """Forget the loops that were called for the current item of loop `number`. Call this before it is counted."""
         for inside in range(number + 1, self.following):
             self._counts[inside] = 0
         self.following = number + 1

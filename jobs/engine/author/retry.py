@@ -11,10 +11,11 @@ from jobs.engine.errors import ConfigurationError, Fatal
 
 BACKOFFS = ("exponential", "linear", "constant")
 
-#: With jitter a delay lies between this share of it and the whole: jobs that failed together come back apart.
+#: With jitter, a delay is between this share of its length and the whole, so that jobs which failed together are
+#: retried at different times.
 SHORTEST_SHARE = 0.5
 
-#: Exponents stop growing here: every delay is over its cap long before, and 2.0**1024 overflows.
+#: The largest exponent of a delay: every delay has reached its limit long before, and 2.0**1024 overflows.
 HIGHEST_EXPONENT = 1000
 
 
@@ -23,7 +24,7 @@ class Retry:
     """Try a failed job again, up to `max` times.
 
     Raises:
-        ConfigurationError: naming the value that can't be used and what was expected.
+        ConfigurationError: with the invalid value and the expected form.
     """
 
     #: Attempts after the first one.
@@ -31,12 +32,12 @@ class Retry:
     backoff: Literal["exponential", "linear", "constant"] = "exponential"
     #: Seconds before the second attempt.
     delay: float = 1
-    #: Seconds that no delay is longer than, jitter included.
+    #: The longest delay in seconds.
     max_delay: float = 3600
     jitter: bool = True
     #: Errors that are tried again, their subclasses included.
     on: tuple[type[BaseException], ...] = (Exception,)
-    #: Errors that are never tried again; stronger than `on`.
+    #: Errors that are never tried again, even if `on` covers them.
     never: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
@@ -49,16 +50,16 @@ class Retry:
             _expect(_is_errors(getattr(self, name)), name, getattr(self, name), f"a tuple, as in {name}=(OSError,)")
 
     def applies_to(self, error: BaseException) -> bool:
-        """Tell whether `error` may be tried again. `Fatal` never is."""
+        """Return True if the policy covers `error`. It never covers `Fatal`."""
         return isinstance(error, self.on) and not isinstance(error, (Fatal, *self.never))
 
     def seconds_before(self, attempt: int) -> float:
-        """Choose the pause after `attempt` failed attempts (1: after the first)."""
+        """Return the seconds to wait after `attempt` failed attempts (1: after the first)."""
         seconds = min(self.delay * self._growth(attempt), self.max_delay)
         return seconds * random.uniform(SHORTEST_SHARE, 1) if self.jitter else seconds
 
     def as_dict(self) -> dict[str, Any]:
-        """What clients see of it; times in seconds."""
+        """Return the policy as clients see it; times in seconds."""
         return {
             "max_retries": self.max,
             "backoff": self.backoff,

@@ -203,7 +203,7 @@ def _foreign_failure(text: dict[str, str], status: Status) -> bool:
 
 def _error(text: dict[str, str], status: Status) -> str | None:
     if _foreign_failure(text, status):
-        return text.get("refused") or "The job failed; its trace is for admins."
+        return text.get("refused") or "The job failed. Only admins can see its trace."
     return text.get("error") or None
 
 

@@ -1,4 +1,4 @@
-"""The chores of a scheduler besides RQ's: what tells of events over HTTP, schedules, clean-up, notes of how it goes."""
+"""The chores that a scheduler does for other rooms: webhooks, schedules, trends and clean-up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLEAN_UP = "clean-up"
 
 
 def chores(client: Client) -> list[Chore]:
-    """What a host's scheduler does besides its own."""
+    """Return the chores of other rooms."""
     return [
         Chore(OUTBOX_SECONDS, Outbox(client).empty),
         Chore(SCHEDULES_SECONDS, Schedules(client).run_due),
@@ -39,7 +39,7 @@ def chores(client: Client) -> list[Chore]:
 
 
 def submit_clean_up(client: Client) -> None:
-    """See to it that there is one clean-up a day, however many hosts look after it."""
+    """Submit one clean-up a day, however many hosts call this."""
     if CLEAN_UP in client.catalogue:
         today = datetime.now(UTC).date().isoformat()
         job_type = client.catalogue.find(CLEAN_UP)
@@ -47,7 +47,7 @@ def submit_clean_up(client: Client) -> None:
 
 
 def run_scheduler(settings: Settings, catalogue: Catalogue, obituaries: int) -> None:
-    """Be a host's scheduler until SIGTERM."""
+    """Run a host's scheduler until SIGTERM."""
     connection = connect(settings)
     wait_for_broker(connection)
     for warning in [*settings.warnings(), *warn_about(connection)]:

@@ -1,4 +1,4 @@
-"""What is told of an exception: its type, a message that is safe to show, and a trace for admins."""
+"""The description of an exception: its type, a message that is safe to show, and a trace for admins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobs.engine.settings import Settings
 #: Characters of a message and of a trace that are kept.
 MESSAGE_CHARACTERS = 2_000
 TRACE_CHARACTERS = 50_000
-#: Of a message, that are looked through for what must not be shown.
+#: Characters of a message that are searched for paths and secrets.
 MASKED_CHARACTERS = 20_000
 
 #: Frames of the engine are not an author's code.
@@ -36,12 +36,13 @@ class Failure:
 def describe(error: BaseException, packages: Sequence[str], settings: Settings) -> Failure:
     """Describe an exception that ended an attempt.
 
-    The message is shown if it was raised in a function's own code, that is if the innermost frame belongs to one of
-    `packages`, or if it is one of ours (Fatal among them). Anything else may hold what no client should see.
+    The message is shown if the exception was raised in a function's own code, that is if the innermost frame belongs to
+    one of `packages`, or if it is an error of the engine, such as Fatal. Any other message may hold what no client
+    should see.
     """
     try:
         return _described(error, packages, settings)
-    except BaseException as trouble:  # noqa: BLE001 - its class may override all that is asked of it here
+    except BaseException as trouble:  # noqa: BLE001 - its class may override everything that is used here
         name, why = type(error).__name__, type(trouble).__name__
         return Failure(name, f"The job failed with {name}, which can't be described ({why}).", f"{name}\n")
 
@@ -55,13 +56,13 @@ def _described(error: BaseException, packages: Sequence[str], settings: Settings
     elif _raised_in(error, packages):
         message = _text_of(error) or name
     else:
-        message = f"The job failed with {name}; its trace is for admins."
+        message = f"The job failed with {name}. Only admins can see its trace."
     trace = "".join(traceback.format_exception(error))[-TRACE_CHARACTERS:]
     return Failure(name, masked(_beginning(message), settings)[:MESSAGE_CHARACTERS], _without_surrogates(trace))
 
 
 def masked(text: str, settings: Settings) -> str:
-    """`text` without paths of this machine and without secrets."""
+    """Return `text` without paths of this machine and without secrets."""
     for secret in _secrets(settings):
         text = text.replace(secret, "[secret]")
     text = _CREDENTIALS.sub("[secret]@", text)
@@ -72,12 +73,12 @@ def masked(text: str, settings: Settings) -> str:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - an exception class whose __str__ fails says nothing
+    except Exception:  # noqa: BLE001 - the __str__ of an author's class may fail
         return ""
 
 
 def _beginning(message: str) -> str:
-    """As much of a message as is looked through. A cut goes between two words: half a secret is not known as one."""
+    """Return the part of a message that is searched. It ends between two words: half a secret would not be found."""
     if len(message) <= MASKED_CHARACTERS:
         return message
     return message[:MASKED_CHARACTERS].rpartition(" ")[0] or message[:MASKED_CHARACTERS]
@@ -98,7 +99,7 @@ def _raised_in(error: BaseException, packages: Sequence[str]) -> bool:
 
 
 def _hidden_path(match: re.Match[str]) -> str:
-    # Only what begins in a folder of this machine is a path; /texts/3 is a JSON Pointer.
+    # It is a path only if it begins in a folder of this machine; /texts/3 is a JSON Pointer.
     return "[path]" if Path("/", match["root"]).is_dir() else match[0]
 
 

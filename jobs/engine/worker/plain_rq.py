@@ -1,4 +1,4 @@
-"""Which jobs of plain RQ may run here: nothing of one is loaded or imported before this has been asked."""
+"""The check of a job of plain RQ, before anything in it is loaded or imported."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from jobs.engine.catalogue.catalogue import Catalogue
 
 
 def refusal(job: Job, allowed_functions: Collection[str], catalogue: Catalogue) -> str | None:
-    """Why a job must not run here, or None if it may.
+    """Return why a job must not run here, or None if it may.
 
-    It may if it is JSON, calls a plain function, and the function and its callbacks are each in the catalogue or in
-    ALLOWED_FUNCTIONS: whoever can write to the broker could otherwise have anything imported and called.
+    It may run if it is JSON and calls a plain function, and the function and its callbacks are each in the catalogue or
+    in ALLOWED_FUNCTIONS. Otherwise anyone who can write to the broker could import and call anything.
     """
     try:
         function, instance, args, kwargs = json.loads(_decompressed(job.data))
     except (ValueError, TypeError):
         return (
-            "This job is not JSON, and workers here never unpickle anything. Enqueue it with "
+            "This job is not JSON, and the workers never load pickles. Enqueue it with "
             "rq.Queue(…, serializer='json'), or submit it over HTTP."
         )
     if instance is not None or not isinstance(args, list) or not isinstance(kwargs, dict):
-        return "This job calls a method of an object; workers here run functions alone."
+        return "This job calls a method of an object; the workers run only functions."
     callbacks = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name)
     for name in (function, *(name for name in callbacks if name)):
         if not isinstance(name, str) or not (name in allowed_functions or catalogue.by_function(name)):

@@ -1,7 +1,7 @@
-"""What has to happen at its time: due jobs, leases that ran out, records that expired.
+"""The scheduler: due jobs, expired leases, expired records, and chores of other rooms.
 
-Every step is one atomic script and harmless to repeat, so any number of hosts may run this at once without a lock,
-and whoever is left goes on at once when one of them dies.
+Every step is one atomic script that is harmless to repeat. So any number of hosts may run schedulers without a lock,
+and when one dies the others continue.
 """
 
 from __future__ import annotations
@@ -43,9 +43,11 @@ class Chore:
 
 class Scheduler:
     def __init__(self, store: Store, more: Iterable[Chore] = (), obituaries: int | None = None) -> None:
-        """Args:
-        more: chores of others.
-        obituaries: the read end of the supervisor's pipe, a line with the process id of each worker that has ended.
+        """Schedule the chores of this room and `more`.
+
+        Args:
+            more: chores of other rooms.
+            obituaries: the read end of the supervisor's pipe, with the process id of each dead worker in a line.
         """
         self._store = store
         self._obituaries = obituaries
@@ -73,7 +75,7 @@ class Scheduler:
             self._wait()
 
     def _wait(self) -> None:
-        """Until it is time for the next chore, or a worker has died."""
+        """Return when it is time for the next chore, or a worker has died."""
         if self._obituaries is None:
             time.sleep(PROMOTE_SECONDS)
         elif select.select([self._obituaries], [], [], PROMOTE_SECONDS)[0]:
@@ -102,14 +104,14 @@ class Scheduler:
             continue
 
     def free_the_claims_of_the_dead(self) -> None:
-        """Put back what this host's dead workers held."""
+        """Put back the jobs of this host's dead workers."""
         for pid in list(self._dead):
             for holding in self._store.held_by(LeasedRQWorker.host_prefix(pid)):
                 self._free(holding, "its worker ended")
             self._dead.remove(pid)
 
     def recover(self) -> None:
-        """Put back the jobs of workers that have not been heard of."""
+        """Put back the jobs whose worker has sent no heartbeat for the length of a lease."""
         for holding in self._store.suspects():
             self._free(holding, "its worker stopped responding")
 
@@ -125,10 +127,10 @@ class Scheduler:
             logger.warning("scheduler: job %s: %s: %s", job_id, why, ended or "lost")
 
     def make_room(self) -> None:
-        """Put back jobs that wait for a limit that has room without a finish that told of it."""
+        """Put back jobs that wait for a limit which has room, if no finish has noticed."""
         self._store.make_room()
 
     def sweep(self) -> None:
-        """Take expired jobs out of the indexes."""
+        """Remove expired jobs from the indexes."""
         while self._store.sweep(QUEUES):
             continue

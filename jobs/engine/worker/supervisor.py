@@ -1,8 +1,8 @@
-"""The parent of a host's workers: starts them, starts them again, and frees what a dead one held.
+"""The supervisor: the parent of a host's workers, which starts and restarts them.
 
-It does not speak to the broker, so no outage disturbs it, and it stays as small as every horse is to be. Of a worker
-that has ended it tells the scheduler, which frees the worker's claim at once: its horse died with it, and what outlived
-both has become this process's child and is ended first.
+It has no connection to the broker, so no outage disturbs it, and it stays small: every horse is a copy of it. When a
+worker has ended, it notifies the scheduler, which frees the worker's claim at once. The worker's horse died with it; a
+process that outlived both has become a child of the supervisor, and is killed first.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ logger = logging.getLogger("workhorse")
 TICK_SECONDS = 0.1
 SCHEDULER = "scheduler"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-#: A process that ends sooner than this is started again more slowly each time.
+#: A process that ends sooner than this is restarted after a pause that doubles each time.
 STEADY_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 10.0
 
 
 @dataclass
 class Child:
-    """A process that is to run for as long as the supervisor does."""
+    """A process that must run for as long as the supervisor does."""
 
     name: str
     main: Callable[[], None]
@@ -52,11 +52,11 @@ class Supervisor:
     catalogue: Catalogue
     children: list[Child] = field(default_factory=list)
     _stopping_since: float | None = None
-    #: A pipe to the scheduler, which frees what a dead worker held. It keeps what is written while there is none.
+    #: A pipe to the scheduler, for the process ids of dead workers. It keeps what is written while none is running.
     _obituaries: tuple[int, int] = field(default_factory=os.pipe)
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT. Answers the exit code."""
+        """Run until SIGTERM or SIGINT. Return the exit code."""
         adopt_orphans()
         for each in STOP_SIGNALS:
             signal.signal(each, self._request_stop)
@@ -100,7 +100,7 @@ class Supervisor:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
-        # A stop that comes during the fork waits until the child has forgotten our handler, and we have its id.
+        # A signal during the fork waits until the child has replaced our handler, and we know its process id.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
@@ -116,7 +116,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             die_with_parent(parent)
             if child.name != SCHEDULER:
-                # No job shall be able to write obituaries.
+                # A job must not be able to write obituaries.
                 for end in self._obituaries:
                     os.close(end)
             child.main()
@@ -129,7 +129,7 @@ class Supervisor:
     def _work(self) -> None:
         preload = [module for job_type in self.catalogue.values() for module in job_type.preload]
         zygote = Zygote.start(partial(perform, catalogue=self.catalogue, settings=self.settings), preload)
-        # Only now: every horse is a copy of the zygote, and none needs rq or the broker's client.
+        # After the fork: every horse is a copy of the zygote, and no horse needs rq or the broker's client.
         from jobs.engine.broker.connection import connect, wait_for_broker
         from jobs.engine.broker.store.store import Store
 
@@ -163,7 +163,7 @@ class Supervisor:
     def _bury(self, child: Child, status: int) -> None:
         now = time.monotonic()
         pid, child.pid = child.pid, 0
-        # Being their subreaper, what a dead worker left behind is ours now; once it is gone, that is proof of death.
+        # The processes that a dead worker left behind are our children now. Only once they are dead may its job run.
         end_children_except({each.pid for each in self.children})
         if child.name != SCHEDULER:
             os.write(self._obituaries[1], b"%d\n" % pid)
@@ -171,4 +171,4 @@ class Supervisor:
             return
         child.quick_ends = child.quick_ends + 1 if now - child.started_at < STEADY_SECONDS else 0
         child.start_at = now + min(MAX_BACKOFF_SECONDS, 0.1 * 2**child.quick_ends - 0.1)
-        logger.warning("%s (pid %d) ended with status %s; starting it again", child.name, pid, status)
+        logger.warning("%s (pid %d) ended with status %s; restarting it", child.name, pid, status)

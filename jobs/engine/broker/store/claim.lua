@@ -1,15 +1,17 @@
 -- Take the head of the first non-empty queue and record who holds it.
 -- ARGV: worker, execution, lease, running jobs that a user may have (0: any number), queues in order.
--- A job is in its queue, set aside for a limit, held, or ended: there is no moment in between.
+-- Returns claimed, foreign (a job of plain RQ), again or empty.
+-- At every moment a job is in its queue, set aside for a limit, held, or ended.
 local worker, execution, lease, user_limit = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
--- Heads that one script sets aside. Others have a turn then, and the worker asks again.
+-- Heads that one script sets aside. Then the worker asks again, so that other scripts can run in between.
 local MOST_ASIDE = 100
 local aside = 0
 
--- The scripts that make room go by what the workers were last told.
+-- The scripts that make room use the limit of the last claim.
 if (redis.call('GET', USER_LIMIT) or '0') ~= ARGV[4] then redis.call('SET', USER_LIMIT, ARGV[4]) end
 
--- With the results that the job's parameters refer to, each with the number of its step: an entry of RQ's results or nothing.
+-- The reply with a claimed job, and the results that its parameters refer to: for each the number of its step, and an entry
+-- of RQ's results or nothing.
 local function claimed(queue, id, references)
   local answer = { 'claimed', queue, id, redis.call('HGETALL', job_key(id)), redis.call('GET', checkpoint_key(id)) or '' }
   if references then
@@ -21,14 +23,14 @@ local function claimed(queue, id, references)
   return answer
 end
 
--- Claim what was popped. Answers what the worker is to be told, or nothing: it was set aside or only an entry was left.
+-- Claim what was popped. Returns the reply to the worker, or nothing if the job was set aside or had already ended.
 local function take(id, queue)
   local key = job_key(id)
   local job = redis.call('HMGET', key, 'status', 'user', 'version', 'number', 'resuming', 'data', 'type', 'max_running',
     'slots', 'references')
   if job[4] then redis.call('INCR', 'wh:popped:' .. queue) end
   if job[6] and not job[3] then
-    -- Somebody else's: rq's own path runs it, and this is where that path keeps what it has popped. The lease is ours.
+    -- A job of plain RQ: rq's own path runs it, and this is the list where that path keeps what it has popped.
     redis.call('LPUSH', queue_key(queue) .. ':intermediate', id)
     redis.call('HSET', key, 'execution', execution)
     redis.call('ZADD', 'wh:leases', decimal(NOW + lease), id .. ':' .. execution)
@@ -60,8 +62,8 @@ local function take(id, queue)
   return claimed(queue, id, job[10])
 end
 
--- A record that none of our scripts has written can't be claimed, and must not keep its worker from the next one. Where
--- nothing at all can be made of it, not even its entry in the queue is left.
+-- A record that none of our scripts has written can't be claimed, and must not stop its worker from claiming the next one.
+-- If the record can't even be ended, it still loses its entry in the queue.
 local function refuse(id, queue, trouble)
   redis.log(redis.LOG_WARNING, "workhorse: job " .. id .. " can't be claimed: " .. tostring(trouble.err or trouble))
   pcall(let_go, id, queue, worker, execution)
@@ -69,7 +71,7 @@ local function refuse(id, queue, trouble)
     error = "What the broker has on record of this job can't be read, so it can't be run; submit it again." })
 end
 
--- The answer to the last claim was lost on its way: a worker that asks again with the same execution gets it again.
+-- If the reply to the last claim was lost, the worker asks again with the same execution, and gets the same reply.
 local held = redis.call('HMGET', 'rq:worker:' .. worker, 'execution', 'current_job')
 if held[1] == execution and held[2] and redis.call('HGET', job_key(held[2]), 'execution') == execution then
   local job = redis.call('HMGET', job_key(held[2]), 'origin', 'references', 'version', 'deaths')

@@ -5,8 +5,8 @@ local id, execution, worker = ARGV[1], ARGV[2], ARGV[3]
 local outcome = cjson.decode(ARGV[4])
 local key = job_key(id)
 
--- A job of plain RQ goes back to the head of its queue, or fails if its process died too often. Whatever rq's own path
--- kept of the execution that is given up goes with it (rq/executions.py, 2.12.0).
+-- Put a job of plain RQ back at the head of its queue, or fail it if its process died too often. This removes whatever
+-- rq's own path has recorded of the execution (rq/executions.py, 2.12.0).
 local function give_back_foreign(queue)
   let_go(id, queue, worker ~= '' and worker, execution)
   redis.call('LREM', queue_key(queue) .. ':intermediate', 0, id)

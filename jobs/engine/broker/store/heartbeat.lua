@@ -1,4 +1,4 @@
--- Prolong a lease. ARGV: worker, job, execution, lease, worker's time to live. Answers held, cancel or lost.
+-- Prolong a lease. ARGV: worker, job, execution, lease, worker's time to live. Returns held, cancel or lost.
 local worker, id, execution = ARGV[1], ARGV[2], ARGV[3]
 local key = job_key(id)
 redis.call('HSET', 'rq:worker:' .. worker, 'last_heartbeat', NOW_ISO)

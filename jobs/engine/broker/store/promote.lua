@@ -1,5 +1,5 @@
--- Move what has come due from the scheduled registries into the queues. ARGV: how many at most, queues.
--- Answers how many were moved, then the seconds until the next one is due ('' if there is none).
+-- Move due jobs from the scheduled registries into the queues. ARGV: how many at most, queues.
+-- Returns how many were moved, then the seconds until the next one is due ('' if there is none).
 local moved, nearest = 0, nil
 for position = 2, #ARGV do
   local queue = ARGV[position]

@@ -1,11 +1,11 @@
--- What a running attempt has to say. ARGV: job, execution, progress or '', checkpoint or '',
+-- Write the reports of a running attempt. ARGV: job, execution, progress or '', checkpoint or '',
 -- positions of loops or '', log lines to keep, log lines.
--- Answers 0 if this execution no longer holds the job, and then nothing was written.
+-- Returns 0 if this execution no longer holds the job; then nothing was written.
 local id, execution = ARGV[1], ARGV[2]
 local key = job_key(id)
 if redis.call('HGET', key, 'execution') ~= execution then return 0 end
 if ARGV[3] ~= '' then
-  -- RQ's meta is where every RQ tool looks for progress; the time of the report is what an ETA counts from.
+  -- RQ's tools look for progress in RQ's meta. An ETA counts from the time of its report.
   local progress = cjson.decode(ARGV[3])
   progress.reported_at = NOW
   redis.call('HSET', key, 'meta', cjson.encode(progress))
