@@ -68,7 +68,7 @@ local function refuse(id, queue, trouble)
   redis.log(redis.LOG_WARNING, "workhorse: job " .. id .. " can't be claimed: " .. tostring(trouble.err or trouble))
   pcall(let_go, id, queue, worker, execution)
   pcall(end_job, id, queue, redis.call('HGET', job_key(id), 'user') or '', 'failed', { error_type = 'UnreadableRecord',
-    error = "What the broker has on record of this job can't be read, so it can't be run; submit it again." })
+    error = "This job's record in the broker can't be read, so the job can't run; submit it again." })
 end
 
 -- If the reply to the last claim was lost, the worker asks again with the same execution, and gets the same reply.

@@ -27,7 +27,7 @@ from .verdicts import CancelVerdict, RetryReply, SubmitReply
 logger = logging.getLogger("workhorse")
 
 #: What is said of a job whose record nobody can read.
-UNREADABLE = "What the broker has on record of this job can't be read, so it can't be run; submit it again."
+UNREADABLE = "This job's record in the broker can't be read, so the job can't run; submit it again."
 #: Newest lines of a job's log that are kept.
 KEEP_LOG_LINES = 2_000
 #: Records that one page of a filtered list looks at.
