@@ -1,69 +1,39 @@
-"""Following jobs: one listener a process, however many follow.
-
-A change of a job is published in the same atomic step that makes it. What is published is only a nudge: the listener
-reads the job again, once for all who follow it here, and puts what they miss into their queues.
-"""
+"""Follow a job, or all of a user's jobs, and yield each message as it comes."""
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
-from jobs.engine.broker.connection import NOT_NOW, broker_errors
-from jobs.engine.broker.store.records import Record
+from jobs.engine.broker.connection import broker_errors
 from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
 from jobs.engine.errors import JobNotFound
 from jobs.engine.states import Status
 
 from .inbox import Inbox
-from .job_watch import JobWatch
-from .listener import Listener
 from .message import Message
-from .user_watch import UserWatch, is_kept
-
-logger = logging.getLogger("workhorse")
-
-Watch = TypeVar("Watch", JobWatch, UserWatch)
-
-JOB_CHANNEL, USER_CHANNEL = "wh:job:", "wh:feed:"
-
-#: Seconds after which what is followed is read even if nobody nudged: a job may expire in silence.
-LOOK_SECONDS = 5.0
-#: The same for jobs of other RQ clients, whose changes nobody publishes, and for logs.
-UNPUBLISHED_LOOK_SECONDS = 1.0
-#: Jobs that are read at once, and that are looked at in one beat.
-READ_JOBS = 25
-LOOK_JOBS = 200
+from .user_watch import is_kept
+from .watches import Watches
 
 
 class Follower:
     """Follows jobs and users for a whole process.
 
-    `stopping` is asked twice a second: once it answers True, everything that is followed ends.
+    `stopping` is called twice a second. Once it returns True, everything that is followed ends.
     """
 
     def __init__(self, client: Client, *, stopping: Callable[[], bool] = lambda: False) -> None:
         self._client = client
-        self._store = client.store
-        self.stopping = stopping
-        self._jobs: dict[str, JobWatch] = {}
-        self._users: dict[str, UserWatch] = {}
-        self._lock = threading.Lock()
-        self._listener = Listener(client.store.connection, self._nudged, self._look_again, self._beat)
-
-    # --- for those who follow -------------------------------------------------------
+        self._feeds = client.store.feeds
+        self.watches = Watches(client.store, stopping)
 
     def wait(self, job_id: str, *, after: int | None, timeout: float) -> Job:
-        """Read a job once it has changed.
+        """Return a job once it has changed.
 
         Args:
-            after: the version that is known; answers as soon as there is a later one. None: as soon as the job ends.
-            timeout: seconds, after which the job is answered as it is.
+            after: a version; returns as soon as there is a later one. None: returns as soon as the job ends.
+            timeout: seconds, after which the job is returned as it is.
 
         Raises:
             JobNotFound, BrokerUnavailable
@@ -79,7 +49,7 @@ class Follower:
         inbox = Inbox()
         inbox.every = False
         inbox.after = job.version
-        with self._joined(self._jobs, JobWatch, job_id, inbox):
+        with self.watches.job(job_id, inbox):
             while (left := deadline - time.monotonic()) > 0 and not inbox.ended:
                 message = inbox.take(left)
                 if message is not None and message.event == "error":
@@ -91,16 +61,16 @@ class Follower:
     def follow_job(
         self, job_id: str, after: int | None, inbox: Inbox, *, logs: bool = False, idle_seconds: float
     ) -> Iterator[Message | None]:
-        """Every version of a job after the one that is known, until it ends, is gone, or the inbox ends.
+        """Yield every version of a job after a known one, until the job ends, expires, or the inbox ends.
 
         Args:
-            after: the version that is known. None: begins with the current state.
-            logs: also what it logs and prints, from the oldest line that is kept.
-            idle_seconds: of silence after which None is given out.
+            after: the known version. None: begins with the current state.
+            logs: True: also yields the log, from the oldest line that is kept.
+            idle_seconds: seconds of silence after which None is yielded.
         """
         inbox.after = after
         inbox.logged = 0 if logs else None
-        with self._joined(self._jobs, JobWatch, job_id, inbox):
+        with self.watches.job(job_id, inbox):
             for message in _taken(inbox, idle_seconds):
                 yield message
                 if message is not None and message.event in ("complete", "error"):
@@ -109,19 +79,19 @@ class Follower:
     def follow_user(
         self, user_id: str, after: int | None, inbox: Inbox, *, idle_seconds: float
     ) -> Iterator[Message | None]:
-        """What happens to any job of a user after a position of their feed, until the inbox ends.
+        """Yield the events of all of a user's jobs after a position of their feed, until the inbox ends.
 
-        Without a position, and after one that is too old, it begins with the jobs that have not ended.
+        Without a position, or after one that is no longer kept, it begins with the jobs that have not ended.
 
         Raises:
             BrokerUnavailable: before the first message.
         """
-        with self._joined(self._users, UserWatch, user_id, inbox):
+        with self.watches.user(user_id, inbox):
             known: dict[str, int] = {}
             with broker_errors():
-                bounds = self._store.feeds.bounds(user_id)
+                bounds = self._feeds.bounds(user_id)
             if after is not None and is_kept(after, bounds):
-                self._go_on(user_id, inbox, after)
+                self.watches.continue_from(user_id, inbox, after)
             else:
                 if after is not None:
                     yield Message("reset")
@@ -134,11 +104,11 @@ class Follower:
                     yield message
 
     def _current(self, user_id: str, inbox: Inbox, known: dict[str, int]) -> Iterator[Message]:
-        """The jobs that have not ended. The last of them carries the position that the feed had before."""
+        """Yield the jobs that have not ended. The last one carries the position that the feed had before the reads."""
         with broker_errors():
-            bounds = self._store.feeds.bounds(user_id)
+            bounds = self._feeds.bounds(user_id)
         position = bounds.last if bounds.last is not None else bounds.now
-        self._go_on(user_id, inbox, position)
+        self.watches.continue_from(user_id, inbox, position)
         held: Job | None = None
         for job in self._unfinished(user_id):
             known[job.job_id] = job.version
@@ -157,85 +127,6 @@ class Follower:
                 if cursor is None:
                     break
 
-    def _go_on(self, user_id: str, inbox: Inbox, position: int) -> None:
-        inbox.after = position
-        self._listener.join(f"wh:feed:{user_id}")
-
-    # --- who follows what ---------------------------------------------------------------
-
-    @contextmanager
-    def _joined(
-        self, watches: dict[str, Watch], kind: Callable[[str], Watch], name: str, inbox: Inbox
-    ) -> Iterator[None]:
-        with self._lock:
-            watch = watches.setdefault(name, kind(name))
-            watch.inboxes.add(inbox)
-            self._listener.join(watch.channel)
-        try:
-            yield
-        finally:
-            with self._lock:
-                watch.inboxes.discard(inbox)
-                if not watch.inboxes:
-                    del watches[name]
-                    self._listener.leave(watch.channel)
-
-    # --- in the listener's thread ---------------------------------------------------------
-
-    def _nudged(self, channels: set[str]) -> None:
-        jobs = [self._jobs.get(each.removeprefix(JOB_CHANNEL)) for each in channels if each.startswith(JOB_CHANNEL)]
-        users = [self._users.get(each.removeprefix(USER_CHANNEL)) for each in channels if each.startswith(USER_CHANNEL)]
-        self._look(list(filter(None, jobs)), list(filter(None, users)))
-
-    def _look(self, jobs: Sequence[JobWatch], users: Sequence[UserWatch]) -> None:
-        with broker_errors():
-            for start in range(0, len(jobs), READ_JOBS):
-                self._read(jobs[start : start + READ_JOBS])
-                time.sleep(0)  # lets others on: a hundred followers may have something to send now
-            for user in users:
-                user.tell(self._store)
-
-    def _read(self, watches: Sequence[JobWatch]) -> None:
-        found = {record.job_id: record for record in self._store.find([watch.job_id for watch in watches])}
-        for watch in watches:
-            try:
-                self._tell(watch, found.get(watch.job_id))
-            except NOT_NOW:
-                raise
-            except Exception:  # one that can't be read must not silence all others
-                logger.exception("listener: job %s can't be told of", watch.job_id)
-
-    def _tell(self, watch: JobWatch, record: Record | None) -> None:
-        if watch.followers_of_log:
-            watch.tell_log(self._store)
-        job = Job.from_record(record) if record is not None else None
-        watch.tell(job, lambda: self._store.events(watch.job_id))
-
-    def _beat(self) -> None:
-        with self._lock:
-            watches: list[JobWatch | UserWatch] = [*self._jobs.values(), *self._users.values()]
-        over = self.stopping()
-        for inbox in [each for watch in watches for each in list(watch.inboxes)]:
-            if over:
-                inbox.end()
-            elif inbox.slow:
-                inbox.cut()
-            else:
-                inbox.remind_if_idle()
-
-    def _look_again(self) -> None:
-        """Look at what nobody nudged about for a while."""
-        now = time.monotonic()
-        with self._lock:
-            jobs = [watch for watch in self._jobs.values() if now - watch.read_at > _patience(watch)]
-            users = [watch for watch in self._users.values() if now - watch.read_at > LOOK_SECONDS]
-        self._look(jobs[:LOOK_JOBS], users)
-
-
-def _patience(watch: JobWatch) -> float:
-    unpublished = watch.belongs_to_nobody or watch.followers_of_log
-    return UNPUBLISHED_LOOK_SECONDS if unpublished else LOOK_SECONDS
-
 
 def _taken(inbox: Inbox, idle_seconds: float) -> Iterator[Message | None]:
     inbox.idle_seconds = idle_seconds
@@ -246,7 +137,7 @@ def _taken(inbox: Inbox, idle_seconds: float) -> Iterator[Message | None]:
 
 
 def _is_known(message: Message, known: dict[str, int]) -> bool:
-    """Whether the current state, which was read after the position that it carries, told this already."""
+    """Return True for a version that the current state included: it was read after the position that it carries."""
     if message.job is None:
         return False
     if message.job.version <= known.get(message.job.job_id, 0):

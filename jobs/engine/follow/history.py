@@ -1,7 +1,7 @@
-"""A job as it was at earlier versions, told from its event log.
+"""Rebuild the earlier versions of a job from its history.
 
-Reading a job gives its latest state. Who missed the states before it gets them from here: all but superseded
-progress, which the log does not keep.
+Reading a job gives its latest version. A follower that missed earlier ones gets them from here, except superseded
+progress, which the history does not keep.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _PROGRESS = ("progress", "progress_message", "progress_current", "progress_total
 
 
 def versions(job: Job, events: Sequence[Entry]) -> list[tuple[Job, bool]]:
-    """The states that a job went through, oldest first, the last being `job` itself.
+    """Return the versions of a job, oldest first; the last one is `job` itself.
 
-    Each comes with whether it is mere progress, which a later one makes worthless.
+    Each comes with a flag: True if it is mere progress, which later progress supersedes.
     """
     states: list[tuple[Job, bool]] = []
     state = _blank(job, sum(entry["type"] == EventType.RESUMED for entry in events))
@@ -37,7 +37,7 @@ def versions(job: Job, events: Sequence[Entry]) -> list[tuple[Job, bool]]:
 
 
 def is_progress(before: Job, after: Job) -> bool:
-    """Whether one version leads to the next by mere progress."""
+    """Return True if only the progress changed from one version to the next."""
     return (
         before.status is after.status is Status.RUNNING
         and before.attempt == after.attempt
@@ -46,7 +46,7 @@ def is_progress(before: Job, after: Job) -> bool:
 
 
 def _blank(job: Job, resumed_since: int) -> Job:
-    """The job before the first event that is still known."""
+    """Return the job as it was before the first event that is kept."""
     return replace(
         _fresh(job),
         attempt=0,
@@ -80,8 +80,8 @@ def _started(job: Job, entry: Entry) -> Job:
 
 
 def _progressed(job: Job, entry: Entry) -> Job:
-    told = {name: entry[name] for name in _PROGRESS if name in entry}
-    return replace(job, **told | {"progress": float(told.get("progress") or 0.0)})
+    reported = {name: entry[name] for name in _PROGRESS if name in entry}
+    return replace(job, **reported | {"progress": float(reported.get("progress") or 0.0)})
 
 
 def _retrying(job: Job, entry: Entry) -> Job:

@@ -1,4 +1,4 @@
-"""The bounded queue between the listener and one follower."""
+"""The inbox of one follower: a bounded queue that the listener fills."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 from .message import Message
 
-#: A follower that has this many messages before it, or takes none for so many seconds while there are some, is cut.
+#: A follower is cut off if more messages wait in its inbox, or if it takes none of them for so many seconds.
 MAX_QUEUED = 1_000
 SLOW_SECONDS = 20.0
 
 
 class Inbox:
-    """What one follower has yet to take. The listener puts and never waits; the follower takes.
+    """The messages that one follower has yet to take. The listener puts and never blocks; the follower takes.
 
-    A follower that can't keep up loses superseded progress first. If that is not enough it is cut: it comes back
-    with the last id that it saw.
+    A follower that can't keep up first loses superseded progress. If that is not enough it is cut off, and can come
+    back with the last id that it received.
     """
 
     def __init__(self, *, on_cut: Callable[[], None] | None = None) -> None:
@@ -26,19 +26,20 @@ class Inbox:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._waiting_since = 0.0
-        self._asked_at = 0.0
+        self._taken_at = 0.0
         self._on_cut = on_cut
         self.ended = False
-        #: The version or position that the follower has, or will have once it took all; None: nothing yet.
+        #: The version or position of the last message that was put; None: none yet.
         self.after: int | None = None
-        #: Whether it is told every change, not just the latest state.
+        #: True: every version is put. False: only the latest state.
         self.every = True
-        #: The number of log lines that it has; None: it does not follow the log.
+        #: The number of log lines that were put; None: the follower does not want the log.
         self.logged: int | None = None
-        #: Seconds after which it is reminded that nothing has happened; None: it has a clock of its own.
+        #: Seconds of silence after which `take` returns None; None: the follower has a timeout of its own.
         self.idle_seconds: float | None = None
 
     def put(self, message: Message) -> None:
+        """Add a message, unless the inbox has ended. Progress replaces the progress of the same job before it."""
         with self._lock:
             if self.ended:
                 return
@@ -54,8 +55,8 @@ class Inbox:
             self.cut()
 
     def take(self, timeout: float | None) -> Message | None:
-        """The next message, or None: if none comes within `timeout` seconds, at a reminder, or if all has ended."""
-        self._asked_at = time.monotonic()
+        """Return the next message, or None after `timeout` seconds, after a reminder, or if the inbox has ended."""
+        self._taken_at = time.monotonic()
         if not self._queue and not self.ended:
             self._wake.wait(timeout)
         with self._lock:
@@ -66,19 +67,19 @@ class Inbox:
             return self._queue.popleft()
 
     def remind_if_idle(self) -> None:
-        """Wake a follower that was told nothing for long. Its own timer would cost more than all else it does."""
-        if self.idle_seconds is not None and time.monotonic() - self._asked_at > self.idle_seconds:
+        """Wake a follower after a long silence. A timer for each follower would cost more than the messages."""
+        if self.idle_seconds is not None and time.monotonic() - self._taken_at > self.idle_seconds:
             self._wake.set()
 
     def end(self) -> None:
-        """Let the follower go. What it has not taken is dropped."""
+        """Release the follower. Messages that it has not taken are dropped."""
         with self._lock:
             self.ended = True
             self._queue.clear()
         self._wake.set()
 
     def cut(self) -> None:
-        """End it, although it may be in the middle of sending something."""
+        """End the inbox and break the follower's connection, even in the middle of a send."""
         self.end()
         if self._on_cut is not None:
             self._on_cut()

@@ -1,4 +1,4 @@
-"""One job and all who follow it in this process: it is read once for each change, however many they are."""
+"""One job and all its followers in this process: each change is read once."""
 
 from __future__ import annotations
 
@@ -29,19 +29,25 @@ class JobWatch:
         return f"wh:job:{self.job_id}"
 
     @property
-    def belongs_to_nobody(self) -> bool:
-        """Another RQ client's job: it has no event log, and nobody publishes its changes."""
+    def has_no_owner(self) -> bool:
+        """True for a job of another RQ client: it has no history, and its changes are not published."""
         return self._job is not None and self._job.user_id is None
 
     @property
-    def followers_of_log(self) -> list[Inbox]:
+    def log_inboxes(self) -> list[Inbox]:
+        """The followers that want the log as well."""
         return [each for each in list(self.inboxes) if each.logged is not None and not each.ended]
 
-    def tell(self, job: Job | None, events: Callable[[], list[dict[str, Any]]]) -> None:
-        """Tell all followers what they don't have yet. `events` reads the event log; it is seldom needed."""
+    def deliver(self, job: Job | None, events: Callable[[], list[dict[str, Any]]]) -> None:
+        """Put the versions that each follower lacks into its inbox.
+
+        Args:
+            job: the job as it is now; None: it no longer exists.
+            events: reads the job's history. It is called only for a follower that lacks more than one version.
+        """
         before, self._job, self.read_at = self._job, job, time.monotonic()
         if job is None:
-            self._tell_gone()
+            self._deliver_gone()
             return
         progress = before is not None and job.version == before.version + 1 and is_progress(before, job)
         latest = Message.of(job, id=job.version, progress=progress)
@@ -53,23 +59,22 @@ class JobWatch:
                 continue
             else:
                 history = history or [
-                    Message.of(each, id=each.version, progress=superseded)
-                    for each, superseded in versions(job, events())
+                    Message.of(state, id=state.version, progress=mere) for state, mere in versions(job, events())
                 ]
                 missed = history
             _put_newer(inbox, missed)
 
-    def tell_log(self, store: Store) -> None:
-        """Tell those who follow its log the lines that they don't have yet."""
-        while followers := self.followers_of_log:
-            start = min(each.logged or 0 for each in followers)
+    def deliver_log(self, store: Store) -> None:
+        """Put the log lines that each follower of the log lacks into its inbox."""
+        while inboxes := self.log_inboxes:
+            start = min(each.logged or 0 for each in inboxes)
             lines, first = store.logs(self.job_id, start, LOG_LINES)
             if lines:
-                _put_lines(followers, lines, first)
+                _put_lines(inboxes, lines, first)
             if len(lines) < LOG_LINES:
                 return
 
-    def _tell_gone(self) -> None:
+    def _deliver_gone(self) -> None:
         for inbox in list(self.inboxes):
             inbox.put(Message.gone(self.job_id))
 
@@ -84,13 +89,13 @@ def _put_newer(inbox: Inbox, missed: Sequence[Message]) -> None:
                 return
 
 
-def _put_lines(followers: Sequence[Inbox], lines: Sequence[dict[str, Any]], first: int) -> None:
+def _put_lines(inboxes: Sequence[Inbox], lines: Sequence[dict[str, Any]], first: int) -> None:
     numbered = [{"number": first + place, **line} for place, line in enumerate(lines)]
     whole = Message("log", lines=numbered)
-    for follower in followers:
-        had = follower.logged or 0
+    for inbox in inboxes:
+        had = inbox.logged or 0
         if had <= first:
-            follower.put(whole)
+            inbox.put(whole)
         elif had < first + len(numbered):
-            follower.put(Message("log", lines=numbered[had - first :]))
-        follower.logged = max(had, first + len(numbered))
+            inbox.put(Message("log", lines=numbered[had - first :]))
+        inbox.logged = max(had, first + len(numbered))

@@ -1,7 +1,7 @@
-"""The one connection of a process on which the broker tells it of changes.
+"""The one connection of a process on which the broker publishes changes to it.
 
-What comes is only a nudge: whoever is interested reads what has changed. A nudge also comes whenever a channel was
-subscribed to, so what happened before that, or while the broker was away, is found out in the same way.
+A message on a channel is only a nudge to read what has changed. The broker's confirmation of a subscription counts as
+a nudge too, so changes from before the subscription, or from an outage of the broker, are found in the same way.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ logger = logging.getLogger("workhorse")
 #: Seconds between two beats.
 BEAT_SECONDS = 0.5
 RECONNECT_SECONDS = 0.5
-#: Seconds of silence after which the broker is asked whether it is there, and after which it is not.
+#: Seconds of silence after which the broker is pinged, and after which it counts as lost.
 PING_SECONDS = 2.0
 SILENCE_SECONDS = 5.0
-#: Seconds without any channel after which the thread ends; it comes back with the next one.
+#: Seconds without any channel after which the thread ends. The next channel starts it again.
 LINGER_SECONDS = 10.0
-#: Nudges that are taken together, and with more channels than that, the seconds to let them gather: what is read
-#: together costs half.
+#: Nudges that are handed over together. With more channels than that, the listener first lets nudges gather for some
+#: seconds: jobs that are read together cost half.
 MAX_NUDGES = 50
 GATHER_SECONDS = 0.01
 
-#: Keeps the connection in its subscribed state while there is nothing to listen to.
+#: Keeps the connection subscribed while there is no other channel.
 _IDLE_CHANNEL = "wh:idle"
 
 _AWAY = (*UNREACHABLE, redis.RedisError, BrokerUnavailable, OSError)
 
 
 class Listener:
-    """Calls `nudged` with channels on which something happened; all that it calls, it calls in one thread.
+    """Calls `nudged` with the channels on which something happened. All calls are made in one thread.
 
-    Twice a second it calls `beat` and, if the broker is there, `look_again`. `nudged` and `look_again` may raise
-    BrokerUnavailable: all channels are nudged again once the broker is back.
+    Twice a second it calls `beat` and, while the broker can be reached, `read_again`. `nudged` and `read_again` may
+    raise BrokerUnavailable: all channels are nudged again once the broker is back.
     """
 
     def __init__(
         self,
         connection: redis.Redis,
         nudged: Callable[[set[str]], None],
-        look_again: Callable[[], None],
+        read_again: Callable[[], None],
         beat: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._nudged = nudged
-        self._look_again = look_again
+        self._read_again = read_again
         self._beat = beat
         self._channels: set[str] = set()
         self._session: Any = None
@@ -65,25 +65,26 @@ class Listener:
         self._beaten_at = 0.0
 
     def join(self, channel: str) -> None:
-        """Listen to a channel. It is nudged as soon as the broker has confirmed it, also if it was listened to."""
+        """Listen to a channel. It is nudged as soon as the broker has confirmed it, even if it was joined before."""
         with self._lock:
             self._channels.add(channel)
             self._needed_at = time.monotonic()
-            self._tell("subscribe", channel)
+            self._send("subscribe", channel)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
                 self._thread.start()
 
     def leave(self, channel: str) -> None:
+        """Stop listening to a channel."""
         with self._lock:
             self._channels.discard(channel)
-            self._tell("unsubscribe", channel)
+            self._send("unsubscribe", channel)
 
-    def _tell(self, step: str, channel: str) -> None:
+    def _send(self, command: str, channel: str) -> None:
         if self._session is None:
-            return  # the next session begins with all channels
+            return  # the next session subscribes to all channels
         try:
-            getattr(self._session, step)(channel)
+            getattr(self._session, command)(channel)
         except _AWAY as error:
             logger.debug("listener: the broker is away: %s", error)
 
@@ -95,8 +96,8 @@ class Listener:
                     return
             except _AWAY as error:
                 logger.debug("listener: the broker is away: %s", error)
-            except Exception:  # it serves everybody: whatever happens, it begins anew
-                logger.exception("listener: it fell, and begins anew")
+            except Exception:  # it serves all followers of the process, so it starts again after any error
+                logger.exception("listener: failed; starting again")
             with self._lock:
                 self._session = None
             self._beat()
@@ -107,22 +108,22 @@ class Listener:
             session.subscribe(_IDLE_CHANNEL, *self._channels)
             self._session = session
         heard = asked = time.monotonic()
-        while not self._dismissed():
+        while not self._may_end():
             if self._hear(session):
                 heard = time.monotonic()
             now = time.monotonic()
             if now - heard > SILENCE_SECONDS:
-                raise redis.exceptions.ConnectionError("The broker says nothing.")
+                raise redis.exceptions.ConnectionError("The broker is silent.")
             if now - max(heard, asked) > PING_SECONDS:
                 session.ping()
                 asked = now
             if now - self._beaten_at > BEAT_SECONDS:
                 self._beaten_at = now
                 self._beat()
-                self._look_again()
+                self._read_again()
 
     def _hear(self, session: Any) -> bool:
-        """Wait for nudges, hand them over, and tell whether the broker said anything."""
+        """Wait for nudges and hand them over. Return True if the broker sent anything."""
         message = first = session.get_message(timeout=BEAT_SECONDS)
         nudged: set[str] = set()
         if message is not None and len(self._channels) > MAX_NUDGES:
@@ -135,7 +136,8 @@ class Listener:
             self._nudged(nudged)
         return first is not None
 
-    def _dismissed(self) -> bool:
+    def _may_end(self) -> bool:
+        """Return True, and let the next channel start a new thread, if there was no channel for a while."""
         with self._lock:
             if self._channels:
                 self._needed_at = time.monotonic()

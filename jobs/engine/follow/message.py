@@ -1,4 +1,4 @@
-"""What those who follow jobs are told."""
+"""A message to the followers of a job or of a user's jobs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, Literal
 
 from jobs.engine.client.job import Job
 
-#: `position` tells the place in a user's feed alone, without anything having happened.
+#: `position` carries only a position in a user's feed, without an event.
 Event = Literal["update", "complete", "log", "error", "reset", "position"]
 
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """One message, made once for all who are told it."""
+    """One message. All followers that it concerns share the object."""
 
     event: Event
-    #: A job's version, or the position in a user's feed. Messages without one are not resumed from.
+    #: A job's version, or a position in a user's feed. A follower can't resume after a message without one.
     id: int | None = None
     job: Job | None = None
-    #: Of a log: its lines, each with its `number`.
+    #: Log lines, each with its `number`.
     lines: Sequence[dict[str, Any]] = ()
-    #: Of an error: its job, its code and a sentence.
+    #: The job's id, an error code and a sentence.
     error: dict[str, str | None] | None = None
-    #: Whether later progress of the same job makes this worthless.
+    #: Later progress of the same job replaces this message.
     progress: bool = False
 
     @classmethod
@@ -35,7 +35,7 @@ class Message:
 
     @classmethod
     def gone(cls, job_id: str, *, id: int | None = None) -> Message:  # noqa: A002 (SSE's own word)
-        sentence = f"There is no job {job_id!r} any more; it has expired."
+        sentence = f"Job {job_id!r} no longer exists; it has expired."
         return cls("error", id, error={"job_id": job_id, "code": "job_not_found", "detail": sentence})
 
     @property

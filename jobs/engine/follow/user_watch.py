@@ -1,4 +1,4 @@
-"""One user's feed and all who follow it in this process: what happened to any of the user's jobs, in order."""
+"""One user's feed and all its followers in this process: the events of all the user's jobs, in order."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ READ_ENTRIES = 200
 
 
 def is_kept(after: int, bounds: FeedBounds) -> bool:
-    """Whether a feed still holds all that came after a position.
+    """Return True if a feed still has every entry after a position.
 
-    Positions are dense, but begin anew with the time when a feed had idled away, which takes a day.
+    Positions are consecutive. After a day without entries a feed is dropped, and the next one starts at the current
+    time in microseconds.
     """
     if bounds.first is None or bounds.last is None or after > bounds.last:
         return False
@@ -43,54 +44,54 @@ class UserWatch:
     def channel(self) -> str:
         return f"wh:feed:{self.user_id}"
 
-    def tell(self, store: Store) -> None:
-        """Read what is new in the feed, and tell it."""
+    def deliver(self, store: Store) -> None:
+        """Put the entries of the feed that each follower lacks into its inbox."""
         self.read_at = time.monotonic()
         bounds = store.feeds.bounds(self.user_id)
         if bounds.first is None or bounds.last is None:
             return
-        self._reset_who_is_too_late(bounds)
-        while followers := self._followers_before(bounds.last):
-            start = min(each.after or 0 for each in followers)
+        self._reset_late_inboxes(bounds)
+        while inboxes := self._inboxes_before(bounds.last):
+            start = min(each.after or 0 for each in inboxes)
             entries = store.feeds.entries(self.user_id, max(0, start + 1 - bounds.first), READ_ENTRIES)
             entries = [entry for entry in entries if entry.position > start]
             if not entries:
-                return  # trimmed meanwhile: the next look finds out
-            self._tell_entries(store, entries, followers)
+                return  # the feed was trimmed meanwhile; the next look resets the follower
+            self._deliver_entries(store, entries, inboxes)
 
-    def _followers_before(self, position: int) -> list[Inbox]:
+    def _inboxes_before(self, position: int) -> list[Inbox]:
         following = [each for each in list(self.inboxes) if each.after is not None and not each.ended]
         return [each for each in following if (each.after or 0) < position]
 
-    def _reset_who_is_too_late(self, bounds: FeedBounds) -> None:
-        """They read the current state again, by themselves, and then set the position from which they go on."""
-        for follower in self._followers_before(bounds.last or 0):
-            if not is_kept(follower.after or 0, bounds):
-                follower.after = None
-                follower.put(Message("reset"))
+    def _reset_late_inboxes(self, bounds: FeedBounds) -> None:
+        """Have followers whose position is no longer kept read the current state, which sets a new position."""
+        for inbox in self._inboxes_before(bounds.last or 0):
+            if not is_kept(inbox.after or 0, bounds):
+                inbox.after = None
+                inbox.put(Message("reset"))
 
-    def _tell_entries(self, store: Store, entries: list[FeedEntry], followers: list[Inbox]) -> None:
+    def _deliver_entries(self, store: Store, entries: list[FeedEntry], inboxes: list[Inbox]) -> None:
         for message in _messages_of(store, entries):
             assert message.id is not None
-            for follower in followers:
-                if follower.after is not None and message.id > follower.after:
-                    follower.put(message)
-        for follower in followers:
-            if follower.after is not None:
-                follower.after = max(follower.after, entries[-1].position)
+            for inbox in inboxes:
+                if inbox.after is not None and message.id > inbox.after:
+                    inbox.put(message)
+        for inbox in inboxes:
+            if inbox.after is not None:
+                inbox.after = max(inbox.after, entries[-1].position)
 
 
 def _messages_of(store: Store, entries: list[FeedEntry]) -> Iterable[Message]:
-    """A message for each entry whose version was not superseded."""
+    """Yield a message for each entry whose version was not superseded."""
     wanted: dict[str, set[int]] = {}
     for entry in entries:
         wanted.setdefault(entry.job_id, set()).add(entry.version)
     jobs = {record.job_id: Job.from_record(record) for record in store.find(list(wanted))}
     states = {job_id: _states(store, jobs[job_id], wanted[job_id]) for job_id in jobs}
-    told_gone: set[str] = set()
+    reported_gone: set[str] = set()
     for entry in entries:
-        if entry.job_id not in jobs and entry.job_id not in told_gone:
-            told_gone.add(entry.job_id)
+        if entry.job_id not in jobs and entry.job_id not in reported_gone:
+            reported_gone.add(entry.job_id)
             yield Message.gone(entry.job_id, id=entry.position)
         elif (state := states.get(entry.job_id, {}).get(entry.version)) is not None:
             job, progress = state

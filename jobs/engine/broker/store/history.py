@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.engine.broker.malformed import json_value, text
-from jobs.engine.states import EventType, Status
+from jobs.engine.states import EventType, PendingReason, Status
 from jobs.engine.times import read_time, rfc3339
 
 _ENDS = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED})
@@ -16,13 +16,18 @@ _UNKNOWN_TIME = rfc3339(datetime.fromtimestamp(0, UTC))
 
 
 def read_event(entry: bytes) -> dict[str, Any]:
-    """Return an entry of a history. Raises one of MALFORMED unless it has a version, a type and a time."""
+    """Return an entry of a history. Raises one of MALFORMED if it can't be applied to a job."""
     event: dict[str, Any] = json.loads(entry)
     if type(event["version"]) is not int:
         raise TypeError(f"version {event['version']!a} is not a whole number")
     read_time(event["at"])
-    if EventType(event["type"]) in _ENDS:
+    kind = EventType(event["type"])
+    if kind in _ENDS:
         Status(event["status"])
+    if kind is EventType.QUEUED and event.get("reason"):
+        PendingReason(event["reason"])
+    if kind is EventType.PROGRESS:
+        float(event.get("progress") or 0.0)
     return event
 
 

@@ -209,7 +209,7 @@ def test_the_listener_rests_when_nobody_follows(bench: Bench) -> None:
     following.next()
     following.close()
     eventually(lambda: bench.connection.pubsub_numsub("wh:job:x")[0][1] == 0, "it unsubscribes")
-    assert bench.follower._jobs == {}
+    assert len(bench.follower.watches) == 0
 
 
 # --- waiting -------------------------------------------------------------------------------
