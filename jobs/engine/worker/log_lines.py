@@ -8,7 +8,7 @@ from collections import deque
 from datetime import UTC, datetime
 
 from jobs.engine.author.running import LOG_LINE_CHARACTERS
-from jobs.engine.broker.store.store import KEEP_LOG_LINES
+from jobs.engine.broker.store.worker_steps import KEEP_LOG_LINES
 from jobs.engine.times import rfc3339
 
 

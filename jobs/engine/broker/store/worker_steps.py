@@ -1,0 +1,174 @@
+"""The steps of a job's life that its worker and the scheduler take: claim, report, finish, put back, promote."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import redis
+
+from jobs.engine.errors import ReferenceUnresolved
+
+from .claims import Claim, ForeignClaim, Holding, UnreadableRecord, read_claim
+from .leases import LEASE_SECONDS, SUSPICION_SECONDS, Lease
+from .outcome import Outcome, OutcomeKind
+from .records import text
+from .scripts import Scripts
+
+logger = logging.getLogger("workhorse")
+
+#: The error of a job whose record can't be read.
+UNREADABLE = "This job's record in the broker can't be read, so the job can't run; submit it again."
+#: The newest lines of a job's log are kept, this many.
+KEEP_LOG_LINES = 2_000
+
+
+class WorkerSteps:
+    def __init__(self, connection: redis.Redis, max_running_per_user: int = 0) -> None:
+        self.connection = connection
+        #: The limit for claims; 0: no limit.
+        self._max_running_per_user = max_running_per_user
+        self.scripts = Scripts(connection)
+
+    def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
+        """Take the first job of the first queue that has one. Return None if all queues are empty."""
+        return self._claimed([b"again"], worker, execution, queues)
+
+    def _claimed(
+        self, reply: Sequence[Any], worker: str, execution: str, queues: Sequence[str]
+    ) -> Claim | ForeignClaim | None:
+        """Read a reply of claim.lua. A job whose record can't be used fails here, and the next one is claimed."""
+        while reply[0] != b"empty":
+            if reply[0] != b"again":
+                try:
+                    return read_claim(reply, execution)
+                except (ReferenceUnresolved, UnreadableRecord) as error:
+                    self._refuse(reply, worker, execution, error)
+            reply = self.scripts.run("claim", *self._claim_arguments(worker, execution, queues))
+        return None
+
+    def _refuse(self, reply: Sequence[Any], worker: str, execution: str, error: Exception) -> None:
+        kind, queue, job_id = reply[:3]
+        logger.warning("%s: job %r can't be run: %s", worker, job_id, error)
+        if kind == b"foreign":
+            self.connection.lrem(f"rq:queue:{queue.decode()}:intermediate", 1, job_id)
+            self.scripts.run("release", job_id, execution, worker)
+        else:
+            message = error.message if isinstance(error, ReferenceUnresolved) else UNREADABLE
+            self.finish(job_id, execution, worker, Outcome(OutcomeKind.FAILED, message, type(error).__name__))
+
+    def _claim_arguments(self, worker: str, execution: str, queues: Sequence[str]) -> list[Any]:
+        return [worker, execution, LEASE_SECONDS, self._max_running_per_user, *queues]
+
+    def release(self, job_id: str, execution: str, worker: str) -> None:
+        """End the lease on a job of plain RQ that has ended."""
+        self.scripts.run("release", job_id, execution, worker)
+
+    def heartbeat(self, worker: str, job_id: str, execution: str, worker_ttl: int) -> Lease:
+        """Extend the lease on a job."""
+        return Lease(text(self.scripts.run("heartbeat", worker, job_id, execution, LEASE_SECONDS, worker_ttl)))
+
+    def report(
+        self,
+        job_id: str,
+        execution: str,
+        *,
+        progress: dict[str, Any] | None = None,
+        checkpoint: str | None = None,
+        positions: str | None = None,
+        lines: Sequence[str] = (),
+    ) -> bool:
+        """Write the progress, checkpoint, positions and log lines of a running attempt.
+
+        Returns:
+            False if the execution no longer holds the job; then nothing was written.
+        """
+        state = (json.dumps(progress) if progress else "", checkpoint or "", positions or "")
+        return bool(self.scripts.run("report", job_id, execution, *state, KEEP_LOG_LINES, *lines))
+
+    def finish(self, job_id: str, execution: str, worker: str, outcome: Outcome) -> OutcomeKind | None:
+        """End an execution. Return how the job ended or continues, or None if the execution no longer holds it."""
+        return _ended(self.scripts.run("finish", *_finish_arguments(job_id, execution, worker, outcome)))
+
+    def finish_and_claim(
+        self,
+        job_id: str,
+        execution: str,
+        worker: str,
+        outcome: Outcome,
+        *,
+        claim_next: str | None,
+        queues: Sequence[str],
+    ) -> tuple[OutcomeKind | None, Claim | ForeignClaim | None]:
+        """End an execution and, with `claim_next`, claim for that execution: two scripts in one round trip."""
+        calls: list[tuple[str, list[Any]]] = [("finish", _finish_arguments(job_id, execution, worker, outcome))]
+        if claim_next:
+            calls.append(("claim", self._claim_arguments(worker, claim_next, queues)))
+        ended, *claimed = self.scripts.run_all(calls)
+        following = self._claimed(claimed[0], worker, claim_next, queues) if claim_next else None
+        return _ended(ended), following
+
+    # --- the scheduler -------------------------------------------------------------------
+
+    def promote(self, queues: Sequence[str], at_most: int = 200) -> tuple[int, float | None]:
+        """Move due jobs into their queues.
+
+        Returns:
+            How many were moved, and the seconds until the next one is due.
+        """
+        moved, nearest = self.scripts.run("promote", at_most, *queues)
+        return int(moved), float(nearest) if nearest else None
+
+    def suspects(self) -> list[Holding]:
+        """Return the holdings whose lease was seen expired twice."""
+        return [Holding.read(*found) for found in self.scripts.run("suspects", SUSPICION_SECONDS)]
+
+    def held_by(self, name_prefix: str) -> list[Holding]:
+        """Return what the workers hold whose names begin with `name_prefix`. The cost grows with the workers."""
+        held = []
+        for key in cast(set[bytes], self.connection.smembers("rq:workers")):
+            if text(key).startswith(f"rq:worker:{name_prefix}"):
+                job_id, execution = cast(list[bytes | None], self.connection.hmget(key, "current_job", "execution"))
+                if job_id and execution:
+                    deaths = cast("bytes | None", self.connection.hget(f"rq:job:{text(job_id)}", "deaths"))
+                    held.append(Holding.read(job_id, execution, deaths))
+        return held
+
+    def sweep(self, queues: Sequence[str], at_most: int = 500) -> int:
+        """Remove expired jobs from the indexes and registries. Return how many were removed."""
+        return int(self.scripts.run("sweep", at_most, *queues))
+
+    def make_room(self, at_most: int = 100) -> int:
+        """Put back jobs that wait for a limit that has room, where no finish did: it was raised, or a record was lost.
+
+        Returns:
+            How many of the limits that were checked have no more waiting jobs.
+        """
+        return int(self.scripts.run("make_room", at_most))
+
+    def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
+        """Sleep until something is pushed to one of the queues, for at most `seconds`."""
+        self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
+
+
+def _ended(reply: bytes) -> OutcomeKind | None:
+    return None if reply == b"lost" else OutcomeKind(text(reply))
+
+
+def _finish_arguments(job_id: str, execution: str, worker: str, outcome: Outcome) -> list[Any]:
+    """Return the arguments of finish.lua, without the fields that this kind of outcome does not use."""
+    completed = outcome.kind is OutcomeKind.COMPLETED
+    fields = {
+        "kind": outcome.kind,
+        "error": outcome.error,
+        "error_type": outcome.error_type,
+        "meta": outcome.meta if completed else None,
+        "reason": outcome.reason,
+        "delay": outcome.delay_seconds or None,
+        "uncharged": None if outcome.charged else True,
+        "deaths": outcome.deaths or None,
+    }
+    given = json.dumps({name: value for name, value in fields.items() if value is not None})
+    return [job_id, execution, worker, given, outcome.result, outcome.trace]
