@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jobs.engine.broker.store.schedule_records import DueSchedule
 from jobs.engine.client.groups import Group, Groups
 from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.client.pipelines import Step, submit_pipeline
@@ -221,7 +222,7 @@ def test_a_pipeline_completes_after_its_failed_step_is_retried(
 # --- schedules --------------------------------------------------------------------------
 
 
-def due(harness: Harness) -> list[tuple[str, int, str, str]]:
+def due(harness: Harness) -> list[DueSchedule]:
     return harness.client.store.schedules.due(at_most=10)[1]
 
 

@@ -1,4 +1,4 @@
-"""Writing things down behind a request: it hands them over and goes on; a thread writes what has come together."""
+"""Write small things in the background: a request hands them over at once, and a thread writes them together."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Item = TypeVar("Item")
 
 logger = logging.getLogger("workhorse")
 
-#: Seconds in which items come together; what a killed process loses at most.
+#: Items are written together after this many seconds. A process that is killed loses at most these.
 GATHER_SECONDS = 0.25
-#: While nothing can be written, so many wait; then the oldest go.
+#: While nothing can be written, at most this many items are kept: the newest.
 MAX_WAITING = 10_000
 
 
 class BackgroundWriter(Generic[Item]):
-    """`write` is called with a list, by one thread at a time. If it raises, the items are kept and tried again."""
+    """Calls `write` with a list of items, in one thread at a time. If it raises, the items are kept and tried again."""
 
     def __init__(self, name: str, write: Callable[[list[Item]], None]) -> None:
         self._name = name
@@ -33,30 +33,31 @@ class BackgroundWriter(Generic[Item]):
         self._failing = False
 
     def add(self, item: Item) -> None:
+        """Have an item written soon. It never waits and never fails."""
         self._waiting.append(item)
         with self._starting:
             if self._thread is None:
-                # For as long as there is something to write: a process that is idle has no thread.
+                # It runs only while there is something to write: an idle process has no thread.
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
                 atexit.register(self.flush)
 
     def flush(self) -> None:
-        """Write what is waiting, now. What can't be written stays."""
+        """Write all waiting items now. If they can't be written, they are kept."""
         with self._writing:
             items = list(self._waiting)
             if not items:
                 return
             try:
                 self._write(items)
-            except Exception as error:  # noqa: BLE001 (nobody waits for this who could be told)
-                # An outage is told of once, not at every try.
+            except Exception as error:  # noqa: BLE001 (no caller waits for the result)
+                # An outage is logged once, not at every attempt.
                 if not self._failing:
-                    logger.warning("%s: what happens is kept until it can be written: %r", self._name, error)
+                    logger.warning("%s: entries can't be written, and are kept until they can: %r", self._name, error)
                 self._failing = True
                 return
             if self._failing:
-                logger.warning("%s: %d entries that had to wait are written", self._name, len(items))
+                logger.warning("%s: %d entries that were kept are written now", self._name, len(items))
             self._failing = False
             for _ in items:
                 self._waiting.popleft()

@@ -1,4 +1,4 @@
-"""Connections to the broker."""
+"""Connect to the broker, and turn its errors into ours."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from jobs.engine.settings import Settings
 
 logger = logging.getLogger("workhorse")
 
-#: A broker that does not answer within this many seconds is taken for unreachable.
+#: A broker that does not reply within this many seconds counts as unreachable.
 SOCKET_TIMEOUT_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 
-#: Connections that a process holds at most, and the seconds that whoever comes when all are taken waits for one: when a
-#: web process has started anew, all who follow something come back at once.
+#: A process has at most this many connections. When all are in use, a caller waits this many seconds for one: after a
+#: web process has restarted, all its followers come back at once.
 MAX_CONNECTIONS = 64
 TURN_SECONDS = 10.0
 
-#: What redis-py raises when the broker is away, is still loading its data, or can't store more.
+#: The errors of redis-py when the broker can't be reached or is loading its data; and when it can't store more.
 UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.BusyLoadingError)
 FULL = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
-#: The broker's user may not run a command, until an operator permits it.
+#: The broker's user lacks the permission for a command, until an operator grants it.
 REFUSED = redis.exceptions.NoPermissionError
-#: What the broker can't do now it can do later.
+#: The errors after which the same command may succeed later.
 NOT_NOW = (*UNREACHABLE, *FULL, REFUSED)
 
 
@@ -42,9 +42,9 @@ def connect(
 ) -> redis.Redis:
     """Make a client for the broker of `settings`. Nothing is sent before its first command.
 
-    RESP 2 without CLIENT SETINFO: one round trip fewer per connection, and replies in one shape.
-    Nothing is retried here: a script may have run although its answer was lost, and only the
-    caller knows whether running it again is harmless.
+    It uses RESP 2 without CLIENT SETINFO: one round trip less per connection, and replies of one form.
+    It retries nothing: a script may have run although its reply was lost, and only the caller knows whether it is
+    harmless to run it again.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
@@ -59,17 +59,17 @@ def connect(
         return _master(url, options, kind)
     if url.startswith("rediss://") and not settings.redis_tls_verify:
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
-    # redis-py's own pool (8.1.0) fails beyond its hundredth connection; a web process has more requests than that at
-    # once, each for a millisecond, and they may take turns.
+    # redis-py's default pool (8.1.0) raises an error beyond its hundredth connection. A web process may have more
+    # requests than that at once, each for a millisecond, so they take turns.
     pool = redis.BlockingConnectionPool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=TURN_SECONDS, **options)
     return kind.from_pool(pool)
 
 
 def _master(url: str, options: dict[str, Any], kind: type[redis.Redis]) -> redis.Redis:
-    """A client for whichever server the Sentinels of `redis+sentinel://host:port[,host:port]/service` call the master.
+    """Make a client for the master behind the Sentinels of `redis+sentinel://host:port[,host:port]/service`.
 
-    It asks them again for each new connection, so a failover is an outage of seconds. What the old master had
-    acknowledged and not yet copied is lost: Sentinel promises no more.
+    Each new connection asks the Sentinels for the master, so a failover is an outage of seconds. Writes that the old
+    master had acknowledged but not yet replicated are lost: Sentinel promises no more.
     """
     found = parse_sentinel_url(url, sentinel_options=options, client_options=options)
     service = found.default_client.service if found.default_client else None
@@ -79,15 +79,15 @@ def _master(url: str, options: dict[str, Any], kind: type[redis.Redis]) -> redis
 
 
 def wait_for_broker(connection: redis.Redis) -> None:
-    """Return once the broker answers, however long it is away."""
+    """Wait until the broker replies, however long that takes."""
     while True:
         try:
             connection.ping()
         except UNREACHABLE as error:
-            logger.warning("the broker is away, trying again: %s", error)
+            logger.warning("the broker can't be reached, trying again: %s", error)
             time.sleep(RETRY_SECONDS)
         except REFUSED:
-            return  # it is there, and its user may not even ping
+            return  # it replies, although its user may not even ping
         else:
             return
 
@@ -97,7 +97,7 @@ def broker_errors() -> Iterator[None]:
     """Turn redis-py's errors into ours.
 
     Raises:
-        BrokerUnavailable: if the broker can't be reached, or can't store anything now.
+        BrokerUnavailable: the broker can't be reached, or can't store anything now.
     """
     try:
         yield

@@ -1,6 +1,6 @@
-"""Run the broker's scripts with as little work of ours as there can be: for a process whose every request runs one.
+"""Run scripts with less overhead than redis-py, for web processes, where every request runs one.
 
-redis-py (8.1.0, client.py and connection.py) spends more on a call than sending and reading take: it looks at the
+redis-py (8.1.0, client.py and connection.py) spends more time on a call than sending and reading take: it checks the
 connection before lending it, counts for its metrics, and goes through its retries.
 """
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import redis
 
-#: A connection that was used so lately is lent without a look, by which a broken one would be noticed and replaced.
+#: A connection that was used this recently is lent without redis-py's check, which replaces broken connections.
 FRESH_SECONDS = 0.5
-#: Connections that are held ready. All others are in redis-py's pool.
+#: So many connections are held ready. All others are in redis-py's pool.
 KEEP = 8
 
 
 class FastRedis(redis.Redis):
-    """A client whose EVALSHA is quick. Not for a process that forks: its children would share the held connections."""
+    """A client whose EVALSHA is fast. It is not for processes that fork: children would share the connections."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -32,7 +32,7 @@ class FastRedis(redis.Redis):
             connection.send_packed_command(connection.pack_command(*args), check_health=False)
             return connection.read_response()
         finally:
-            # One that has failed is closed, and opens itself anew when it is used.
+            # A connection that has failed is closed, and opens itself again at its next use.
             self._put(connection)
 
     def _take(self) -> Any:
@@ -42,7 +42,7 @@ class FastRedis(redis.Redis):
             return self.connection_pool.get_connection()
         if time.monotonic() - used_at < FRESH_SECONDS:
             return connection
-        # What lies deeper has lain longer.
+        # The connections below it are idle for longer still.
         self.connection_pool.release(connection)
         return self._take()
 

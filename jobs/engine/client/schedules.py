@@ -1,4 +1,4 @@
-"""Schedules: a job type that is run on a cron line, once a tick, however many hosts look after it."""
+"""Schedules: run a job type by a cron line, once a tick, on any number of hosts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.malformed import readable
+from jobs.engine.broker.store.schedule_records import DueSchedule
 from jobs.engine.broker.store.verdicts import ScheduleVerdict, SubmitVerdict
 from jobs.engine.errors import (
     BrokerUnavailable,
@@ -31,13 +32,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("workhorse")
 
 MAX_PER_USER = 100
-#: Schedules that one look finds due; the next look finds the others.
+#: Due schedules that are read at once; the next call reads the others.
 AT_ONCE = 100
+RETRY_UNREADABLE_SECONDS = 3_600
+UNREADABLE = "The schedule's record can't be read; delete the schedule and create a new one."
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run when: a valid cron line, on the clocks of an IANA time zone."""
+    """A job type with its parameters, and a valid cron line in an IANA time zone."""
 
     job_type: str
     params: dict[str, Any]
@@ -57,7 +60,7 @@ class Schedule:
     next_run_at: datetime | None
     last_run_at: datetime | None
     last_job_id: str | None
-    #: Why the last tick was passed over; None if it was not.
+    #: Why the last tick was skipped; None if it was not.
     problem: str | None
 
 
@@ -69,13 +72,13 @@ class Schedules:
         self._records = client.store.schedules
 
     def create(self, user_id: str, plan: Plan, *, admin: bool = False) -> Schedule:
-        """Run a job type on a cron line from now on.
+        """Store a schedule, whose first tick is after now.
 
         Raises:
-            InvalidRequest: the cron line, the time zone or the parameters can't be used.
-            JobTypeNotFound: there is no such job type.
-            TooManySchedules: the user has as many as they may have.
-            Unauthenticated: the user has been deleted meanwhile.
+            InvalidRequest: the cron line, the time zone or the parameters are not valid.
+            JobTypeNotFound: the job type does not exist.
+            TooManySchedules: the user has MAX_PER_USER schedules.
+            Unauthenticated: the user has been deleted.
         """
         cron.check(plan.cron, plan.timezone)
         self._client.check(self._submission(plan, user_id, admin=admin))
@@ -88,14 +91,14 @@ class Schedules:
         return self.find(schedule_id)
 
     def check_create(self, user_id: str, plan: Plan, *, admin: bool = False) -> None:
-        """Raise what `create` would raise now."""
+        """Raise the error that `create` would raise now."""
         cron.check(plan.cron, plan.timezone)
         self._client.check(self._submission(plan, user_id, admin=admin))
         if len(self.of_user(user_id)) >= MAX_PER_USER:
             raise_unless_scheduled(ScheduleVerdict.TOO_MANY, MAX_PER_USER)
 
     def find(self, schedule_id: str) -> Schedule:
-        """Raises ScheduleNotFound if there is none."""
+        """Return a schedule. Raises ScheduleNotFound if it does not exist."""
         with broker_errors():
             fields, tick = self._records.find(schedule_id)
         schedule = _readable(schedule_id, fields, tick)
@@ -104,20 +107,20 @@ class Schedules:
         return schedule
 
     def of_user(self, user_id: str) -> list[Schedule]:
-        """A user's schedules, oldest first."""
+        """Return a user's schedules, oldest first."""
         with broker_errors():
             found = [(each, *self._records.find(each)) for each in self._records.of_user(user_id)]
         schedules = [schedule for each in found if (schedule := _readable(*each)) is not None]
         return sorted(schedules, key=lambda schedule: (schedule.created_at, schedule.schedule_id))
 
     def delete(self, schedule_id: str) -> None:
-        """Jobs that it has started go on. Raises ScheduleNotFound if there is none."""
+        """Remove a schedule. Its jobs are not affected. Raises ScheduleNotFound if it does not exist."""
         with broker_errors():
             if not self._records.remove(schedule_id):
                 raise ScheduleNotFound(f"There is no schedule {schedule_id[:64]!r}.")
 
     def delete_all(self, user_id: str) -> None:
-        """Remove the schedules of a user, who must be gone already: none can be added meanwhile."""
+        """Remove the schedules of a user. Remove the user first, so that no schedule can be added."""
         with broker_errors():
             for schedule_id in self._records.of_user(user_id):
                 self._records.remove(schedule_id)
@@ -125,24 +128,25 @@ class Schedules:
     # --- at their time -----------------------------------------------------------------
 
     def run_due(self) -> int:
-        """Submit a job for each schedule whose tick has come. Answers how many were submitted.
+        """Submit a job for each schedule that is due. Return how many this process has submitted.
 
-        A tick belongs to whoever stores its job first: the job and the next tick are written in one atomic step. Ticks
-        that were missed while nobody looked make one job together.
+        Any number of hosts can do this at the same time: one atomic step stores the job of a tick and sets the schedule
+        to its next tick. If several ticks were missed, they start one job.
         """
         with broker_errors():
             now, due = self._records.due(AT_ONCE)
         moment = datetime.fromtimestamp(now, UTC)
-        return sum(self._run(*each, moment) for each in due)
+        return sum(self._run(each, moment) for each in due)
 
-    def _run(self, schedule_id: str, tick: int, user_id: str, record: str, now: datetime) -> bool:
-        """One bad schedule is reported, and keeps no other from its time."""
+    def _run(self, due: DueSchedule, now: datetime) -> bool:
+        """Submit the job of one schedule. Whatever is wrong with it is logged, and does not stop the others."""
+        schedule_id, tick, user_id = due.schedule_id, due.tick, due.user_id
         try:
-            plan, admin = _plan(json.loads(record))
+            plan, admin = _plan(json.loads(due.record))
             following = int(plan.next_tick(now).timestamp())
         except Exception:
-            logger.exception("schedule %s can't be read; it is put off by an hour", schedule_id)
-            self._skip(schedule_id, tick, tick + 3600, "It can't be read; delete it and make a new one.")
+            logger.exception("schedule %s can't be read; it is tried again in an hour", schedule_id)
+            self._skip(schedule_id, tick, tick + RETRY_UNREADABLE_SECONDS, UNREADABLE)
             return False
         try:
             submission = self._submission(plan, user_id, admin=admin, job_id=_job_id(schedule_id, tick))
@@ -150,11 +154,11 @@ class Schedules:
         except BrokerUnavailable:
             raise
         except Unauthenticated:
-            logger.info("schedule %s goes: user %s has been deleted", schedule_id, user_id)
+            logger.info("schedule %s is removed, because user %s has been deleted", schedule_id, user_id)
             with broker_errors():
                 self._records.remove(schedule_id)
         except WorkhorseError as error:
-            logger.warning("schedule %s of %s: a tick of %s is passed over: %s", schedule_id, user_id, plan.cron, error)
+            logger.warning("schedule %s of %s: a tick of %s is skipped: %s", schedule_id, user_id, plan.cron, error)
             self._skip(schedule_id, tick, following, error.message)
         return False
 
@@ -183,8 +187,10 @@ def _job_id(schedule_id: str, tick: int) -> str:
 
 
 def _plan(record: dict[str, Any]) -> tuple[Plan, bool]:
-    plan = Plan(record["job_type"], record["params"], record["cron"], record["timezone"])
-    return plan, bool(record.get("admin"))
+    kinds = {"job_type": str, "params": dict, "cron": str, "timezone": str}
+    if wrong := [name for name, kind in kinds.items() if not isinstance(record[name], kind)]:
+        raise TypeError(f"{wrong[0]} is {record[wrong[0]]!r:.100}")
+    return Plan(**{name: record[name] for name in kinds}), bool(record.get("admin"))
 
 
 def _readable(schedule_id: str, fields: dict[str, str], tick: float | None) -> Schedule | None:
@@ -193,13 +199,10 @@ def _readable(schedule_id: str, fields: dict[str, str], tick: float | None) -> S
 
 def _read(schedule_id: str, fields: dict[str, str], tick: float | None) -> Schedule:
     record = json.loads(fields["record"])
-    plan, _admin = _plan(record)
-    if not all(isinstance(each, str) for each in (plan.job_type, plan.cron, plan.timezone)):
-        raise TypeError("its plan is not text")
     return Schedule(
         schedule_id,
         fields["user"],
-        plan,
+        _plan(record)[0],
         read_time(record["created_at"]),
         datetime.fromtimestamp(tick, UTC) if tick is not None else None,
         read_time(fields["last_run_at"]) if "last_run_at" in fields else None,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
-from jobs.engine.client.schedules import MAX_PER_USER, Schedules
+from jobs.engine.client.schedules import MAX_PER_USER, UNREADABLE, Schedules
 
 SCHEDULES = "/api/v1/schedules"
 NIGHTLY = {"job_type": "echo", "params": {"text": "hi"}, "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
@@ -131,13 +132,14 @@ def test_a_schedule_of_an_unknown_job_type_reports_a_problem_and_delays_no_other
 def test_an_unreadable_schedule_is_postponed_and_reported(alice, services, schedules):
     bad = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     fine = alice.post(SCHEDULES, json={"job_type": "noop", "cron": "@hourly"}).get_json()
-    record = '{"job_type": "echo", "params": {}, "cron": "nonsense", "timezone": "UTC", "created_at": "2026-01-01"}'
+    plan = {"job_type": "echo", "params": {}, "cron": "nonsense", "timezone": "UTC"}
+    record = json.dumps(plan | {"created_at": "2026-01-01T00:00:00Z"})
     services.client.store.connection.hset(f"wh:schedule:{bad['schedule_id']}", "record", record)
     overdue(services, bad, 1_000_000_000)
     overdue(services, fine)
 
     assert schedules.run_due() == 1
-    assert schedules.find(bad["schedule_id"]).problem == "It can't be read; delete it and make a new one."
+    assert schedules.find(bad["schedule_id"]).problem == UNREADABLE
 
 
 @pytest.mark.settings(max_active_jobs_per_user=1)

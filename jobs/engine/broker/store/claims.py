@@ -1,4 +1,4 @@
-"""What a worker is told of a job that it has claimed."""
+"""A claim: a job that a worker has taken, and all that the worker needs to run it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from .records import mapping, text
 
 
 class UnreadableRecord(Exception):
-    """The broker's record of a job is not one that this engine writes."""
+    """The broker's record of a job can't be read: another program has written it."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be run, as the job's record says it."""
+    """How to run a job, from its record."""
 
     func_name: str
     type_name: str
     user_id: str | None
-    #: With results in the place of references to them.
+    #: With results in the place of references.
     params: Any
     attempt: int
     attempts: int
     resumed: int
     #: Deaths of the job's process in a row.
     deaths: int
-    #: Seconds; 0: what the job type says.
+    #: Seconds; 0: the job type's.
     timeout: int
     checkpoint: dict[str, Any]
     positions: list[int]
@@ -40,7 +40,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that this worker holds. `execution` is the fence: what it writes is refused once another holds the job."""
+    """A job that this worker holds.
+
+    `execution` is the fence: once another execution holds the job, everything that this one writes is refused.
+    """
 
     job_id: str
     queue: str
@@ -50,7 +53,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class ForeignClaim:
-    """A job that was not submitted through Workhorse, moved to RQ's intermediate list."""
+    """A job of plain RQ, which the claim has moved to RQ's intermediate list."""
 
     job_id: str
     queue: str
@@ -73,18 +76,18 @@ class Holding:
         return cls(text(job_id), text(execution), counter(deaths))
 
 
-def read_claim(answer: Sequence[Any], execution: str) -> Claim | ForeignClaim:
-    """Read an answer of claim.lua that holds a job.
+def read_claim(reply: Sequence[Any], execution: str) -> Claim | ForeignClaim:
+    """Read a reply of claim.lua that holds a job.
 
     Raises:
-        ReferenceUnresolved: its parameters refer to what is not there.
-        UnreadableRecord: naming what could not be read.
+        ReferenceUnresolved: a reference in its parameters has no value.
+        UnreadableRecord: the message names the problem.
     """
     try:
-        queue, job_id = answer[1].decode(), answer[2].decode()
-        if answer[0] == b"foreign":
-            return ForeignClaim(job_id, queue, execution, counter(answer[3]))
-        return Claim(job_id, queue, execution, _order(mapping(answer[3]), answer[4], answer[5:]))
+        queue, job_id = reply[1].decode(), reply[2].decode()
+        if reply[0] == b"foreign":
+            return ForeignClaim(job_id, queue, execution, counter(reply[3]))
+        return Claim(job_id, queue, execution, _order(mapping(reply[3]), reply[4], reply[5:]))
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
 
@@ -112,7 +115,7 @@ def _order(fields: dict[str, bytes], checkpoint: bytes, results: Sequence[Any]) 
 
 
 def _results(entries: Sequence[Any]) -> dict[int, Any]:
-    """By step, the results that the parameters refer to, from entries of RQ's results; what is gone is left out."""
+    """Return the results that the parameters refer to, by step, without those that have expired."""
     return {
         int(step): json.loads(b64decode(mapping(found[0][1]).get("return_value", b"bnVsbA==")))
         for step, found in entries
@@ -121,5 +124,5 @@ def _results(entries: Sequence[Any]) -> dict[int, Any]:
 
 
 def counter(value: bytes | None) -> int:
-    """Read a counter of ours. A job of plain RQ may have anything in its place."""
+    """Read a counter. In a job of plain RQ, the field may hold anything."""
     return int(value) if value and value.isdigit() and len(value) < 10 else 0

@@ -1,4 +1,4 @@
-"""The counts behind `/metrics`."""
+"""The counts behind `/metrics`: read them, and add the ones that no script of a job writes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class Counters:
         self._connection = scripts.connection
 
     def read(self, queues: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
-        """The figures of metrics.lua, and what INFO says of memory and files, if it may be asked."""
+        """Return the figures of metrics.lua, and INFO on memory and persistence unless the broker forbids it."""
         pipeline = self._connection.pipeline(transaction=False)
         self._scripts.add_to(pipeline, "metrics", *queues)
         pipeline.info("memory")
         pipeline.info("persistence")
-        figures, *told = pipeline.execute(raise_on_error=False)
+        figures, *info = pipeline.execute(raise_on_error=False)
         if isinstance(figures, Exception):
             raise figures
-        return figures, {name: value for each in told if isinstance(each, dict) for name, value in each.items()}
+        return figures, {name: value for each in info if isinstance(each, dict) for name, value in each.items()}
 
     def add(self, counts: dict[str, dict[str, int]], sums: dict[str, dict[str, float]]) -> None:
-        """Add to counts and sums of `wh:metrics:<name>`, all of them in one step."""
+        """Add to counts and sums of `wh:metrics:<metric>` by label, in one atomic step."""
         pipeline = self._connection.pipeline(transaction=True)
         for name, labels in counts.items():
             for label, count in labels.items():

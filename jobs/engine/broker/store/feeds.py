@@ -1,4 +1,4 @@
-"""A user's feed: which job came to which version, in order."""
+"""Read a user's feed: the versions of all their jobs, in the order in which they came."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .records import text
 
 @dataclass(frozen=True)
 class FeedEntry:
-    """That a job came to a version, at a position in its owner's feed."""
+    """One version of a job, at a position in its owner's feed."""
 
     position: int
     job_id: str
@@ -28,11 +28,11 @@ class FeedEntry:
 
 @dataclass(frozen=True)
 class FeedBounds:
-    """The first and the last position of a feed, None if it is empty; its length; the broker's time in microseconds."""
-
+    #: Positions; None if the feed is empty.
     first: int | None
     last: int | None
     length: int
+    #: The broker's time in microseconds.
     now: int
 
 
@@ -41,6 +41,7 @@ class Feeds:
         self._connection: Any = connection
 
     def bounds(self, user_id: str) -> FeedBounds:
+        """Return the first and the last position of a feed."""
         key = f"wh:feed:{user_id}"
         pipeline = self._connection.pipeline()
         pipeline.lindex(key, 0)
@@ -55,10 +56,11 @@ class Feeds:
         return FeedBounds(ends[0].position, ends[1].position, length, now)
 
     def entries(self, user_id: str, index: int, limit: int) -> list[FeedEntry]:
-        """Entries of a feed from the `index`-th of those that are kept."""
+        """Return entries of a feed from this index on. The oldest entry that is kept has index 0."""
         key = f"wh:feed:{user_id}"
         found = readable(key, lambda: self._connection.lrange(key, index, index + limit - 1)) or []
         return readable_all(key, FeedEntry.read, found)
 
     def forget(self, user_id: str) -> None:
+        """Delete a feed."""
         self._connection.delete(f"wh:feed:{user_id}")

@@ -1,4 +1,4 @@
-"""The records of the broker, as they are read."""
+"""Read the records that scripts return."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from jobs.engine.broker import malformed
 
 @dataclass(frozen=True)
 class Record:
-    """A job as the broker has it: RQ's hash, the last entry of RQ's results, its queue's counter, the broker's time."""
+    """A job's record in the broker."""
 
     job_id: str
     fields: dict[str, bytes]
+    #: The last entry of RQ's results; empty if the job has none.
     result: dict[str, bytes]
+    #: How many jobs its queue has popped.
     popped: int
+    #: The broker's time, in seconds since 1970.
     now: float
 
     @classmethod
     def read(cls, found: Sequence[Any]) -> Record:
-        """Read what record.lua returns of a job."""
+        """Read a job as record.lua returns it."""
         job_id, fields, result, popped, now = found
         return cls(malformed.text(job_id), mapping(fields), mapping(result), malformed.whole(popped), float(now))
 
 
 def mapping(flat: Sequence[bytes]) -> dict[str, bytes]:
-    """Return a hash that a script has returned as names and values in turn."""
+    """Return a hash, which scripts return as names and values in turn."""
     return {malformed.text(flat[place]): flat[place + 1] for place in range(0, len(flat), 2)}
 
 
