@@ -136,8 +136,7 @@ def seen(harness: Harness, services: Services) -> set[str]:
         write_a_document(watch)
         Trends(harness.store).note()
         eventually(lambda: not unended(harness, "carol"), "the jobs of the tour end")
-        remove_a_user(services, admin)
-        watch.look()
+        remove_users(services, admin, watch)
     return watch.keys
 
 
@@ -226,7 +225,9 @@ def unended(harness: Harness, user_id: str) -> int:
     return sum(count for status, count in harness.client.counts(user_id).items() if not status.terminal)
 
 
-def remove_a_user(services: Services, admin: Caller) -> None:
+def remove_users(services: Services, admin: Caller, watch: Watch) -> None:
+    services.accounts.close("erin")
+    watch.look()
     dave = Caller(services, "dave", registered(admin, services, "dave"))
     dave.submits("noop?delay=600")
     admin("DELETE", "/users/dave", status=204)
