@@ -1,4 +1,4 @@
-"""The app that can't start: one web worker logs why, and gunicorn ends.
+"""An app that can't start: one web worker logs the reason, and gunicorn stops.
 
 gunicorn (27.0.1, arbiter.py) would log a trace, and a second one when another worker fails while it stops.
 """
@@ -10,7 +10,7 @@ import os
 import signal
 from typing import Any
 
-#: What gunicorn itself exits with when a worker can't boot.
+#: The exit code of gunicorn for a worker that can't boot.
 EXIT_CODE = 3
 
 

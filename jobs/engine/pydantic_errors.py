@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a value, in the words that a user is shown."""
+"""The errors of pydantic, in the words that users read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-#: What pydantic puts before the message of an exception that a validator raised.
+#: The prefixes that pydantic adds to the message of an exception in a validator.
 _PREFIXES = ("Value error, ", "Assertion failed, ")
 
 

@@ -1,4 +1,7 @@
-"""Users, their credentials, how often they may call, and the audit log.
+"""Users, their credentials, rate limits, and the audit log.
+
+The web process and the command line use this room; `client` takes an `Admission` from it, and `author` looks up the
+owner of a file. The room knows the broker and the rooms below it, and no job.
 
 Keys in the broker:
     wh:users                           the names of all users

@@ -1,4 +1,4 @@
-"""Admission of a request, in the script that serves it: so it needs no round trip of its own."""
+"""Admission of a request by the script that serves it, without another round trip."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def refuse_if_gone(early: int) -> None:
 
 
 def refuse(early: int) -> None:
-    """Raise the refusal that the result of the script stands for.
+    """Raise the refusal that the script has returned.
 
     Raises:
         Unauthenticated: the user or the credential is gone.

@@ -19,7 +19,7 @@ _KEY = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_DIGITS + CHECKSUM_DIGITS}}}")
 
 
 def make_api_key() -> str:
-    """Create an API key: `wh_`, 256 random bits, and a checksum that tells a key from other text or a mistyped key."""
+    """Create an API key: `wh_`, 256 random bits, and a checksum that reveals mistyped keys and other text."""
     body = PREFIX + _base62(int.from_bytes(secrets.token_bytes(RANDOM_BYTES)), RANDOM_DIGITS)
     return body + _checksum(body)
 

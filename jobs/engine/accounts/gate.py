@@ -34,7 +34,7 @@ class Gate:
     def count(self, user: User) -> int:
         """Count a request of a user, and return the microseconds by which it is over RATE_LIMIT; 0 within it.
 
-        A request over the limit is not counted. Whether it is refused for that is for the caller to decide.
+        A request over the limit is not counted. The caller decides whether to refuse it.
 
         Raises:
             Unauthenticated: the user was removed, or the credential was revoked.

@@ -17,7 +17,7 @@ from .sessions import Grant, Sessions, session_key
 from .usernames import fold
 from .users import User, Users
 
-#: Failed sign-ins: as many as one person mistypes, and as many as all persons behind one address mistype.
+#: The most failed sign-ins: enough for the mistakes of one person, and of all persons behind one address.
 FAILURES_PER_NAME = Rate(10, 600)
 FAILURES_PER_ADDRESS = Rate(60, 600)
 

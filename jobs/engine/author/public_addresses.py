@@ -60,7 +60,7 @@ def _public_url(url: str) -> str:
     return url
 
 
-#: A parameter's type: an http(s) address that is not visibly private. What its name resolves to is checked at connect.
+#: A parameter's type: an http(s) address that is not visibly private. The addresses of its name are checked at connect.
 PublicUrl = Annotated[str, Field(max_length=2048, json_schema_extra={"format": "uri"}), AfterValidator(_public_url)]
 
 
