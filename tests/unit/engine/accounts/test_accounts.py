@@ -7,12 +7,7 @@ import pytest
 
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.accounts.credentials import is_api_key, make_api_key
-from jobs.engine.errors import (
-    BrokerUnavailable,
-    Unauthenticated,
-    UserExists,
-    UserNotFound,
-)
+from jobs.engine.errors import ApiKeyNotFound, BrokerUnavailable, Conflict, Unauthenticated, UserExists, UserNotFound
 from jobs.engine.settings import Settings
 from tests.unit.engine.accounts.people import PASSWORD, register
 
@@ -126,3 +121,24 @@ def test_an_unreachable_broker_is_reported(accounts: Accounts, server: fakeredis
     for use in (accounts.ensure_admin, lambda: accounts.find("alice"), lambda: accounts.gate.count(alice)):
         with pytest.raises(BrokerUnavailable):
             use()
+
+
+def test_a_check_raises_what_the_change_would_raise_and_changes_nothing(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.engine.accounts.api_keys.MAX_KEYS_PER_USER", 1)
+    accounts.ensure_admin()
+    made, _ = accounts.create_key(register(accounts), "laptop")
+    with pytest.raises(Conflict):
+        accounts.check_close("admin")
+    with pytest.raises(UserNotFound):
+        accounts.check_close("nobody")
+    with pytest.raises(Conflict):
+        accounts.check_create_key("alice")
+    with pytest.raises(Conflict):
+        accounts.check_revoke("admin", "configured")
+    with pytest.raises(ApiKeyNotFound):
+        accounts.check_revoke("alice", "unknown")
+    accounts.check_close("alice")
+    accounts.check_revoke("alice", made.id)
+    assert accounts.find("alice").user_id == "alice" and accounts.keys("alice") == [made]

@@ -7,8 +7,9 @@ import pytest
 
 from jobs.engine.settings import settings
 from tests.file_storage import broker_url, in_a_job, s3_address, storage, store
+from tests.unit.engine.job_packages import write_package
 
-__all__ = ["allow", "broker_url", "in_a_job", "s3_address", "storage", "store"]
+__all__ = ["allow", "broker_url", "in_a_job", "s3_address", "storage", "store", "write_package"]
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_no_packet_reaches_a_private_address(site: Site, allow: Callable[..., No
     assert site.seen == []
 
 
-def test_a_name_that_leads_to_a_private_address_is_refused(
+def test_a_name_with_a_private_address_is_refused(
     site: Site, allow: Callable[..., None], names: dict[str, list[str]]
 ) -> None:
     names["innocent.example"] = ["127.0.0.1"]
@@ -126,7 +126,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(
     assert site.seen == []
 
 
-def test_one_private_address_among_public_ones_condemns_the_name(
+def test_a_name_with_one_private_address_among_public_ones_is_refused(
     allow: Callable[..., None], names: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "create_connection", lambda *args, **options: pytest.fail("it connected"))
@@ -135,7 +135,7 @@ def test_one_private_address_among_public_ones_condemns_the_name(
         fetch("http://mixed.example/", max_bytes=100, timeout_seconds=5)
 
 
-def test_a_name_that_changes_its_address_after_the_check_is_not_looked_up_again(
+def test_a_name_is_not_resolved_again_after_the_check(
     allow: Callable[..., None], names: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected: list[tuple[str, int]] = []
@@ -165,7 +165,7 @@ def test_a_redirect_to_a_private_address_is_refused(allowed_site: Site) -> None:
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://example.com/", "http://user:secret@example.com/"])
-def test_a_redirect_to_what_is_no_plain_web_address_is_refused(allowed_site: Site, target: str) -> None:
+def test_a_redirect_to_anything_but_a_plain_web_address_is_refused(allowed_site: Site, target: str) -> None:
     allowed_site.answer = lambda request: reply(request, b"", 302, location=target)
     with pytest.raises(AddressRefused):
         fetch(allowed_site.url, max_bytes=100, timeout_seconds=5)
@@ -189,7 +189,7 @@ def test_five_redirects_are_followed_and_a_sixth_is_not(allowed_site: Site) -> N
         fetch(allowed_site.url, max_bytes=100, timeout_seconds=5)
 
 
-def test_a_redirect_is_handed_back_when_it_is_not_to_be_followed(allowed_site: Site) -> None:
+def test_a_redirect_is_returned_if_redirects_are_not_followed(allowed_site: Site) -> None:
     allowed_site.answer = lambda request: reply(request, b"", 302, location="/elsewhere")
     assert fetch(allowed_site.url, max_bytes=100, timeout_seconds=5, follow_redirects=False).status == 302
 
@@ -201,7 +201,7 @@ def test_proxies_of_the_environment_are_not_used(allowed_site: Site, monkeypatch
 
 
 @pytest.mark.parametrize("option", ["transport", "mounts", "proxy", "trust_env"])
-def test_a_client_can_not_be_led_around_the_guard(option: str) -> None:
+def test_options_that_bypass_the_guard_are_refused(option: str) -> None:
     options: dict[str, Any] = {option: None}
     with pytest.raises(TypeError, match=option):
         http_client(**options)
@@ -210,13 +210,13 @@ def test_a_client_can_not_be_led_around_the_guard(option: str) -> None:
 # --- limits ---------------------------------------------------------------------
 
 
-def test_an_answer_over_the_limit_is_cut(allowed_site: Site) -> None:
+def test_a_response_over_the_limit_is_refused(allowed_site: Site) -> None:
     allowed_site.answer = lambda request: reply(request, b"x" * 101)
     with pytest.raises(ResponseTooLarge):
         fetch(allowed_site.url, max_bytes=100, timeout_seconds=5)
 
 
-def test_an_endless_answer_is_cut_by_bytes(allowed_site: Site) -> None:
+def test_an_endless_response_is_refused_at_the_limit(allowed_site: Site) -> None:
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.end_headers()
@@ -228,7 +228,7 @@ def test_an_endless_answer_is_cut_by_bytes(allowed_site: Site) -> None:
         fetch(allowed_site.url, max_bytes=MEGABYTE, timeout_seconds=10)
 
 
-def test_a_compressed_answer_is_cut_by_what_it_unpacks_to(allowed_site: Site) -> None:
+def test_the_limit_applies_to_the_decompressed_body(allowed_site: Site) -> None:
     bomb = gzip.compress(bytes(100 * MEGABYTE))
     assert len(bomb) < MEGABYTE
     allowed_site.answer = lambda request: reply(request, bomb, content_encoding="gzip")
@@ -270,7 +270,7 @@ def drip_body_bytes(request: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.mark.parametrize("answer", [drip_body, drip_headers])
-def test_a_server_that_sends_a_byte_at_a_time_is_cut_at_the_deadline(allowed_site: Site, answer: Answering) -> None:
+def test_a_slow_response_ends_at_the_deadline(allowed_site: Site, answer: Answering) -> None:
     allowed_site.answer = answer
     began = time.monotonic()
     with pytest.raises(FetchFailed, match=r"within 0\.5 s"):
@@ -278,7 +278,7 @@ def test_a_server_that_sends_a_byte_at_a_time_is_cut_at_the_deadline(allowed_sit
     assert time.monotonic() - began < 2
 
 
-def test_a_server_that_is_not_there_is_a_failure_that_may_pass(allow: Callable[..., None]) -> None:
+def test_an_unreachable_server_is_a_failure_to_retry(allow: Callable[..., None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     allow(f"127.0.0.1:{port}")
@@ -286,15 +286,13 @@ def test_a_server_that_is_not_there_is_a_failure_that_may_pass(allow: Callable[.
         fetch(f"http://127.0.0.1:{port}/", max_bytes=100, timeout_seconds=5)
 
 
-def test_a_server_that_hangs_up_is_a_failure_that_may_pass(allowed_site: Site) -> None:
+def test_a_closed_connection_is_a_failure_to_retry(allowed_site: Site) -> None:
     allowed_site.answer = lambda request: request.connection.shutdown(socket.SHUT_RDWR)
     with pytest.raises(FetchFailed):
         fetch(allowed_site.url, max_bytes=100, timeout_seconds=5)
 
 
-def test_a_name_nobody_has_is_a_failure_that_may_pass(
-    allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_name_is_a_failure_to_retry(allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     def look_up(*args: Any, **options: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -307,7 +305,7 @@ def test_a_name_nobody_has_is_a_failure_that_may_pass(
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with the openssl program")
-def test_tls_checks_the_name_although_the_address_was_pinned(
+def test_tls_checks_the_name_although_the_address_is_fixed(
     site: Site,
     allow: Callable[..., None],
     names: dict[str, list[str]],

@@ -57,7 +57,7 @@ def test_an_address_of_the_public_internet_is_public(address: str) -> None:
         "ff02::1",
     ],
 )
-def test_an_address_that_leads_inside_or_nowhere_is_not_public(address: str) -> None:
+def test_a_private_or_reserved_address_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
@@ -85,12 +85,12 @@ def test_an_address_that_leads_inside_or_nowhere_is_not_public(address: str) -> 
         "",
     ],
 )
-def test_what_is_visibly_not_a_public_web_address_is_refused_at_submit(url: str, allow: Callable[..., None]) -> None:
+def test_a_visibly_private_or_invalid_address_is_refused(url: str, allow: Callable[..., None]) -> None:
     with pytest.raises(AddressRefused):
         refuse_private_url(url)
 
 
-def test_a_public_name_passes_at_submit_without_a_look_up(
+def test_a_public_name_is_accepted_without_a_look_up(
     allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags: list[int] = []
@@ -105,7 +105,7 @@ def test_a_public_name_passes_at_submit_without_a_look_up(
     assert flags == [socket.AI_NUMERICHOST]
 
 
-def test_a_named_host_passes_with_its_port_alone(allow: Callable[..., None]) -> None:
+def test_an_allowed_host_is_accepted_with_its_port_only(allow: Callable[..., None]) -> None:
     allow("localhost:8123", "[::1]:9000")
     refuse_private_url("http://localhost:8123/a")
     refuse_private_url("http://[::1]:9000/a")

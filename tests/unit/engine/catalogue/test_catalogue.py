@@ -1,13 +1,9 @@
-"""The catalogue finds every @job function once, and refuses by name what can't be one."""
+"""The catalogue finds every @job function once, and refuses the ones that can't be served by name."""
 
 from __future__ import annotations
 
-import itertools
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
-from typing import Any
 
 import pytest
 
@@ -19,29 +15,6 @@ from jobs.engine.states import Priority
 
 Write = Callable[..., str]
 
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def write_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Write a package of modules given as text; its name, which is new each time, is returned."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    names = []
-
-    def write(**modules: str) -> str:
-        name = f"sample_jobs_{next(_numbers)}"
-        names.append(name)
-        folder = tmp_path / name
-        folder.mkdir()
-        for module, text in {"__init__": "", **modules}.items():
-            source = dedent(text).replace("PACKAGE", name)
-            (folder / f"{module}.py").write_text(f"from jobs.engine.author.decorator import job\n{source}")
-        return name
-
-    yield write
-    for module in [module for module in sys.modules if module.partition(".")[0] in names]:
-        del sys.modules[module]
-
 
 PREDICT = '''
 @job(priority="high", timeout=60)
@@ -52,91 +25,6 @@ def batch_predict(texts: list[str]) -> int:
     """
     return len(texts)
 '''
-
-
-# --- @job ---------------------------------------------------------------------------------
-
-
-def plain(value: int) -> int:
-    return value + 1
-
-
-def test_a_decorated_function_is_the_same_function():
-    def top(value: int) -> int:
-        return value + 1
-
-    top.__qualname__ = "top"
-    assert job(top) is top
-    assert job(timeout=5)(top) is top
-    assert top(1) == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"name": "Batch Predict"}, "name='Batch Predict'"),
-        ({"name": "a/b"}, "lower-case words"),
-        ({"name": "a" * 101}, "name="),
-        ({"priority": "urgent"}, "high, default, low"),
-        ({"priority": ["high"]}, "priority="),
-        ({"timeout": 0}, "whole seconds, at least 1"),
-        ({"timeout": 1.5}, "timeout=1.5"),
-        ({"timeout": True}, "timeout=True"),
-        ({"timeout": None}, "timeout=None"),
-        ({"stall_timeout": 0}, "stall_timeout=0"),
-        ({"stall_timeout": float("inf")}, "stall_timeout=inf"),
-        ({"retry": 3}, r"retry=Retry\(max=3\)"),
-        ({"max_running": 0}, "max_running=0"),
-        ({"result_ttl": 0}, "result_ttl=0"),
-        ({"preload": "sklearn"}, r"preload=\('sklearn',\)"),
-        ({"preload": ("no module",)}, "preload="),
-    ],
-)
-def test_an_option_that_cannot_be_used_is_refused_with_the_function_named(options: dict[str, Any], named: str):
-    with pytest.raises(UnservableFunction, match=named) as caught:
-        job(**options)(plain)
-    assert f"{__name__}.plain" in caught.value.message
-
-
-def test_a_nested_function_is_refused():
-    with pytest.raises(UnservableFunction, match=r"nested is defined inside a function"):
-
-        @job
-        def nested() -> None: ...
-
-
-def test_a_method_is_refused():
-    class Holder:
-        def method(self) -> None: ...
-
-    Holder.method.__qualname__ = "Holder.method"
-    with pytest.raises(UnservableFunction, match=r"Holder\.method is a method"):
-        job(Holder.method)
-
-
-def test_a_lambda_is_refused():
-    with pytest.raises(UnservableFunction, match="is a lambda"):
-        job(lambda: None)
-
-
-@pytest.mark.parametrize("text", ["async def wait() -> None: ...", "async def wait() -> None:\n    yield"])
-def test_an_async_function_is_refused(write_package: Write, text: str):
-    with pytest.raises(UnservableFunction, match=r"jobs\.wait is async"):
-        Catalogue.discover([write_package(jobs=f"@job\n{text}")])
-
-
-def test_a_generator_is_refused(write_package: Write):
-    with pytest.raises(UnservableFunction, match=r"jobs\.count is a generator"):
-        Catalogue.discover([write_package(jobs="@job\ndef count() -> int:\n    yield 1")])
-
-
-@pytest.mark.parametrize("thing", ["a-name", int, len])
-def test_what_is_no_function_is_refused(thing: Any):
-    with pytest.raises(UnservableFunction, match="for plain functions"):
-        job(thing)
-
-
-# --- discovery -------------------------------------------------------------------------------
 
 
 def test_every_decorated_function_of_a_package_becomes_a_job_type(write_package: Write):
@@ -170,11 +58,11 @@ def test_subpackages_are_not_searched(write_package: Write, tmp_path: Path):
     assert list(Catalogue.discover([package])) == ["batch-predict"]
 
 
-def test_a_module_without_jobs_is_fine(write_package: Write):
+def test_a_module_without_jobs_is_accepted(write_package: Write):
     assert not Catalogue.discover([write_package(constants="LIMIT = 3")])
 
 
-def test_two_functions_of_one_job_name_are_refused_naming_both(write_package: Write):
+def test_two_functions_with_the_same_job_name_are_refused(write_package: Write):
     package = write_package(a="@job\ndef run() -> None: ...", b="@job(name='run')\ndef go() -> None: ...")
     with pytest.raises(UnservableFunction, match=rf"{package}\.a\.run and {package}\.b\.go"):
         Catalogue.discover([package])
@@ -223,13 +111,13 @@ def test_the_line_of_a_module_that_cannot_be_imported_is_named(write_package: Wr
         Catalogue.discover([package])
 
 
-def test_a_function_that_its_module_no_longer_holds_is_refused(write_package: Write):
+def test_a_function_that_its_module_has_replaced_is_refused(write_package: Write):
     text = "@job(name='first')\ndef run() -> None: ...\nkept = run\n@job(name='second')\ndef run() -> None: ..."
     with pytest.raises(UnservableFunction, match=r"a\.run is not the object that its module has"):
         Catalogue.discover([write_package(a=text)])
 
 
-def test_a_wrapped_function_is_served_as_its_module_holds_it(write_package: Write):
+def test_a_wrapped_function_is_served_with_its_wrapper(write_package: Write):
     text = """
     import functools
 
@@ -249,10 +137,7 @@ def test_a_wrapped_function_is_served_as_its_module_holds_it(write_package: Writ
     assert found.function(*args, **kwargs) == 8
 
 
-# --- looking up --------------------------------------------------------------------------------
-
-
-def test_an_unknown_job_type_is_answered_with_the_nearest_name(write_package: Write):
+def test_a_similar_name_is_suggested_for_an_unknown_job_type(write_package: Write):
     catalogue = Catalogue.discover([write_package(a=PREDICT)])
     with pytest.raises(JobTypeNotFound, match="did you mean 'batch-predict'"):
         catalogue.find("batch-predct")
@@ -283,6 +168,6 @@ def test_a_job_type_describes_itself_to_clients():
     assert (found.max_attempts, described["max_attempts"], found.preload) == (4, 4, ("json",))
 
 
-def test_the_text_of_a_job_type_is_the_same_in_every_process():
+def test_the_repr_of_a_job_type_is_the_same_in_every_process():
     job(documented)
     assert " at 0x" not in repr(JobType.of(documented))
