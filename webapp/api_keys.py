@@ -1,18 +1,23 @@
-"""Make, list and revoke one's own API keys."""
+"""Create, list and revoke one's own API keys."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import AfterValidator, BaseModel, Field
 
 from jobs.engine.accounts.api_keys import ApiKey
-from jobs.engine.times import rfc3339
+from jobs.engine.resource import public_fields
 
 from . import body
 from .auth import caller
+from .openapi.components import component, page_of, resource
+from .openapi.describing import described
+from .openapi.models import body_schema
+from .openapi.operation import empty_response, json_body, response
+from .openapi.schemas import TEXT, returned
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
@@ -22,33 +27,61 @@ blueprint = Blueprint("api_keys", __name__, url_prefix="/api/v1/api-keys")
 
 def _printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("holds characters that can't be shown")
+        raise ValueError("contains characters that are not printable")
     return text
 
 
 class NewKey(BaseModel):
-    name: Annotated[str, AfterValidator(_printable)] = Field("", max_length=100)
+    name: Annotated[str, Field(max_length=100), AfterValidator(_printable)] = ""
+
+
+_KEY = resource(ApiKey)
+_NEW_KEY = component(
+    "NewApiKey",
+    {"allOf": [_KEY, returned({"key": TEXT | {"description": "The key itself. It is shown only once."}})]},
+)
 
 
 @blueprint.post("")
+@described(
+    "create-api-key",
+    "Account",
+    "Create an API key",
+    {"201": response("The key. It is shown only once.", _NEW_KEY)},
+    body=json_body(body_schema(NewKey), example={"name": "laptop"}, required=False),
+    refused=(400, 409, 413, 415),
+)
 def create() -> tuple[Response, int]:
     new = body.model(NewKey) if _has_body() else NewKey()
     query(Nothing)
     accounts, user_id = services().accounts, caller().user_id
     admit(partial(accounts.check_create_key, user_id))
     key, secret = accounts.create_key(user_id, new.name)
-    return jsonify(_resource(key) | {"key": secret}), 201
+    return jsonify(public_fields(key) | {"key": secret}), 201
 
 
 @blueprint.get("")
+@described(
+    "list-api-keys",
+    "Account",
+    "List my API keys",
+    {"200": response("All keys, without their secrets.", page_of("ApiKeyPage", "api_keys", _KEY))},
+)
 def page() -> Response:
     query(Nothing)
     admit()
     keys = services().accounts.keys(caller().user_id)
-    return jsonify(api_keys=[_resource(key) for key in keys], next_cursor=None)
+    return jsonify(api_keys=[public_fields(key) for key in keys], next_cursor=None)
 
 
 @blueprint.delete("/<key_id>")
+@described(
+    "revoke-api-key",
+    "Account",
+    "Revoke an API key",
+    {"204": empty_response("The key stops working within 5 s.")},
+    refused=(400, 404, 409, 413, 415),
+)
 def revoke(key_id: str) -> tuple[str, int]:
     body.no_body()
     query(Nothing)
@@ -60,7 +93,3 @@ def revoke(key_id: str) -> tuple[str, int]:
 
 def _has_body() -> bool:
     return bool(request.content_length) or "Transfer-Encoding" in request.headers
-
-
-def _resource(key: ApiKey) -> dict[str, Any]:
-    return {"id": key.id, "name": key.name, "created_at": rfc3339(key.created_at)}

@@ -11,7 +11,11 @@ from pydantic import BaseModel, Field
 from jobs.engine.accounts.audit import check_cursor
 
 from .auth import require_admin
-from .query import Moment, Whole, query
+from .openapi.components import component, page_of
+from .openapi.describing import described
+from .openapi.operation import response
+from .openapi.schemas import TEXT, TIME, nullable, returned
+from .query import WHOLE_NUMBER, Moment, query
 from .rate_limit import admit
 from .recording import admin_reads
 from .services import services
@@ -22,15 +26,46 @@ Word = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Filters(BaseModel):
-    user_id: Word | None = None
-    action: Word | None = None
-    after: Moment | None = None
-    before: Moment | None = None
-    limit: Whole = Field(50, ge=1, le=200)
-    cursor: Word | None = None
+    user_id: Annotated[Word | None, Field(description="Only what this user did.")] = None
+    action: Annotated[Word | None, Field(description="Only this action.")] = None
+    after: Annotated[Moment | None, Field(description="Only later entries.")] = None
+    before: Annotated[Moment | None, Field(description="Only earlier entries.")] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="Entries on one page."), WHOLE_NUMBER] = 50
+    cursor: Annotated[Word | None, Field(description="The `next_cursor` of the page before.")] = None
+
+
+_ENTRY = component(
+    "AuditEntry",
+    returned(
+        {
+            "id": TEXT,
+            "at": TIME,
+            "action": TEXT
+            | {"description": "What was done, for example `sign-in`, `submit-job`, `cancel-job` or `admin-read`."},
+            "user_id": nullable(TEXT) | {"description": "Who did it, or the name of an attempt to sign in."},
+            "address": nullable(TEXT) | {"description": "The network address that it was done from."},
+            "status": {"type": "integer", "description": "The HTTP status of the response."},
+            "subject": nullable(TEXT) | {"description": "What it was done to."},
+        }
+    ),
+)
 
 
 @blueprint.get("")
+@described(
+    "list-audit",
+    "Operations",
+    "List who did what, when and from where",
+    {
+        "200": response(
+            "Newest first. A filtered page may be short and still have a next one.",
+            page_of("AuditPage", "entries", _ENTRY),
+        )
+    },
+    description="For administrators. The newest 100,000 entries are kept.",
+    query=Filters,
+    refused=(403,),
+)
 def page() -> Response:
     require_admin()
     filters = query(Filters)

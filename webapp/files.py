@@ -1,4 +1,4 @@
-"""Upload files, look at them, fetch and delete them."""
+"""Upload, show, download and delete files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from jobs.engine.files.stored_file import StoredFile
 
 from .auth import caller
 from .body import no_body
+from .openapi.components import resource
+from .openapi.describing import described
+from .openapi.operation import LOCATION, empty_response, request_header, response, response_header
+from .openapi.schemas import TEXT, Schema
+from .openapi.shared_headers import ETAG_SEEN
 from .ownership import visible_file
 from .problems import of_error
 from .query import Nothing, query
@@ -24,16 +29,44 @@ from .upload import Upload
 
 blueprint = Blueprint("files", __name__, url_prefix="/api/v1/files")
 
-#: What a browser shows without running anything in it. All else is sent as bytes of no type.
+#: Types that a browser shows without running anything. All others are sent as application/octet-stream.
 HARMLESS = re.compile(
     r"image/(png|jpeg|gif|webp|bmp|tiff|avif)|(audio|video)/[\w.+-]+|text/(plain|csv)|font/\w+"
     r"|application/(pdf|json|zip|gzip|msword|rtf|vnd\.[\w.+-]*(document|sheet|presentation|ms-excel|ms-powerpoint)[\w.-]*)"
 )
 
 
+_FILE = resource(StoredFile, name="File")
+_BYTES: Schema = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_FORM = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+_CONTENT_HEADERS = {
+    "ETag": response_header("The SHA-256 of the content, quoted.", TEXT),
+    "Accept-Ranges": response_header("Ranges of bytes are supported.", {"const": "bytes"}),
+    "Content-Disposition": response_header("An attachment, with its name.", TEXT),
+}
+_RANGE_HEADERS = _CONTENT_HEADERS | {
+    "Content-Range": response_header("The range of bytes, and the size of the file.", TEXT)
+}
+
+
 @blueprint.post("")
+@described(
+    "upload-file",
+    "Files",
+    "Upload a file",
+    {"201": response("The file is stored.", _FILE, headers={"Location": LOCATION})},
+    description="One file, in the field `file`. It is stored while it arrives. A file over the limit is refused "
+    "without being read to its end.",
+    body={"required": True, "content": {"multipart/form-data": {"schema": _FORM}}},
+    refused=(400, 413, 415),
+)
 def upload() -> tuple[Response, int, dict[str, str]]:
-    """Store a file while it arrives. Whatever goes wrong on the way, nothing of it stays."""
+    """Store a file while it arrives. If that fails, no part of it is kept."""
     arriving = Upload(services().settings.max_upload_bytes)
     query(Nothing)
     admit()
@@ -42,6 +75,13 @@ def upload() -> tuple[Response, int, dict[str, str]]:
 
 
 @blueprint.get("/<file_id>")
+@described(
+    "show-file",
+    "Files",
+    "Show a file's record",
+    {"200": response("The file, without its content.", _FILE)},
+    refused=(403, 404),
+)
 def show(file_id: str) -> Response:
     file = visible_file(file_id)
     query(Nothing)
@@ -50,8 +90,24 @@ def show(file_id: str) -> Response:
 
 
 @blueprint.get("/<file_id>/content")
+@described(
+    "fetch-file",
+    "Files",
+    "Download a file",
+    {
+        "200": {"description": "The whole content.", "headers": _CONTENT_HEADERS, "content": _BYTES},
+        "206": {"description": "The requested range.", "headers": _RANGE_HEADERS, "content": _BYTES},
+        "304": {"description": "The content still has the `ETag` of `If-None-Match`.", "headers": _CONTENT_HEADERS},
+    },
+    headers=(
+        request_header("Range", TEXT | {"examples": ["bytes=0-1023"]}, "One range of bytes."),
+        request_header("If-Range", TEXT, "Return the range only if this is still the `ETag`."),
+        ETAG_SEEN,
+    ),
+    refused=(403, 404, 416),
+)
 def content(file_id: str) -> Response:
-    """The bytes, or a range of them (RFC 9110, 14). Several ranges at once are answered with the whole."""
+    """Return the bytes or one range of them (RFC 9110, 14). A request for several ranges gets the whole file."""
     file = visible_file(file_id)
     query(Nothing)
     if request.if_none_match.contains_weak(file.sha256):
@@ -59,7 +115,7 @@ def content(file_id: str) -> Response:
         return _described(Response(status=HTTPStatus.NOT_MODIFIED), file)
     asked = _asked_range(file)
     if asked is not None and not asked:
-        answer = of_error(RangeNotSatisfiable(f"The file has {file.size} bytes, and none in that range."))
+        answer = of_error(RangeNotSatisfiable(f"The file has {file.size} bytes; the range is outside of them."))
         answer.headers["Content-Range"] = f"bytes */{file.size}"
         return answer
     admit()
@@ -73,6 +129,13 @@ def content(file_id: str) -> Response:
 
 
 @blueprint.delete("/<file_id>")
+@described(
+    "delete-file",
+    "Files",
+    "Delete a file",
+    {"204": empty_response("The file is deleted.")},
+    refused=(400, 403, 404, 413, 415),
+)
 def delete(file_id: str) -> tuple[str, int]:
     file = visible_file(file_id)
     no_body()
@@ -87,7 +150,7 @@ def _store() -> FileStore:
 
 
 def _asked_range(file: StoredFile) -> range | None:
-    """The bytes that were asked for: None, if that is all of them; an empty range, if the file has none of them."""
+    """Return the requested range: None for the whole file, an empty range if it is outside of the file."""
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1 or not _still_holds(file):
         return None
@@ -98,7 +161,7 @@ def _asked_range(file: StoredFile) -> range | None:
 
 
 def _still_holds(file: StoredFile) -> bool:
-    """Whether the part that the client has is of this very content."""
+    """Return True if the part that the client already has is of the same content."""
     condition = request.if_range
     return condition.date is None and condition.etag in (None, file.sha256)
 
@@ -108,7 +171,7 @@ def _described(answer: Response, file: StoredFile) -> Response:
     answer.headers["Accept-Ranges"] = "bytes"
     plain = re.sub(r"[^\w .()+-]", "_", file.filename, flags=re.ASCII)
     named = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.filename, safe='')}"
-    answer.headers["Content-Disposition"] = named  # RFC 6266, with RFC 5987 for what is not ASCII
+    answer.headers["Content-Disposition"] = named  # RFC 6266, and RFC 5987 for names that are not ASCII
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return answer
 

@@ -8,7 +8,7 @@ from typing import get_type_hints
 
 from jobs.engine.client.job import Job, Label
 
-from .openapi.resources import components_of
+from .openapi.components import schemas_of
 from .schema_words import words
 
 
@@ -25,7 +25,7 @@ class JobField:
 @cache
 def job_fields() -> tuple[JobField, ...]:
     """Return the fields of the job resource, in their order."""
-    components = components_of(Job)
+    components = schemas_of(Job)
     properties = components["Job"]["properties"]
     return tuple(
         JobField(name, _label(name), words(schema, components), schema["description"])

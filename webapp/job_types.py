@@ -1,17 +1,67 @@
-"""What can be submitted: the job types of the catalogue."""
+"""Show the job types of the catalogue."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from jobs.engine.author.retry import BACKOFFS
+
+from .openapi.components import component, page_of
+from .openapi.describing import described
+from .openapi.operation import response
+from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, nullable, returned
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
 
 blueprint = Blueprint("job_types", __name__, url_prefix="/api/v1/job-types")
 
+_RETRY = component(
+    "RetryPolicy",
+    returned(
+        {
+            "max_retries": COUNT,
+            "backoff": {"type": "string", "enum": list(BACKOFFS)},
+            "delay": SECONDS,
+            "max_delay": SECONDS,
+            "jitter": {"type": "boolean"},
+            "on": {"type": "array", "items": TEXT, "description": "The errors that are retried."},
+            "never": {"type": "array", "items": TEXT, "description": "The errors that are not."},
+        },
+        description="When a failed attempt is retried. Times are in seconds.",
+    ),
+)
+_JOB_TYPE = component(
+    "JobType",
+    returned(
+        {
+            "name": TEXT,
+            "summary": TEXT,
+            "description": TEXT,
+            "params_schema": {"type": "object", "description": "The JSON Schema 2020-12 of the body to submit."},
+            "result_schema": {"type": "object", "description": "The JSON Schema 2020-12 of the result."},
+            "priority": PRIORITY,
+            "timeout": {"type": "integer", "minimum": 1, "description": "Seconds that one attempt may take."},
+            "stall_timeout": nullable(SECONDS)
+            | {"description": "Seconds without progress after which an attempt fails."},
+            "retry": {"anyOf": [_RETRY, {"type": "null"}]},
+            "max_attempts": {"type": "integer", "minimum": 1},
+            "max_running": nullable(COUNT)
+            | {"description": "Jobs of this type that may run at the same time; null: no limit."},
+            "result_ttl": nullable(COUNT)
+            | {"description": "Seconds for which a result is kept; null: the server's default."},
+        }
+    ),
+)
+
 
 @blueprint.get("")
+@described(
+    "list-job-types",
+    "Job types",
+    "List the job types",
+    {"200": response("All job types.", page_of("JobTypePage", "job_types", _JOB_TYPE))},
+)
 def page() -> Response:
     query(Nothing)
     admit()
@@ -19,6 +69,13 @@ def page() -> Response:
 
 
 @blueprint.get("/<job_type>")
+@described(
+    "show-job-type",
+    "Job types",
+    "Show a job type",
+    {"200": response("Its schemas, defaults and limits.", _JOB_TYPE)},
+    refused=(404,),
+)
 def show(job_type: str) -> Response:
     kind = services().catalogue.find(job_type)
     query(Nothing)

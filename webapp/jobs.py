@@ -1,4 +1,4 @@
-"""Look at jobs, cancel them and run them again."""
+"""Show, list, cancel and retry jobs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from jobs.engine.accounts.rate import refuse_if_early
 from jobs.engine.client.job import Job
 from jobs.engine.client.listing import read_job_cursor, read_log_cursor
 from jobs.engine.client.refusals import raise_if_ended, raise_unless_retryable
-from jobs.engine.states import Status
+from jobs.engine.states import EventType, Status
 
 from .auth import caller
 from .body import no_body
 from .headers import MAX_WAIT_SECONDS
 from .json_answer import json_answer
+from .openapi.components import component
+from .openapi.describing import described
+from .openapi.job_resource import JOB, JOB_EXAMPLE, JOB_PAGE
+from .openapi.operation import LOCATION, RETRY_AFTER, response, response_header
+from .openapi.schemas import COUNT, CURSOR, TEXT, TIME, returned
+from .openapi.shared_headers import ETAG_SEEN
 from .ownership import if_visible, visible_job, visible_user_jobs
-from .query import Moment, Nothing, Whole, query
+from .query import WHOLE_NUMBER, Moment, Nothing, query
 from .rate_limit import admission, admit
 from .services import services
 from .submissions import POLL_AFTER_SECONDS, accepted
@@ -30,27 +36,54 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/api/v1")
 Word = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class Look(BaseModel):
-    wait: Whole = Field(0, ge=0, le=MAX_WAIT_SECONDS)
+Cursor = Annotated[Word | None, Field(description="The `next_cursor` of the page before.")]
+
+
+class Wait(BaseModel):
+    wait: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait at most."), WHOLE_NUMBER] = 0
 
 
 class Filters(BaseModel):
-    user_id: Word | None = None
-    status: Status | None = None
-    job_type: Word | None = None
-    tag: Word | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    limit: Whole = Field(50, ge=1, le=200)
-    cursor: Word | None = None
+    user_id: Annotated[Word | None, Field(description="The owner, for administrators. By default the caller.")] = None
+    status: Annotated[Status | None, Field(description="Only jobs in this status.")] = None
+    job_type: Annotated[Word | None, Field(description="Only jobs of this type.")] = None
+    tag: Annotated[Word | None, Field(description="Only jobs with this tag.")] = None
+    created_after: Annotated[Moment | None, Field(description="Only jobs submitted later.")] = None
+    created_before: Annotated[Moment | None, Field(description="Only jobs submitted earlier.")] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="Jobs on one page."), WHOLE_NUMBER] = 50
+    cursor: Cursor = None
 
 
 class LogRange(BaseModel):
-    limit: Whole = Field(1_000, ge=1, le=1_000)
-    cursor: Word | None = None
+    limit: Annotated[int, Field(ge=1, le=1_000, description="Lines on one page."), WHOLE_NUMBER] = 1_000
+    cursor: Cursor = None
+
+
+_EVENT = component(
+    "Event",
+    returned(
+        {"version": COUNT, "at": TIME, "type": {"type": "string", "enum": [str(kind) for kind in EventType]}},
+        description="One entry of a job's history. Further properties depend on the type.",
+    ),
+)
+_LOG_LINE = component("LogLine", returned({"at": TIME, "attempt": COUNT, "level": TEXT, "message": TEXT}))
+_LOG_EXAMPLE = {"at": JOB_EXAMPLE["started_at"], "attempt": 1, "level": "info", "message": "Loading the model"}
+_EVENT_EXAMPLE = {"version": 1, "at": JOB_EXAMPLE["created_at"], "type": "job_queued"}
+_JOB_HEADERS = {
+    "ETag": response_header('The version, quoted: `"7"`.', TEXT),
+    "Retry-After": RETRY_AFTER | {"description": "Seconds to wait before the next request, until the job has ended."},
+}
 
 
 @blueprint.get("/jobs")
+@described(
+    "list-jobs",
+    "Jobs",
+    "List jobs, newest first",
+    {"200": response("One page. Filtered by job type or tag, it may be short and still have a next one.", JOB_PAGE)},
+    query=Filters,
+    refused=(403,),
+)
 def page() -> Response:
     user_id = visible_user_jobs(request.args.get("user_id", caller().user_id))
     filters = query(Filters)
@@ -60,11 +93,24 @@ def page() -> Response:
 
 
 @blueprint.get("/jobs/<job_id>")
+@described(
+    "show-job",
+    "Jobs",
+    "Show a job, or wait for it to change",
+    {
+        "200": response("The job.", JOB, headers=_JOB_HEADERS),
+        "304": {"description": "The version is still that of `If-None-Match`.", "headers": _JOB_HEADERS},
+    },
+    description="With `wait=N` it returns as soon as the version passes that of `If-None-Match` or, without this "
+    "header, as soon as the job has ended; at the latest after N seconds.",
+    query=Wait,
+    headers=(ETAG_SEEN,),
+    refused=(403, 404),
+)
 def show(job_id: str) -> Response:
-    """Poll, or with `wait` long poll. A client that holds the current version gets 304."""
     looked = services().client.look(job_id, admission())
     job = if_visible(looked.job)
-    seconds = query(Look).wait
+    seconds = query(Wait).wait
     refuse_if_early(looked.early)
     if "HTTP_IF_NONE_MATCH" not in request.environ or not request.if_none_match:
         return _whole(job_after(job, version=None, seconds=seconds))
@@ -75,6 +121,16 @@ def show(job_id: str) -> Response:
 
 
 @blueprint.delete("/jobs/<job_id>")
+@described(
+    "cancel-job",
+    "Jobs",
+    "Cancel a job",
+    {
+        "200": response("The job was pending, and is cancelled.", JOB),
+        "202": response("The job was running. Its process stops within 5 s.", JOB),
+    },
+    refused=(400, 403, 404, 409, 413, 415),
+)
 def cancel(job_id: str) -> Response:
     job = visible_job(job_id)
     no_body()
@@ -85,6 +141,13 @@ def cancel(job_id: str) -> Response:
 
 
 @blueprint.post("/jobs/<job_id>/retry")
+@described(
+    "retry-job",
+    "Jobs",
+    "Retry a failed or cancelled job from its checkpoint",
+    {"202": response("The job is pending again.", JOB, headers={"Location": LOCATION, "Retry-After": RETRY_AFTER})},
+    refused=(400, 403, 404, 409, 413, 415),
+)
 def retry(job_id: str) -> Response:
     job = visible_job(job_id)
     no_body()
@@ -94,6 +157,20 @@ def retry(job_id: str) -> Response:
 
 
 @blueprint.get("/jobs/<job_id>/logs")
+@described(
+    "show-logs",
+    "Jobs",
+    "Show what a job logged and printed",
+    {
+        "200": response(
+            "Oldest first. Logs are capped: the oldest lines are dropped first.",
+            returned({"lines": {"type": "array", "items": _LOG_LINE}, "next_cursor": CURSOR}),
+            example={"lines": [_LOG_EXAMPLE], "next_cursor": None},
+        )
+    },
+    query=LogRange,
+    refused=(403, 404),
+)
 def logs(job_id: str) -> Response:
     visible_job(job_id)
     chosen = query(LogRange)
@@ -103,6 +180,19 @@ def logs(job_id: str) -> Response:
 
 
 @blueprint.get("/jobs/<job_id>/events")
+@described(
+    "show-events",
+    "Jobs",
+    "Show a job's history",
+    {
+        "200": response(
+            "In order, except for superseded progress. The newest 200 entries are kept.",
+            returned({"events": {"type": "array", "items": _EVENT}}),
+            example={"events": [_EVENT_EXAMPLE]},
+        )
+    },
+    refused=(403, 404),
+)
 def events(job_id: str) -> Response:
     visible_job(job_id)
     query(Nothing)
@@ -111,7 +201,7 @@ def events(job_id: str) -> Response:
 
 
 def _is_held(job: Job, first_version: int) -> bool:
-    """Whether the client holds this version, by its If-None-Match; '*' stands for the version it first met."""
+    """Return True if If-None-Match names this version. `*` stands for the version at the start of the request."""
     held = request.if_none_match
     return job.version == first_version if held.star_tag else held.contains_weak(str(job.version))
 

@@ -7,9 +7,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from flask import g, request
+from pydantic import BaseModel, Field
 
 from jobs.engine.accounts.users import User
 from jobs.engine.errors import BrokerUnavailable, MalformedRequest, Unauthenticated
@@ -34,6 +35,14 @@ _ID = re.compile(r"[0-9]{1,18}")
 
 #: tcp_states.h of Linux.
 _ESTABLISHED = 1
+
+
+class WithTicket(BaseModel):
+    """The query of a stream. `auth` reads the ticket."""
+
+    ticket: Annotated[
+        str | None, Field(description="From `POST /api/v1/tickets`, instead of a header or a cookie.")
+    ] = None
 
 
 @dataclass(frozen=True)

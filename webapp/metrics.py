@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 from jobs.engine.operate.metrics import Counts, Figures, Histograms, Request
 
 from .auth import require_admin
+from .openapi.describing import described
+from .openapi.schemas import TEXT
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
@@ -35,6 +37,15 @@ def install(app: Flask) -> None:
 
 
 @blueprint.get("/metrics")
+@described(
+    "metrics",
+    "Operations",
+    "Get metrics",
+    {"200": {"description": "In Prometheus' text format.", "content": {"text/plain": {"schema": TEXT}}}},
+    description="For administrators. Every web process returns the figures of all of them, read from the broker at "
+    "each request.",
+    refused=(403,),
+)
 def scrape() -> Response:
     require_admin()
     query(Nothing)

@@ -1,12 +1,13 @@
-"""What operators and tools ask: does it live, is it ready, what can it do."""
+"""Serve operators and tools: liveness, readiness, and the description of the API."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
 
 from .openapi import openapi_document
+from .openapi.describing import described
+from .openapi.operation import response
+from .openapi.schemas import TEXT, Schema, returned
 from .query import Nothing, query
 from .rate_limit import admit
 from .security_headers import allow_on_this_page
@@ -14,21 +15,39 @@ from .services import services
 
 blueprint = Blueprint("operations", __name__)
 
+_STATE = returned({"status": TEXT})
+
 
 @blueprint.get("/healthz")
+@described(
+    "healthz",
+    "Operations",
+    "Check that the process is alive",
+    {"200": response("The process is alive.", _STATE, example={"status": "ok"})},
+    always=(),
+    security=[],
+)
 def health() -> Response:
-    """The process lives. The broker is not asked: a process isn't restarted because its broker is away."""
+    """Do not ask the broker: a process must not be restarted because its broker is away."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
+@described(
+    "readyz",
+    "Operations",
+    "Check that the server can accept work",
+    {"200": response("The broker can be reached.", _STATE, example={"status": "ready"})},
+    always=(503,),
+    security=[],
+)
 def readiness() -> Response:
-    """The broker answers."""
     services().client.ping()
     return jsonify(status="ready")
 
 
 @blueprint.get("/openapi.json")
+@described("openapi", "Operations", "Get this document", {"200": response("OpenAPI 3.1.", {"type": "object"})})
 def openapi() -> Response:
     query(Nothing)
     admit()
@@ -36,16 +55,23 @@ def openapi() -> Response:
 
 
 @blueprint.get("/docs")
+@described(
+    "docs",
+    "Operations",
+    "Read this document",
+    {"200": {"description": "A page that shows it.", "content": {"text/html": {"schema": TEXT}}}},
+    always=(401, 429, 503),
+)
 def docs() -> Response:
-    """Swagger UI writes its styles and icons into the page: they are allowed here alone."""
+    """Allow Swagger UI, on this page alone, to write its styles and icons into the page."""
     admit()
     answer = Response(render_template("docs.html"), content_type="text/html; charset=utf-8")
     return allow_on_this_page(answer, style_src="'unsafe-inline'", img_src="data:")
 
 
-def _document() -> dict[str, Any]:
-    """The catalogue doesn't change while the process lives: one document for each app."""
-    kept: dict[str, Any] = current_app.extensions.setdefault("workhorse_openapi", {})
+def _document() -> Schema:
+    """Return the document, made once for each app: neither its routes nor the catalogue change."""
+    kept: Schema = current_app.extensions.setdefault("workhorse_openapi", {})
     if not kept:
-        kept.update(openapi_document(services().catalogue, services().settings))
+        kept.update(openapi_document(current_app, services().catalogue, services().settings))
     return kept

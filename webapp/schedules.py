@@ -1,7 +1,8 @@
-"""Run job types on cron lines: make, list and delete schedules."""
+"""Run job types on cron lines: create, list, show and delete schedules."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -11,11 +12,15 @@ from pydantic import BaseModel, Field
 
 from jobs.engine.client.cron import MAX_CHARACTERS
 from jobs.engine.client.schedules import Plan, Schedule, Schedules
-from jobs.engine.times import rfc3339
+from jobs.engine.resource import public_fields
 
 from . import body
 from .auth import caller
-from .batches import JobTypeName, valid_types
+from .groups import JobTypeName, Params, valid_types
+from .openapi.components import page_of, resource
+from .openapi.describing import described
+from .openapi.models import body_schema
+from .openapi.operation import LOCATION, empty_response, json_body, response
 from .ownership import visible_schedule
 from .query import Nothing, query
 from .rate_limit import admit
@@ -23,15 +28,76 @@ from .services import services
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/api/v1/schedules")
 
+_CRON = "Minute, hour, day of month, month and day of week; or @hourly, @daily, @weekly, @monthly or @yearly."
+_TIMEZONE = "An IANA name, for example Europe/Berlin."
+
 
 class NewSchedule(BaseModel):
     job_type: JobTypeName
-    params: dict[str, Any] = Field(default_factory=dict)
-    cron: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]
-    timezone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+    params: Params = Field(default_factory=dict)
+    cron: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, description=_CRON)]
+    timezone: Annotated[str, Field(min_length=1, max_length=64, description=_TIMEZONE)] = "UTC"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleResource:
+    """A job type that runs on a cron line: one job for each tick, and one job for all ticks that were missed.
+
+    When clocks are set back, a line with fixed hours runs once.
+    """
+
+    schedule_id: str
+    job_type: str
+    params: Annotated[dict[str, Any], Field(description="The parameters of the jobs.")]
+    cron: Annotated[str, Field(description=_CRON)]
+    timezone: Annotated[str, Field(description=_TIMEZONE)]
+    created_at: datetime
+    next_run_at: datetime | None
+    last_run_at: datetime | None
+    last_job_id: str | None
+    problem: Annotated[str | None, Field(description="Why the last tick was skipped.")]
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> ScheduleResource:
+        return cls(
+            schedule_id=schedule.schedule_id,
+            job_type=schedule.plan.job_type,
+            params=schedule.plan.params,
+            cron=schedule.plan.cron,
+            timezone=schedule.plan.timezone,
+            created_at=schedule.created_at,
+            next_run_at=schedule.next_run_at,
+            last_run_at=schedule.last_run_at,
+            last_job_id=schedule.last_job_id,
+            problem=schedule.problem,
+        )
+
+
+_PLAN_EXAMPLE = {"job_type": "clean-up", "params": {}, "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
+SCHEDULE = resource(
+    ScheduleResource,
+    name="Schedule",
+    example={
+        "schedule_id": "d4c3b2a1f0e9d8c7b6a5f4e3d2c1b0a9",
+        **_PLAN_EXAMPLE,
+        "created_at": "2030-01-31T12:00:00.000000Z",
+        "next_run_at": "2030-02-01T01:30:00.000000Z",
+        "last_run_at": None,
+        "last_job_id": None,
+        "problem": None,
+    },
+)
 
 
 @blueprint.post("")
+@described(
+    "create-schedule",
+    "Many at once",
+    "Run a job type on a cron line",
+    {"201": response("The schedule.", SCHEDULE, headers={"Location": LOCATION})},
+    body=json_body(body_schema(NewSchedule), example=_PLAN_EXAMPLE),
+    refused=(400, 403, 409, 413, 415),
+)
 def create() -> Response:
     new = body.model(NewSchedule)
     query(Nothing)
@@ -47,6 +113,12 @@ def create() -> Response:
 
 
 @blueprint.get("")
+@described(
+    "list-schedules",
+    "Many at once",
+    "List my schedules",
+    {"200": response("All schedules, oldest first.", page_of("SchedulePage", "schedules", SCHEDULE))},
+)
 def page() -> Response:
     query(Nothing)
     admit()
@@ -55,6 +127,13 @@ def page() -> Response:
 
 
 @blueprint.get("/<schedule_id>")
+@described(
+    "show-schedule",
+    "Many at once",
+    "Show a schedule",
+    {"200": response("The schedule.", SCHEDULE)},
+    refused=(403, 404),
+)
 def show(schedule_id: str) -> Response:
     schedule = visible_schedule(schedule_id)
     query(Nothing)
@@ -63,6 +142,13 @@ def show(schedule_id: str) -> Response:
 
 
 @blueprint.delete("/<schedule_id>")
+@described(
+    "delete-schedule",
+    "Many at once",
+    "Delete a schedule",
+    {"204": empty_response("The schedule is deleted. Jobs that it has started continue.")},
+    refused=(400, 403, 404, 413, 415),
+)
 def delete(schedule_id: str) -> tuple[str, int]:
     visible_schedule(schedule_id)
     body.no_body()
@@ -77,19 +163,4 @@ def _schedules() -> Schedules:
 
 
 def _resource(schedule: Schedule) -> dict[str, Any]:
-    return {
-        "schedule_id": schedule.schedule_id,
-        "job_type": schedule.plan.job_type,
-        "params": schedule.plan.params,
-        "cron": schedule.plan.cron,
-        "timezone": schedule.plan.timezone,
-        "created_at": rfc3339(schedule.created_at),
-        "next_run_at": _time(schedule.next_run_at),
-        "last_run_at": _time(schedule.last_run_at),
-        "last_job_id": schedule.last_job_id,
-        "problem": schedule.problem,
-    }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return rfc3339(moment) if moment else None
+    return public_fields(ScheduleResource.of(schedule))

@@ -8,15 +8,22 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.client.client import Submitted
 from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable
+from jobs.engine.settings import Settings
 
 from .auth import caller
 from .body import json_object
 from .headers import idempotency_key, preferred_wait
 from .json_answer import json_answer
-from .options import Options, submission_of
+from .openapi.describing import described_for_each_job_type
+from .openapi.job_type_components import job_name, params_name
+from .openapi.operation import LOCATION, RETRY_AFTER, json_body, operation, request_header, response, response_header
+from .openapi.schemas import TEXT, Schema
+from .openapi.shared_headers import IDEMPOTENCY_KEY, REPLAYED
+from .options import Options, openapi_parameters, submission_of
 from .query import query
 from .rate_limit import admission
 from .services import services
@@ -29,7 +36,46 @@ POLL_AFTER_SECONDS = 1
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
+_PREFER = request_header(
+    "Prefer",
+    {"type": "string", "examples": ["wait=10"]},
+    "`wait=N` (N ≤ 25): return 200 with the final resource if the job ends within N seconds.",
+)
+
+
+def _submitting(job_type: JobType, settings: Settings) -> Schema:
+    job = {"$ref": f"#/components/schemas/{job_name(job_type)}"}
+    params = {"$ref": f"#/components/schemas/{params_name(job_type)}"}
+    known = {"Location": LOCATION, "Idempotency-Replayed": REPLAYED}
+    applied = response_header("The wait that was granted.", {**TEXT, "examples": ["wait=10"]})
+    return operation(
+        f"submit-{job_type.name}",
+        "Submitting",
+        job_type.summary or job_type.name,
+        {
+            "202": response("The job is stored.", job, headers=known | {"Retry-After": RETRY_AFTER}),
+            "200": response(
+                "The job ended within the preferred wait.", job, headers=known | {"Preference-Applied": applied}
+            ),
+        },
+        description="\n\n".join(filter(None, [job_type.description, _limits(job_type, settings)])),
+        parameters=(*openapi_parameters(), IDEMPOTENCY_KEY, _PREFER),
+        body=json_body(params),
+        refused=(400, 403, 413, 415),
+    )
+
+
+def _limits(job_type: JobType, settings: Settings) -> str:
+    attempts = "one attempt" if job_type.max_attempts == 1 else f"up to {job_type.max_attempts} attempts"
+    kept = job_type.result_ttl or settings.result_ttl
+    return (
+        f"Runs in {attempts} of at most {job_type.timeout} s, by default with {job_type.priority} priority. "
+        f"The limit of the body is {settings.max_params_bytes} bytes. The result is kept for {kept} s."
+    )
+
+
 @blueprint.post("/jobs/<job_type>")
+@described_for_each_job_type(_submitting)
 def submit(job_type: str) -> Response:
     """Store a job after everything in the request has been validated."""
     kind = services().catalogue.find(job_type)

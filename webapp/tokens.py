@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Blueprint, Response, jsonify, request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from jobs.engine.errors import Fault, InvalidRequest, UnsupportedMediaType
 
 from . import body
+from .openapi.describing import described
+from .openapi.models import body_schema
+from .openapi.operation import json_body, response
+from .openapi.schemas import COUNT, TEXT, returned
 from .query import Nothing, query
 from .recording import claims_to_be
 from .services import services
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1")
 
-#: Names and passwords are short, and strangers may send them.
+#: Names and passwords are short, and anybody may send them.
 MAX_BODY_BYTES = 8_192
 
-#: What OAuth 2 clients add to a password form (RFC 6749, 4.3.2) without changing what is asked.
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+#: OAuth 2 clients add these fields to a password form (RFC 6749, 4.3.2). They have no effect.
 IGNORED = frozenset({"grant_type", "scope"})
 
 
 class Credentials(BaseModel):
     username: str
-    password: str
+    password: Annotated[str, Field(json_schema_extra={"format": "password"})]
+
+
+_CREDENTIALS = body_schema(Credentials)
+_FORM = _CREDENTIALS | {"properties": _CREDENTIALS["properties"] | dict.fromkeys(sorted(IGNORED), TEXT)}
+_BODY = json_body(_CREDENTIALS, example={"username": "alice", "password": "correct horse battery staple"})
+_BODY["content"] |= {form: {"schema": _FORM} for form in FORMS}
 
 
 @blueprint.post("/token")
+@described(
+    "issue-token",
+    "Account",
+    "Get a short-lived token",
+    {
+        "200": response(
+            "The token. Send it as `Authorization: Bearer …`.",
+            returned({"access_token": TEXT, "token_type": {"const": "bearer"}, "expires_in": COUNT}),
+            example={"access_token": "eyJhbGciOiJIUzI1NiJ9…", "token_type": "bearer", "expires_in": 3600},
+        )
+    },
+    body=_BODY,
+    refused=(400, 413, 415, 422),
+    security=[],
+)
 def issue() -> Response:
     credentials = _credentials()
     query(Nothing)
@@ -40,7 +68,7 @@ def issue() -> Response:
 def _credentials() -> Credentials:
     if request.mimetype == "application/json":
         return body.model(Credentials, max_bytes=MAX_BODY_BYTES)
-    if request.mimetype not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+    if request.mimetype not in FORMS:
         raise UnsupportedMediaType("Send username and password as a form or as application/json.")
     fields = body.form(MAX_BODY_BYTES)
     faults = [

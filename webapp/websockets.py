@@ -10,7 +10,6 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 from flask.blueprints import BlueprintSetupState
 from flask_sock import Sock
-from pydantic import BaseModel
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import RemoteProtocolError
 
@@ -18,7 +17,9 @@ from jobs.engine.errors import JobEnded, MalformedRequest, WorkhorseError
 from jobs.engine.follow.message import Message
 
 from .auth import refuse_foreign_origin
-from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, last_event_id
+from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, WithTicket, last_event_id
+from .openapi.describing import described
+from .openapi.operation import empty_response
 from .ownership import visible_job
 from .problems import of_error
 from .query import query
@@ -33,11 +34,6 @@ _sock = Sock()
 MAX_MESSAGE_BYTES = 4_096
 #: Why it was closed (RFC 6455, 7.4.1).
 DONE, GOING_AWAY, POLICY = 1000, 1001, 1008
-
-
-class Options(BaseModel):
-    #: Read at the door.
-    ticket: str | None = None
 
 
 class Whole:
@@ -72,7 +68,7 @@ def _before_the_handshake() -> None:
     """Refuse while it can be done in HTTP. Browsers let any page open a WebSocket, so its origin counts."""
     refuse_foreign_origin()
     g.job = visible_job((request.view_args or {})["job_id"])
-    query(Options)
+    query(WithTicket)
     g.after = last_event_id()
     admit()
     g.live = Live(lambda user, owner=g.job.user_id: user.is_admin or user.user_id == owner)  # type: ignore[misc]
@@ -98,6 +94,15 @@ def _after(_error: BaseException | None) -> None:
 
 
 @_sock.route("/jobs/<job_id>/ws", bp=blueprint, endpoint="follow")  # type: ignore[untyped-decorator]  # no types
+@described(
+    "open-websocket",
+    "Live",
+    "Follow a job over a WebSocket",
+    {"101": empty_response('The messages of its stream, as JSON: `{"event": "update", "job": {…}}`.')},
+    description='Send `{"action": "cancel"}` to cancel the job. Pages of other origins are refused.',
+    query=WithTicket,
+    refused=(400, 403, 404),
+)
 def follow(connection: Server, job_id: str) -> None:
     live: Live = g.live
     Thread(target=_listen, args=(connection, live, services().client, job_id), daemon=True).start()

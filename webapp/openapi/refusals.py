@@ -1,8 +1,46 @@
-"""The refusals: every error status, what it is about, and an example of its problem document."""
+"""The refusals: for every error status its meaning, and an example of its problem document (RFC 9457)."""
 
 from __future__ import annotations
 
-from typing import Any
+from .components import component
+from .schemas import TEXT, Schema, returned
+
+_URI: Schema = {"type": "string", "format": "uri-reference"}
+
+_FAULT = component(
+    "Fault",
+    {
+        "type": "object",
+        "properties": {
+            "pointer": TEXT | {"description": "A JSON Pointer (RFC 6901) into the body."},
+            "parameter": TEXT | {"description": "The name of a query parameter or header."},
+            "message": TEXT,
+            "code": TEXT,
+        },
+        "required": ["message", "code"],
+        "oneOf": [{"required": ["pointer"]}, {"required": ["parameter"]}],
+    },
+)
+
+_PROBLEM = component(
+    "Problem",
+    returned(
+        {
+            "type": _URI,
+            "title": TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": TEXT,
+            "instance": _URI,
+            "code": TEXT | {"description": "A stable word that clients may branch on."},
+        },
+        description="An error (RFC 9457).",
+    ),
+)
+
+_INVALID_PROBLEM = component(
+    "InvalidProblem",
+    {"allOf": [_PROBLEM, returned({"errors": {"type": "array", "items": _FAULT}})]},
+)
 
 WWW_AUTHENTICATE = {"description": "How to authenticate.", "schema": {"type": "string", "const": "Bearer"}}
 RETRY_AFTER = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
@@ -70,7 +108,7 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
 
 CONTENT_RANGE = {"description": "How many bytes there are.", "schema": {"type": "string"}}
 
-HEADERS: dict[int, dict[str, Any]] = {
+HEADERS: dict[int, Schema] = {
     401: {"WWW-Authenticate": WWW_AUTHENTICATE},
     416: {"Content-Range": CONTENT_RANGE},
     429: {"Retry-After": RETRY_AFTER},
@@ -85,7 +123,7 @@ def refusal(status: int) -> dict[str, str]:
     return {"$ref": f"#/components/responses/{REASONS[status][0]}"}
 
 
-def _response(status: int) -> dict[str, Any]:
+def _response(status: int) -> Schema:
     _, description, code, detail = REASONS[status]
     problem = {
         "type": f"urn:workhorse:problem:{code}",

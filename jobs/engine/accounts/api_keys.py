@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import redis
+from pydantic import Field
 
 from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
@@ -24,10 +25,10 @@ MAX_KEYS_PER_USER = 100
 
 @dataclass(frozen=True)
 class ApiKey:
-    """The record of a key, without the key."""
+    """An API key, without the key itself."""
 
     id: str
-    user_id: str
+    user_id: Annotated[str, Field(exclude=True)]
     name: str
     created_at: datetime
 

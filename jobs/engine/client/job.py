@@ -11,15 +11,16 @@ import zlib
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 from pydantic import Field, computed_field
 
 from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.malformed import whole as _whole
 from jobs.engine.broker.store.records import Record
+from jobs.engine.resource import public_fields
 from jobs.engine.states import FROM_RQ, PendingReason, Status
-from jobs.engine.times import read_time, rfc3339
+from jobs.engine.times import read_time
 
 #: Versions of a job that RQ's own tools made: it has no event log, but its status only goes forward.
 _FOREIGN_VERSION = {Status.PENDING: 1, Status.RUNNING: 2, Status.COMPLETED: 3, Status.FAILED: 3, Status.CANCELLED: 3}
@@ -103,12 +104,8 @@ class Job:
         return f"/api/v1/jobs/{self.job_id}/stream"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the job resource of the HTTP API. Every poll calls this: it copies, and validates nothing."""
-        resource = self.__dict__.copy()  # in the order of the fields
-        del resource["trace"]
-        for name in _TIMES:
-            if (moment := resource[name]) is not None:
-                resource[name] = rfc3339(moment)
+        """Return the job resource of the HTTP API."""
+        resource = public_fields(self)
         resource["poll_url"] = poll_url = f"/api/v1/jobs/{self.job_id}"
         resource["stream_url"] = f"{poll_url}/stream"
         return resource
@@ -149,9 +146,6 @@ class Job:
             version=_whole(text.get("version"), _FOREIGN_VERSION[status]),
             trace=_trace(record.result),
         )
-
-
-_TIMES = tuple(name for name, hint in get_type_hints(Job).items() if hint == datetime | None)
 
 
 def _call(data: bytes) -> tuple[str, Any]:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from jobs.engine.times import rfc3339
+from pydantic import Field
+
+from jobs.engine.resource import public_fields
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file as its record describes it. The name and type come from a client: never a path, never trusted."""
+    """An uploaded file, or a file that a job has saved."""
 
-    file_id: str
+    file_id: Annotated[str, Field(description="The value of a job's file parameter.")]
     #: A user's id. Empty: the file belongs to no user, and only admins see it.
-    owner: str
-    filename: str
+    owner: Annotated[str, Field(exclude=True)]
+    #: From a client, as the content type is: it is not trusted, and not a path.
+    filename: Annotated[str, Field(description="The name of the uploaded or saved file, without folders.")]
     content_type: str
-    #: In bytes.
-    size: int
-    sha256: str
+    size: Annotated[int, Field(ge=0, description="In bytes.")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     created_at: datetime
-    expires_at: datetime
+    expires_at: Annotated[datetime, Field(description="When the file will be removed.")]
 
     @classmethod
     def from_record(cls, file_id: str, fields: Mapping[bytes, bytes]) -> StoredFile:
@@ -42,12 +44,4 @@ class StoredFile:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the file resource of the HTTP API."""
-        return {
-            "file_id": self.file_id,
-            "filename": self.filename,
-            "content_type": self.content_type,
-            "size": self.size,
-            "sha256": self.sha256,
-            "created_at": rfc3339(self.created_at),
-            "expires_at": rfc3339(self.expires_at),
-        }
+        return public_fields(self)

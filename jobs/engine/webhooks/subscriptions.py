@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import redis
+from pydantic import Field
 
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.malformed import readable, readable_all
@@ -36,12 +37,17 @@ _REPLACE = "return redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 and redis.call('
 
 @dataclass(frozen=True)
 class Subscription:
+    """A URL that receives the events of a user's jobs."""
+
     id: str
-    url: str
-    events: tuple[str, ...]
+    url: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+    events: Annotated[
+        tuple[str, ...], Field(json_schema_extra={"items": {"type": "string", "enum": list(WEBHOOK_EVENTS)}})
+    ]
     created_at: datetime
-    #: When the receiver answered 410 Gone. Nothing is sent to it after that.
-    ended_at: datetime | None = None
+    ended_at: Annotated[
+        datetime | None, Field(description="When the receiver responded 410 Gone. Nothing is sent to it since then.")
+    ] = None
 
     def wants(self, event: str) -> bool:
         return self.ended_at is None and event in self.events

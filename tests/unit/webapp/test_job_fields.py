@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webapp.job_fields import job_fields
-from webapp.openapi.schemas import EXAMPLE_JOB
+from webapp.openapi.job_resource import EXAMPLE_JOB
 
 
 def test_every_field_of_the_resource_is_listed_in_its_order() -> None:

@@ -110,7 +110,7 @@ def test_an_option_sets_a_field_of_the_submission(option: Option) -> None:
 def test_an_option_is_explained_everywhere(door: Door, option: Option) -> None:
     listed = " ".join(Command(door.app)("jobs", "submit", "reverse-text", "--help").out.split())
     page = door.browser().client.get("/submit/reverse-text").text
-    call = openapi_document(door.client.catalogue, Settings())["paths"]["/api/v1/jobs/reverse-text"]["post"]
+    call = openapi_document(door.app, door.client.catalogue, Settings())["paths"]["/api/v1/jobs/reverse-text"]["post"]
     described = {each["name"]: each["description"] for each in call["parameters"]}
 
     assert flag(option.name) in listed and option.explanation in listed
@@ -151,7 +151,7 @@ def test_the_schema_of_an_entry_agrees_with_the_batch_endpoint(door: Door, value
     assert (answer.status_code == 202) is fits
 
 
-def test_the_document_describes_the_entries_of_a_batch() -> None:
-    document = openapi_document(Catalogue(), Settings())
+def test_the_document_describes_the_entries_of_a_batch(door: Door) -> None:
+    document = openapi_document(door.app, Catalogue(), Settings())
     body = document["paths"]["/api/v1/batches"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["properties"]["jobs"]["items"] == entry_schema()

@@ -1,0 +1,115 @@
+"""Show and cancel batches and pipelines: what both have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+from flask import Response, jsonify
+from pydantic import Field
+
+from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.client.groups import Group, Groups
+from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound
+from jobs.engine.resource import public_fields
+
+from .body import no_body
+from .openapi.operation import LOCATION, RETRY_AFTER, response, response_header
+from .openapi.schemas import Schema
+from .openapi.shared_headers import REPLAYED
+from .ownership import visible_group
+from .query import Nothing, query
+from .rate_limit import admit
+from .services import services
+from .submissions import POLL_AFTER_SECONDS
+
+MAX_FAULTS = 100
+
+JobTypeName = Annotated[str, Field(min_length=1, max_length=100)]
+Params = Annotated[dict[str, Any], Field(description="The parameters of the job.")]
+
+#: A dataclass made from a group, whose fields are the resource.
+Resource = Callable[[Group], object]
+
+STORED_HEADERS = {"Location": LOCATION, "Retry-After": RETRY_AFTER, "Idempotency-Replayed": REPLAYED}
+_UNFINISHED_HEADERS = {"Retry-After": response_header("Until it has ended.", {"type": "integer", "minimum": 1})}
+
+
+def shown_as(kind: str, schema: Schema) -> dict[str, Schema]:
+    """Describe the responses of the view that shows a group."""
+    return {"200": response(f"The {kind}.", schema, headers=_UNFINISHED_HEADERS)}
+
+
+def cancelled_as(schema: Schema) -> dict[str, Schema]:
+    """Describe the responses of the view that cancels a group."""
+    return {
+        "200": response("All of its jobs have ended.", schema),
+        "202": response("Jobs were running. They stop within 5 s.", schema, headers=_UNFINISHED_HEADERS),
+    }
+
+
+def show_group(kind: str, group_id: str, resource: Resource) -> Response:
+    """Return a batch or pipeline, with `Retry-After` until it has ended."""
+    group = visible_group(kind, group_id)
+    query(Nothing)
+    admit()
+    return _current(group, resource)
+
+
+def cancel_group(kind: str, group_id: str, resource: Resource) -> Response:
+    """Cancel the unfinished jobs of a batch or pipeline. The status is 202 until those that ran have stopped."""
+    group = visible_group(kind, group_id)
+    no_body()
+    query(Nothing)
+    admit(group.check_cancel)
+    group = Groups(services().client).cancel(kind, group_id)
+    answer = _current(group, resource)
+    answer.status_code = 200 if group.status.terminal else 202
+    return answer
+
+
+def stored_group(kind: str, group_id: str, resource: Resource, address: str, *, replayed: bool) -> Response:
+    """Return a batch or pipeline that was stored now or, if it was replayed, by an earlier request."""
+    group = Groups(services().client).find(kind, group_id)
+    answer = jsonify(public_fields(resource(group)))
+    answer.status_code = 202
+    answer.headers["Location"] = address
+    answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    if replayed:
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def valid_types(jobs: list[tuple[str, str, dict[str, Any]]], *, check_params: bool = True) -> list[JobType]:
+    """Return the job types of jobs, each given by its place in the body, the name of its type and its parameters.
+
+    Raises:
+        InvalidRequest: with a fault for each unknown job type and each parameter that is not valid.
+    """
+    kinds: list[JobType] = []
+    faults: list[Fault] = []
+    for at, name, params in jobs:
+        try:
+            kinds.append(services().catalogue.find(name))
+            if check_params:
+                kinds[-1].parameters.validate(params)
+        except JobTypeNotFound as error:
+            faults.append(Fault(error.message, error.code, pointer=f"{at}/job_type"))
+        except InvalidParameters as error:
+            faults += _moved(error.faults, f"{at}/params")
+    if faults:
+        more = [Fault(f"and {len(faults) - MAX_FAULTS} more errors", "too_many_errors", pointer="")]
+        raise InvalidRequest(faults if len(faults) <= MAX_FAULTS else faults[:MAX_FAULTS] + more)
+    return kinds
+
+
+def _current(group: Group, resource: Resource) -> Response:
+    answer = jsonify(public_fields(resource(group)))
+    if not group.status.terminal:
+        answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    return answer
+
+
+def _moved(faults: list[Fault], place: str) -> Iterator[Fault]:
+    for fault in faults:
+        yield Fault(fault.message, fault.code, pointer=place + (fault.pointer or ""))
