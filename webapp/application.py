@@ -39,6 +39,7 @@ from . import (
     schedules,
     security_headers,
     sign_in,
+    stopwatch,
     stream_slots,
     streams,
     submissions,
@@ -101,6 +102,7 @@ def make_app(services: Services) -> Flask:
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
+    stopwatch.install(app)
     problems.install(app)
     security_headers.install(app)
     first_admin.install(app)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-from flask import Blueprint, Flask, Response, g
+from flask import Blueprint, Flask, Response
 from flask.globals import request_ctx
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -20,6 +19,7 @@ from .openapi.schemas import TEXT
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
+from .stopwatch import elapsed_seconds
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -32,7 +32,6 @@ _UNCOUNTED = frozenset({"static"})
 
 def install(app: Flask) -> None:
     """Count every request of `app`, also those that are refused at the door."""
-    app.before_request_funcs.setdefault(None, []).insert(0, _begin)
     app.after_request(_count)
 
 
@@ -55,16 +54,12 @@ def scrape() -> Response:
     return Response(generate_latest(registry), content_type=CONTENT_TYPE)
 
 
-def _begin() -> None:
-    g.counted_from = time.monotonic()
-
-
 def _count(answer: Response) -> Response:
     asked = request_ctx.request  # itself: each look through Flask's `request` costs
-    if asked.endpoint not in _UNCOUNTED and "counted_from" in g:
+    if asked.endpoint not in _UNCOUNTED:
         method = asked.method if asked.method in METHODS else "OTHER"
         route = asked.url_rule.rule if asked.url_rule else "(none)"
-        services().metrics.note(Request(method, route, answer.status_code, time.monotonic() - g.counted_from))
+        services().metrics.note(Request(method, route, answer.status_code, elapsed_seconds()))
     return answer
 
 

@@ -6,7 +6,6 @@ command line and the `Submission` are made from `Options`. To add an option, add
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_origin
 
@@ -18,6 +17,7 @@ from jobs.engine.catalogue.catalogue import JobType
 from jobs.engine.client.submission import Submission
 from jobs.engine.states import Priority
 
+from .openapi.models import value_schema
 from .query import A_TIME, NUMBER, WHOLE_NUMBER, Moment
 
 Schema = dict[str, Any]
@@ -206,23 +206,12 @@ def _json_schema(option: Option) -> Schema:
     return nullable | {"enum": [*option.choices, None]} if option.choices else nullable
 
 
-def _schema(part: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Return the schema of an option's value without null, references, title, description and default."""
-    (core,) = [each for each in part.get("anyOf", [part]) if each.get("type") != "null"]
-    if "$ref" in core:
-        core = definitions[core["$ref"].rpartition("/")[2]]
-    own = {"title", "description", "default", "examples"}
-    return {name: value for name, value in core.items() if name not in own} | (
-        {"examples": part["examples"]} if "examples" in part and core.get("type") != "array" else {}
-    )
-
-
 def _options() -> tuple[Option, ...]:
     whole = Options.model_json_schema()
     found = []
     for name, field in Options.model_fields.items():
         (details,) = [each for each in field.metadata if isinstance(each, Details)]
-        schema = _schema(whole["properties"][name], whole.get("$defs", {}))
+        schema = value_schema(whole["properties"][name], whole.get("$defs", {}))
         example = str(field.examples[0]) if field.examples else ""
         repeatable = get_origin(field.annotation) is tuple
         found.append(Option(name, details, str(field.description), example, repeatable, schema))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,6 +22,7 @@ from jobs.engine.times import rfc3339
 
 from .auth import SAFE_METHODS, caller_if_any
 from .services import services
+from .stopwatch import elapsed_seconds
 
 log = logging.getLogger(__name__)
 _encode = json.JSONEncoder().encode
@@ -80,7 +80,6 @@ def install(app: Flask) -> None:
 
 def log_requests(app: Flask) -> None:
     """Write a line for every request of `app` to stderr, also for those that are refused at the door."""
-    app.before_request_funcs.setdefault(None, []).insert(0, _begin)
     app.after_request(_log)
 
 
@@ -92,10 +91,6 @@ def admin_reads(subject: str) -> None:
 def claims_to_be(name: str) -> None:
     """Somebody tries to sign in under this name."""
     g.claimed_name = name[:200]
-
-
-def _begin() -> None:
-    g.began = time.monotonic()
 
 
 def _log(answer: Response) -> Response:
@@ -123,7 +118,7 @@ def _line(asked: Request, answer: Response) -> str:
             "method": asked.method,
             "path": asked.path,
             "status": answer.status_code,
-            "milliseconds": round((time.monotonic() - g.began) * 1_000, 1),
+            "milliseconds": round(elapsed_seconds() * 1_000, 1),
             "user_id": user.user_id if user else None,
             "address": asked.remote_addr,
         }
