@@ -57,7 +57,7 @@ class BackgroundWriter(Generic[Item]):
                 self._failing = True
                 return
             if self._failing:
-                logger.warning("%s: %d entries that were kept are written now", self._name, len(items))
+                logger.warning("%s: the entries that were kept (%d) are written now", self._name, len(items))
             self._failing = False
             for _ in items:
                 self._waiting.popleft()

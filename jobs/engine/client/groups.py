@@ -1,4 +1,4 @@
-"""Jobs that were submitted together, as one thing: batches and pipelines."""
+"""Groups: the jobs of a batch or pipeline, seen as one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Member:
-    """A job of a group, as far as the group is concerned."""
+    """The fields of a job that its group shows."""
 
     job_id: str
     #: Empty once the job's record has expired.
     job_type: str
     status: Status
-    #: 0–100 of the running attempt; 100 once the job has ended, whichever way.
+    #: 0–100 for the running attempt; 100 when the job has ended, in any way.
     progress: float
     error: str | None
     error_type: str | None
@@ -54,7 +54,7 @@ class Group:
 
     @property
     def status(self) -> Status:
-        """Pending until the first job starts, running until the last one ends; then the worst of its jobs' ends."""
+        """Pending until the first job starts, running until the last one ends; then the worst status of its jobs."""
         statuses = {member.status for member in self.members}
         if statuses <= TERMINAL:
             return next(end for end in (Status.FAILED, Status.CANCELLED, Status.COMPLETED) if end in statuses)
@@ -67,7 +67,7 @@ class Group:
 
     @property
     def progress(self) -> float:
-        """0–100: the mean of its jobs'."""
+        """0–100: the mean of its jobs' progress."""
         if all(member.status in TERMINAL for member in self.members):
             return 100.0
         return min(99.9, round(sum(member.progress for member in self.members) / len(self.members), 1))
@@ -83,7 +83,7 @@ class Groups:
         """Read a group.
 
         Raises:
-            GroupNotFound: there is none, it is of another kind, or its results' time is over.
+            GroupNotFound: it does not exist, is of another kind, or has expired.
         """
         group = self.read(group_id)
         if group.kind != kind:
@@ -103,16 +103,16 @@ class Groups:
         return group
 
     def of_job(self, job_id: str) -> tuple[str, str] | None:
-        """The kind and the id of the group that a job came with, if it came with one that is still there."""
+        """Return the kind and the id of the group that a job belongs to, if it belongs to one that still exists."""
         with broker_errors():
             return self._store.group_of(job_id)
 
     def cancel(self, kind: str, group_id: str) -> Group:
-        """Cancel what has not ended, in one atomic step. What runs is stopped by its worker within 5 s.
+        """Cancel all jobs that have not ended, in one atomic step. Running jobs are stopped within 5 s.
 
         Raises:
             GroupNotFound
-            GroupEnded: all of it has ended.
+            GroupEnded: all of its jobs have ended.
         """
         self.find(kind, group_id)
         with broker_errors():
@@ -124,7 +124,7 @@ class Groups:
 
 
 def steps_of(group: Group) -> Iterator[dict[str, Any]]:
-    """What a pipeline shows of each of its steps."""
+    """Yield the steps of a pipeline, as its resource shows them."""
     for position, member in enumerate(group.members):
         yield {
             "step": position,

@@ -1,4 +1,4 @@
-"""Functions of the catalogue that are called here and now: for what takes less time than a queue would."""
+"""Call functions of the catalogue in this process, if they take less time than a queue would."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ logger = logging.getLogger("workhorse")
 
 
 def call(job_type: JobType, params: Mapping[str, Any], user_id: str) -> Any:
-    """Run a function in this process, with the user's documents and models; its result as it would stand in a job.
+    """Run a function with the user's documents and models. Return its result as a job's result would be.
 
-    There is no timeout and no retry: it is for functions that answer in milliseconds.
+    There is no timeout and no retry: this is for functions that take milliseconds.
 
     Raises:
-        InvalidParameters: they don't fit, or the function finds (`Fatal`) that they can't be used.
+        InvalidParameters: the parameters are not valid, or the function has raised `Fatal` because of them.
     """
     args, kwargs = job_type.parameters.bind(dict(params))
     try:
@@ -34,9 +34,10 @@ def call(job_type: JobType, params: Mapping[str, Any], user_id: str) -> Any:
 
 
 def submit_behind(client: Client, user_id: str, side_jobs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Store jobs that a call leaves behind, all in one step: they are nobody's, and act for the user.
+    """Store the jobs that follow a call, in one step. No user owns them, and they act for the user.
 
-    They never make the call fail: what can't be stored is logged. Types that the catalogue lacks are left out.
+    The call never fails because of them: if they can't be stored, that is logged. Job types that are not in the
+    catalogue are left out.
     """
     try:
         submissions = [_side_job(client, user_id, name, params) for name, params in side_jobs.items()]

@@ -1,4 +1,4 @@
-"""The jobs of the user whom a job runs for, as a job may look at them."""
+"""Let a job read the jobs of the user for whom it runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from jobs.engine.settings import settings
 from .client import Client
 from .job import Job
 
+#: Jobs that are read at once.
 PAGE = 200
 
 
 def own_jobs(at_most: int) -> Iterator[Job]:
-    """The jobs of the current job's user, the newest first, among them itself. Outside a job there are none.
+    """Yield the jobs of the current job's user, newest first, the current job included. Outside a job, yield nothing.
 
     Raises:
         BrokerUnavailable: the broker can't be reached.

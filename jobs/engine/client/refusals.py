@@ -1,4 +1,4 @@
-"""The error that each verdict of the broker's scripts stands for."""
+"""Raise the error that a verdict of the broker's scripts means."""
 
 from __future__ import annotations
 

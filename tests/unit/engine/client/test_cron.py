@@ -1,4 +1,4 @@
-"""When a cron line is due, also on the days on which clocks change."""
+"""The times at which cron lines are due, including the days on which clocks change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BERLIN = "Europe/Berlin"
 
 
 def ticks(line: str, zone: str, start: str, count: int) -> list[str]:
-    """On the clocks of the zone."""
+    """Return the next ticks in the time of the zone."""
     moment = datetime.fromisoformat(start).replace(tzinfo=ZoneInfo(zone))
     found = []
     for _ in range(count):
@@ -27,7 +27,7 @@ def ticks(line: str, zone: str, start: str, count: int) -> list[str]:
     return found
 
 
-def test_a_line_is_due_on_the_clocks_of_its_zone() -> None:
+def test_a_line_is_due_in_the_time_of_its_zone() -> None:
     assert ticks("0 9 * * mon-fri", BERLIN, "2026-01-02T12:00", 2) == ["05 09:00+0100", "06 09:00+0100"]
     assert ticks("0 9 * * *", "UTC", "2026-07-01T12:00", 1) == ["02 09:00+0000"]
 
@@ -41,14 +41,14 @@ def test_a_time_that_is_skipped_is_due_at_the_end_of_the_gap_once() -> None:
     assert ticks("30 2 * * *", BERLIN, "2026-03-28T12:00", 2) == ["29 03:00+0200", "30 02:30+0200"]
 
 
-def test_a_fixed_time_that_comes_twice_is_due_the_first_time_alone() -> None:
+def test_a_fixed_time_that_comes_twice_is_due_only_the_first_time() -> None:
     assert ticks("30 2 * * *", BERLIN, "2026-10-24T12:00", 2) == ["25 02:30+0200", "26 02:30+0100"]
     assert ticks("30 1 * * *", "America/New_York", "2026-10-31T12:00", 2) == ["01 01:30-0400", "02 01:30-0500"]
     assert ticks("@daily", "America/Havana", "2026-10-31T12:00", 2) == ["01 00:00-0400", "02 00:00-0500"]
 
 
 @pytest.mark.parametrize("line", ["0 * * * *", "@hourly"])
-def test_an_hourly_line_is_due_every_hour_whatever_clocks_say(line: str) -> None:
+def test_an_hourly_line_is_due_every_hour_when_clocks_change(line: str) -> None:
     assert ticks(line, BERLIN, "2026-10-25T01:30", 3) == ["25 02:00+0200", "25 02:00+0100", "25 03:00+0100"]
     assert ticks(line, BERLIN, "2026-03-29T00:30", 3) == ["29 01:00+0100", "29 03:00+0200", "29 04:00+0200"]
 
@@ -58,7 +58,7 @@ def test_an_hourly_line_is_due_every_hour_whatever_clocks_say(line: str) -> None
         ["*/7 * * * *", "0 * * * *", "30 2 * * *", "15 1,2,3 * * *", "0 0 * * *", "@weekly", "59 23 29 2 *"]
     ),
     st.sampled_from([BERLIN, "UTC", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Asia/Kathmandu"]),
-    st.datetimes(  # hypothesis wants its bounds without a zone
+    st.datetimes(  # hypothesis takes bounds without a zone
         datetime(2024, 1, 1),  # noqa: DTZ001
         datetime(2030, 1, 1),  # noqa: DTZ001
         timezones=st.just(UTC),
@@ -86,14 +86,14 @@ def test_ticks_only_go_forward(line: str, zone: str, start: datetime) -> None:
         "a b c d e",
     ],
 )
-def test_a_line_that_is_never_due_or_by_chance_is_refused(line: str) -> None:
+def test_a_line_that_is_invalid_or_never_due_is_refused(line: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         cron.check(line, "UTC")
     assert [fault.pointer for fault in caught.value.faults] == ["/cron"]
 
 
 @pytest.mark.parametrize("zone", ["", "Berlin", "Europe", "../etc/passwd", "UTC+1", "Mars/Olympus"])
-def test_what_is_no_time_zone_is_refused(zone: str) -> None:
+def test_an_unknown_time_zone_is_refused(zone: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         cron.check("0 9 * * *", zone)
     assert [fault.pointer for fault in caught.value.faults] == ["/timezone"]
@@ -102,5 +102,5 @@ def test_what_is_no_time_zone_is_refused(zone: str) -> None:
 @pytest.mark.parametrize(
     "line", [*cron.ALIASES, "*/5 9-17 * * mon-fri", "0 0 1 jan,mar *", "0 12 L * *", "0 12 * * thu#2"]
 )
-def test_what_cron_lines_may_say_is_taken(line: str) -> None:
+def test_valid_lines_are_accepted(line: str) -> None:
     cron.check(line, BERLIN)
