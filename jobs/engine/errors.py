@@ -26,9 +26,6 @@ class WorkhorseError(Exception):
         return str(self.args[0])
 
 
-# --- start-up -----------------------------------------------------------------
-
-
 class ConfigurationError(WorkhorseError):
     """A setting has an invalid value; the message names each one."""
 
@@ -53,9 +50,6 @@ class CannotStart(WorkhorseError):
     code = "cannot_start"
 
 
-# --- the caller --------------------------------------------------------------
-
-
 class Unauthenticated(WorkhorseError):
     """Send an API key or a token as 'Authorization: Bearer …'."""
 
@@ -66,9 +60,6 @@ class Forbidden(WorkhorseError):
     """This belongs to another user, or needs a role that you do not have."""
 
     code = "forbidden"
-
-
-# --- the request ------------------------------------------------------------
 
 
 class NotFound(WorkhorseError):
@@ -201,9 +192,6 @@ class IdempotencyKeyReused(WorkhorseError):
     code = "idempotency_key_reused"
 
 
-# --- when it can't be done now ------------------------------------------------------
-
-
 class Conflict(WorkhorseError):
     """This can't be done in the current state."""
 
@@ -278,9 +266,6 @@ class StorageUnavailable(TryAgainLater):
     """The file storage can't be reached, or is full; try again shortly."""
 
     code = "storage_unavailable"
-
-
-# --- inside an attempt ----------------------------------------------------------------
 
 
 class Fatal(WorkhorseError):

@@ -41,8 +41,6 @@ class Accounts:
         self.tickets = Tickets(connection, settings)
         self.gate = Gate(connection, settings)
 
-    # --- users ----------------------------------------------------------------
-
     def ensure_admin(self) -> str:
         """Create the user `admin` if it is missing, and return its API key.
 
@@ -105,8 +103,6 @@ class Accounts:
         """Remove a user and their credentials. Raises as `close` does. The client deletes their jobs."""
         self.close(user_id)
         self._users.remove(user_id)
-
-    # --- API keys ---------------------------------------------------------------
 
     def create_key(self, user_id: str, name: str) -> tuple[ApiKey, str]:
         """Create an API key. Return its record and the key itself, which can't be read again.

@@ -95,12 +95,6 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     return answers
 
 
-# --- which addresses are public -------------------------------------------------
-
-
-# --- at connect -----------------------------------------------------------------
-
-
 def test_an_allowed_private_host_is_fetched(allowed_site: Site) -> None:
     allowed_site.answer = lambda request: reply(request, b"<p>hi", content_type="text/html; charset=utf-8")
     fetched = fetch(allowed_site.url, max_bytes=100, timeout_seconds=5)
@@ -207,9 +201,6 @@ def test_options_that_bypass_the_guard_are_refused(option: str) -> None:
         http_client(**options)
 
 
-# --- limits ---------------------------------------------------------------------
-
-
 def test_a_response_over_the_limit_is_refused(allowed_site: Site) -> None:
     allowed_site.answer = lambda request: reply(request, b"x" * 101)
     with pytest.raises(ResponseTooLarge):
@@ -299,9 +290,6 @@ def test_an_unknown_name_is_a_failure_to_retry(allow: Callable[..., None], monke
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with pytest.raises(FetchFailed, match=r"nowhere\.example"):
         fetch("http://nowhere.example/", max_bytes=100, timeout_seconds=5)
-
-
-# --- TLS ------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with the openssl program")
