@@ -9,7 +9,8 @@ import json
 import textwrap
 from pathlib import Path
 
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 
 from .schema_words import FILE, Schema, example, named_parts, words
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from flask import Response, jsonify
 from pydantic import Field
 
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.groups import Group, Groups
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound
 from jobs.engine.resource import public_fields

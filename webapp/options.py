@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from jobs.engine.accounts.users import User
 from jobs.engine.author.public_addresses import PublicUrl
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.submission import Submission
 from jobs.engine.states import Priority
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.client import Submitted
 from jobs.engine.client.job import Job
 from jobs.engine.errors import BrokerUnavailable

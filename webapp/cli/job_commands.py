@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.job import Job
 from jobs.engine.states import Status
 from webapp.job_fields import job_fields

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound, PayloadTooLarge
 from jobs.engine.json_pointer import parts, pointer
 from webapp.options import OPTIONS, Option, Options, submission_of

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 from flask import Flask
 from pydantic import BaseModel
 
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.settings import Settings
 
 from .models import query_parameters

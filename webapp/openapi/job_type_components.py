@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 
 
 def params_name(job_type: JobType) -> str:

@@ -12,7 +12,7 @@ from flask import request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.errors import (
     Fault,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.engine.author.blobs import on_behalf_of
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import BrokerUnavailable, Fatal, Fault, InvalidParameters, WorkhorseError
 
 from .client import Client

@@ -15,7 +15,7 @@ from .submission import Part, Submission
 
 if TYPE_CHECKING:
     from jobs.engine.accounts.admission import Admission
-    from jobs.engine.catalogue.catalogue import JobType
+    from jobs.engine.catalogue.job_type import JobType
 
     from .client import Client
 

@@ -15,7 +15,7 @@ from jobs.engine.settings import Settings
 from jobs.engine.states import Priority
 
 if TYPE_CHECKING:
-    from jobs.engine.catalogue.catalogue import JobType
+    from jobs.engine.catalogue.job_type import JobType
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 from jobs.engine.author import running
 from jobs.engine.author.reporting import Progress
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import (
     MAX_LATER_SECONDS,
     Fatal,

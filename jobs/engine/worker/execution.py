@@ -14,7 +14,7 @@ from jobs.engine.broker.store.claims import Claim, ForeignClaim, Order
 from jobs.engine.broker.store.leases import HEARTBEAT_SECONDS, Lease
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.processes import memory_bytes
 from jobs.engine.settings import Settings
 

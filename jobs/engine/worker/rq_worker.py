@@ -18,7 +18,7 @@ from rq.worker import WorkerStatus
 from jobs.engine.broker.connection import NOT_NOW
 from jobs.engine.broker.store.claims import Claim, ForeignClaim
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 
 from .execution import Execution
 from .leased_rq import WORKER_TTL, Engine, LeasedRQWorker

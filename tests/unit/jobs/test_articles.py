@@ -19,7 +19,7 @@ from jobs.articles import (
 )
 from jobs.engine.author.blobs import read_blob, user_path
 from jobs.engine.author.retry import Retry
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import AddressRefused, InvalidParameters
 from jobs.language_model import LanguageModelRefused, LanguageModelUnavailable, UnusableAnswer
 from jobs.words import candidates

@@ -19,7 +19,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from jobs import mail
 from jobs.engine.author.retry import Retry
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
 from jobs.mail import MailNotTaken, MailRefused, send_email, send_welcome_email
 

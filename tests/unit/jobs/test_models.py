@@ -15,7 +15,7 @@ import pytest
 
 from jobs import models
 from jobs.classifier import Classifier
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
 from jobs.models import DATA_SET, TrainingData, default_model, train_default_model, train_model
 from jobs.predictions import batch_predict

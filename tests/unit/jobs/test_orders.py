@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.catalogue.catalogue import JobType
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import InvalidParameters
 from jobs.orders import Item, Order, send_order_confirmation
 

@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.author.decorator import job
 from jobs.engine.author.file_parameters import File
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
 from jobs.engine.client.submission import Submission

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from webapp.catalogue_page import PACKAGES, PAGE, example_call, page, section
 
 CATALOGUE = Catalogue.discover(PACKAGES)

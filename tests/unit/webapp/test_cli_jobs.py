@@ -156,7 +156,7 @@ def all_kinds(
 
 
 def kinds() -> dict[str, Any]:
-    from jobs.engine.catalogue.catalogue import JobType
+    from jobs.engine.catalogue.job_type import JobType
 
     schema = Catalogue([JobType.of(all_kinds)])["all-kinds"].parameters.schema
     return {option.name: option for option in parameter_options(schema, {"--timeout"})}
@@ -177,7 +177,7 @@ def test_a_parameter_with_the_name_of_an_option_gets_another_flag():
 
 
 def test_a_local_file_is_uploaded_for_a_file_parameter(run, services, tmp_path, monkeypatch):
-    from jobs.engine.catalogue.catalogue import JobType
+    from jobs.engine.catalogue.job_type import JobType
 
     monkeypatch.setitem(services.catalogue._by_name, "all-kinds", JobType.of(all_kinds))
     (tmp_path / "photo.jpg").write_bytes(b"a photo")

@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 
 from jobs.engine.author.decorator import job
 from jobs.engine.author.file_parameters import File
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.settings import Settings
 from tests.unit.webapp.conftest import Person
 from webapp.services import Services

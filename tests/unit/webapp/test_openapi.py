@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from jobs.engine.author.decorator import job
 from jobs.engine.author.retry import Retry
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.job import Job
 from jobs.engine.settings import Settings
 from tests.unit.webapp.door import Door

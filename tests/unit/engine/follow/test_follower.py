@@ -15,7 +15,8 @@ import pytest
 from jobs.engine.author.decorator import job
 from jobs.engine.broker.store.feeds import FeedBounds
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.client import Client
 from jobs.engine.client.job import Job
 from jobs.engine.client.submission import Submission

@@ -17,7 +17,8 @@ import pytest
 
 from jobs.engine import Fatal, Retry, RetryLater, checkpoint, current_job, job, progress, track
 from jobs.engine.author.running import begin
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.settings import Settings
 from jobs.engine.worker.assignment import Assignment
 from jobs.engine.worker.attempt import perform

@@ -18,7 +18,8 @@ from jobs.engine.author.reporting import Progress
 from jobs.engine.author.running import LOG_LINE_CHARACTERS
 from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.worker_steps import KEEP_LOG_LINES
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.client import Client
 from jobs.engine.client.submission import Submission
 from jobs.engine.settings import Settings

@@ -1,0 +1,109 @@
+"""A job type: a job function, with everything that is needed to check, run and describe it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.engine.author.decorator import OPTIONS, JobOptions, full_name_of
+from jobs.engine.author.retry import Retry
+from jobs.engine.errors import UnservableFunction, WorkhorseError
+from jobs.engine.states import Priority
+
+from .parameters import Parameters
+from .result_type import ResultType
+
+
+@dataclass(frozen=True)
+class JobType:
+    """A job function, with everything that is needed to check, run and describe it."""
+
+    name: str
+    function: Callable[..., Any] = field(repr=False)
+    #: The name that RQ stores and a worker imports: `module.function`.
+    func_name: str
+    summary: str
+    description: str
+    priority: Priority
+    #: The timeout of one attempt, in seconds.
+    timeout: int
+    #: The seconds without progress after which an attempt fails; None: no limit.
+    stall_timeout: float | None
+    retry: Retry | None
+    #: The seconds that a result is kept; None: the value of RESULT_TTL.
+    result_ttl: int | None
+    #: The most jobs of this type that run at the same time, over all workers; None: no limit.
+    max_running: int | None
+    #: The modules that a worker imports before it forks.
+    preload: tuple[str, ...]
+    parameters: Parameters = field(repr=False)
+    result: ResultType = field(repr=False)
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> JobType:
+        """Build the job type of a function decorated with `@job`.
+
+        Raises:
+            UnservableFunction: its signature can't be served, or a worker can't import it.
+        """
+        options: JobOptions = getattr(function, OPTIONS)
+        _refuse_unimportable(function)
+        try:
+            parameters, result = Parameters(function), ResultType(function)
+        except WorkhorseError:
+            raise
+        except Exception as error:
+            # A custom type may raise any exception while pydantic builds its schema.
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UnservableFunction(f"{full_name_of(function)}: its signature can't be served: {reason}") from error
+        summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        return cls(
+            name=options.name,
+            function=function,
+            func_name=full_name_of(function),
+            summary=summary.strip(),
+            description=description.strip(),
+            priority=options.priority,
+            timeout=options.timeout,
+            stall_timeout=options.stall_timeout,
+            retry=options.retry,
+            result_ttl=options.result_ttl,
+            max_running=options.max_running,
+            preload=options.preload,
+            parameters=parameters,
+            result=result,
+        )
+
+    @property
+    def max_attempts(self) -> int:
+        """The first attempt and all retries."""
+        return 1 + (self.retry.max if self.retry else 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the resource of `GET /job-types/{job_type}`. Times are in seconds."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "description": self.description,
+            "params_schema": self.parameters.schema,
+            "result_schema": self.result.schema,
+            "priority": self.priority.value,
+            "timeout": self.timeout,
+            "stall_timeout": self.stall_timeout,
+            "retry": self.retry.as_dict() if self.retry else None,
+            "max_attempts": self.max_attempts,
+            "max_running": self.max_running,
+            "result_ttl": self.result_ttl,
+        }
+
+
+def _refuse_unimportable(function: Callable[..., Any]) -> None:
+    """Check that a worker finds this function when it imports it by its name."""
+    if getattr(sys.modules.get(function.__module__), function.__name__, None) is not function:
+        raise UnservableFunction(
+            f"{full_name_of(function)} is not the object that its module has under this name; "
+            "give each @job function a unique name, and do not reassign it."
+        )
