@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from jobs.engine.local.embedded_broker import find_binary
+from jobs.engine.local.server_binary import find_binary
 
 from .environments import PINNED
 from .workbench import Effort

@@ -26,7 +26,9 @@ from typing import Any
 
 from demo.api import Api, Refused, Resource
 from jobs.engine.errors import CannotStart, WorkhorseError
-from jobs.engine.local.instance import KILL_PAUSE_SECONDS, READY_PATIENCE_SECONDS, ROOT, not_ready
+from jobs.engine.local.announcement import READY_TIMEOUT_SECONDS, not_ready
+from jobs.engine.local.instance import ROOT
+from jobs.engine.local.process_group import KILL_PAUSE_SECONDS
 from jobs.engine.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -267,7 +269,7 @@ def started(settings: Settings, address: str) -> Iterator[None]:
 
 
 def becomes_ready(instance: subprocess.Popen[bytes], address: str) -> bool:
-    deadline = time.monotonic() + READY_PATIENCE_SECONDS
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while instance.poll() is None and time.monotonic() < deadline:
         if not_ready(address) is None:
             return True

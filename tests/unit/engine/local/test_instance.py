@@ -11,7 +11,9 @@ import pytest
 
 from jobs.engine.errors import CannotStart
 from jobs.engine.local import instance as local
+from jobs.engine.local.announcement import not_ready
 from jobs.engine.local.embedded_broker import EmbeddedBroker
+from jobs.engine.local.port import refuse_busy_port
 from jobs.engine.settings import Settings
 
 
@@ -34,26 +36,26 @@ def test_only_a_stop_that_was_asked_for_is_a_success(code: int | None, expected:
 
 
 def test_a_busy_port_is_refused_with_the_port_to_take_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PORT_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("jobs.engine.local.port.TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotStart, match=rf"Port {port} can't be used.*make run PORT={port + 1}"):
-            local.refuse_busy_port(port)
-    local.refuse_busy_port(port)
+            refuse_busy_port(port)
+    refuse_busy_port(port)
 
 
 def test_the_processes_get_the_same_settings_and_the_programs_of_this_python(tmp_path: Path) -> None:
-    told = local.environment(Settings(port=8123, data_dir=tmp_path))
-    assert told["PORT"] == "8123"
-    assert told["DATA_DIR"] == str(tmp_path)
-    assert told["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    environment = local.environment(Settings(port=8123, data_dir=tmp_path))
+    assert environment["PORT"] == "8123"
+    assert environment["DATA_DIR"] == str(tmp_path)
+    assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
 def test_an_address_where_nothing_listens_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert "refused" in (local.not_ready(f"http://127.0.0.1:{port}") or "")
+    assert "refused" in (not_ready(f"http://127.0.0.1:{port}") or "")
 
 
 def test_a_broker_of_ones_own_is_only_started_without_redis_url(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""The processes of an instance, which end together."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import honcho.manager
+from honcho.process import Popen, Process
+
+from jobs.engine.processes import die_with_parent
+
+from .printer import NonblockingPrinter
+
+#: Seconds between the end of the grace time and SIGKILL.
+KILL_PAUSE_SECONDS = 5.0
+RETRY_SECONDS = 0.1
+
+
+class ProcessGroup(honcho.manager.Manager):  # type: ignore[misc] # honcho has no types
+    """honcho's manager, which stops all processes when one ends, with our own limit on the time of a stop.
+
+    Overrides private hooks of honcho 2.0.0 (manager.py, process.py), which is pinned.
+    """
+
+    def __init__(
+        self, printer: NonblockingPrinter, shutdown_grace: float, when_started: Callable[[ProcessGroup], None]
+    ) -> None:
+        super().__init__(printer)
+        honcho.manager.KILL_WAIT = max(30.0, shutdown_grace + KILL_PAUSE_SECONDS)
+        self._process_ctor = TetheredProcess
+        self._when_started = threading.Thread(target=when_started, args=(self,), daemon=True)
+
+    def _start(self) -> None:
+        super()._start()
+        # Not before the forks: a thread may hold a lock that the child then waits for.
+        self._printer.start()
+        self._when_started.start()
+
+    def terminate(self) -> None:
+        if self._all_started():
+            super().terminate()
+        else:  # honcho does not know the pids before its loop has read them
+            threading.Timer(RETRY_SECONDS, self.terminate).start()
+
+    @property
+    def stopping(self) -> bool:
+        return bool(self._terminating)
+
+
+class TetheredProcess(Process):  # type: ignore[misc] # honcho has no types
+    """A process that ends with this one, even if this one is killed."""
+
+    def run(self, events: Any = None, ignore_signals: bool = False) -> None:
+        die_with_parent(os.getppid())
+        self._child_ctor = partial(Popen, preexec_fn=partial(die_with_parent, os.getpid()))
+        super().run(events, ignore_signals)
