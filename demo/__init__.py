@@ -1,1 +1,1 @@
-"""The tour of `make demo`: it uses a running instance as any HTTP client would."""
+"""The demo: a tour of `make demo` that uses a running instance as any HTTP client would."""

@@ -1,4 +1,4 @@
-"""The HTTP API, as far as the demo needs it, with nothing but the standard library."""
+"""A client of the HTTP API, as far as the demo needs one, with only the standard library."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-#: What one long poll waits for news.
+#: How long one long poll waits for a change.
 WAIT_SECONDS = 10
 
 Resource = dict[str, Any]
 
 
 class Refused(Exception):
-    """The server did not take a request. A client's error: none of those that the server knows."""
+    """The server refused a request. It is an error of this client, not one of the engine's."""
 
     def __init__(self, status: int, problem: Resource) -> None:
         faults = "; ".join(str(fault.get("message")) for fault in problem.get("errors", []))
@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 class Api:
-    """The HTTP API, as far as the tour needs it."""
+    """Every method raises Refused if the server does not accept the request."""
 
     def __init__(self, address: str, key: str) -> None:
         self.address = address
@@ -34,14 +34,14 @@ class Api:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def submit(self, job_type: str, **params: Any) -> Resource:
-        """Submit a job. Raises Refused."""
+        """Submit a job and return it."""
         body = json.dumps(params).encode()
         job = self._call("POST", f"/api/v1/jobs/{job_type}", body, {"Content-Type": "application/json"})
         assert job is not None
         return job
 
     def upload(self, file: Path) -> str:
-        """Upload a file, and answer its id. Raises Refused."""
+        """Upload a file and return its id."""
         boundary = secrets.token_hex(16)
         head = f'Content-Disposition: form-data; name="file"; filename="{file.name}"'
         body = f"--{boundary}\r\n{head}\r\n\r\n".encode() + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
@@ -50,8 +50,8 @@ class Api:
         assert stored is not None
         return str(stored["file_id"])
 
-    def news(self, job: Resource) -> Resource | None:
-        """The job, as soon as it has changed; None if it has not for WAIT_SECONDS. Raises Refused."""
+    def changed(self, job: Resource) -> Resource | None:
+        """Return the job as soon as it has changed, or None if it has not changed for WAIT_SECONDS."""
         seen = {"If-None-Match": f'"{job["version"]}"'}
         return self._call("GET", f"{job['poll_url']}?wait={WAIT_SECONDS}", headers=seen)
 
@@ -77,5 +77,5 @@ class Api:
 def _problem(error: urllib.error.HTTPError) -> Resource:
     try:
         return dict(json.load(error))
-    except ValueError:  # something else than our API answers there
+    except ValueError:  # it is not our API that responds there
         return {"title": error.reason}

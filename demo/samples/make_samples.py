@@ -1,4 +1,4 @@
-"""Make the sample inputs beside this file: `python demo/samples/make_samples.py`. They belong to nobody else."""
+"""Make the sample inputs beside this file: `python demo/samples/make_samples.py`. All of them are our own work."""
 
 from __future__ import annotations
 
