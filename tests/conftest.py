@@ -1,15 +1,15 @@
-"""The order in which files are handed out to the processes that run them."""
+"""The order in which test files are distributed to the test processes."""
 
 from __future__ import annotations
 
 import pytest
 
-#: Directories of tests that start real processes, and so wait more than they compute.
+#: The directories of tests that start real processes, and so wait more than they compute.
 WITH_PROCESSES = ("integration", "acceptance", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring files with slow tests to the front, and unit tests to the end: they fill what time is left over."""
+    """Run files with slow tests first and unit tests last, so that the processes end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
 
     def rank(item: pytest.Item) -> int:

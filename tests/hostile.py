@@ -1,4 +1,4 @@
-"""Files that are made to do harm, or that nobody can read."""
+"""Harmful and unreadable files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def encrypted_pdf() -> bytes:
 
 
 def pdf_bomb() -> bytes:
-    """A page whose content unpacks to 200 MB."""
+    """Make a PDF of one page, whose content unpacks to 200 MB."""
     content = zlib.compress(b"BT /F1 9 Tf (" + b"x" * 200_000_000 + b") Tj ET", 9)
     parts = [
         b"<< /Type /Catalog /Pages 2 0 R >>",

@@ -1,4 +1,4 @@
-"""An imitation of the broker for tests of what stands in front of it."""
+"""An imitation of the broker, for tests of the code that calls it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import fakeredis
 
 
 class ImitatedRedis(fakeredis.FakeRedis):
-    """fakeredis, which does not know the first line that tells Redis 7 what a script may do."""
+    """fakeredis, without the first line of a script, which it does not understand: the flags for Redis 7."""
 
     def register_script(self, script: Any) -> Any:
         text = script.decode() if isinstance(script, bytes) else script

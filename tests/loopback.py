@@ -1,4 +1,4 @@
-"""Servers of the tests' own, on loopback."""
+"""Servers for tests, on loopback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Server = TypeVar("Server", bound=BaseServer)
 
 @contextmanager
 def serving(server: Server) -> Iterator[Server]:
-    """Let a server answer in a thread, and close it in the end."""
+    """Run a server in a thread, and close it at the end."""
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""Wait for something to come true, and never for a fixed time."""
+"""Waiting for conditions instead of fixed times."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-#: Much longer than anything takes, for machines that have other things to do.
+#: Much longer than any condition needs, for busy machines.
 PATIENCE_SECONDS = 60.0
 
 
 def eventually(look: Callable[[], Any], what: str, timeout: float = PATIENCE_SECONDS) -> Any:
-    """Wait until `look` finds something, and return it. `what` should have come true is said if it does not."""
+    """Wait until `look` returns something true, and return that. `what` is the condition, for the error message."""
     deadline = time.monotonic() + timeout
     while not (seen := look()):
         assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"

@@ -1,4 +1,4 @@
-"""Two instances that all of these tests share: one as it comes, and one with a language model and limits."""
+"""Two instances that all of these tests share: one with the defaults, and one with a language model and limits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.house import JOBS_FOR_TESTS, Api, House, PostOffice, Site
+from tests.acceptance.instance import JOBS_FOR_TESTS, Api, Instance, PostOffice, Site
 from tests.loopback import serving
 
-DROPPED = "jobs_of_a_test"
+ADDED = "jobs_of_a_test"
 
-#: All that it takes to add a job type.
+#: The whole code of a new job type.
 ONE_FUNCTION = '''
 from jobs.engine import File, job, track
 
@@ -29,7 +29,7 @@ def count_lines(file: File) -> int:
 def post_office() -> Iterator[PostOffice]:
     office = PostOffice()
     yield office
-    office.shut()
+    office.close()
 
 
 @pytest.fixture(scope="session")
@@ -39,24 +39,24 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, post_office: PostOffice) -> Iterator[House]:
-    """As it comes, with a mail server, the job types of the other tests, and a module that was dropped in."""
-    home = tmp_path_factory.mktemp("house")
-    drop(home)
-    house = House(
+def instance(tmp_path_factory: pytest.TempPathFactory, post_office: PostOffice) -> Iterator[Instance]:
+    """Start an instance with the defaults, a mail server, the job types of the tests, and a module that was added."""
+    home = tmp_path_factory.mktemp("instance")
+    add_job_package(home)
+    instance = Instance(
         home,
-        JOB_PACKAGES=f"jobs,{JOBS_FOR_TESTS},{DROPPED}",
+        JOB_PACKAGES=f"jobs,{JOBS_FOR_TESTS},{ADDED}",
         SMTP_URL=f"smtp://127.0.0.1:{post_office.port}",
         MAIL_FROM="Workhorse <jobs@example.org>",
         MAX_ACTIVE_JOBS_PER_USER="50",
     )
-    yield from kept(house)
+    yield from running(instance)
 
 
 @pytest.fixture(scope="session")
-def house_with_model(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[House]:
-    """With a language model, which answers what the site has at its path, and two running jobs for each user."""
-    house = House(
+def instance_with_model(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Instance]:
+    """Start an instance with a language model, whose answers the site has, and a limit of two running jobs per user."""
+    instance = Instance(
         tmp_path_factory.mktemp("model"),
         LLM_BASE_URL=f"{site.address}/v1",
         LLM_API_KEY="sk-of-the-tests",
@@ -65,25 +65,25 @@ def house_with_model(tmp_path_factory: pytest.TempPathFactory, site: Site) -> It
         REGISTRATION="open",
         WORKERS="3",
     )
-    yield from kept(house)
+    yield from running(instance)
 
 
-def drop(home: Path) -> None:
-    package = home / DROPPED
+def add_job_package(home: Path) -> None:
+    package = home / ADDED
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "lines.py").write_text(ONE_FUNCTION)
 
 
-def kept(house: House) -> Iterator[House]:
+def running(instance: Instance) -> Iterator[Instance]:
     try:
-        house.start()
-        yield house
+        instance.start()
+        yield instance
     finally:
-        house.end()
+        instance.end()
 
 
 @pytest.fixture
-def alice(house: House) -> Api:
-    """Somebody new, whatever they are called."""
-    return house.newcomer()
+def alice(instance: Instance) -> Api:
+    """Register a new user."""
+    return instance.newcomer()

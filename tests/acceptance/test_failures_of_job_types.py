@@ -1,4 +1,4 @@
-"""Each job type, given what it can't use: the client gets a sentence that says what is wrong with its input."""
+"""Each job type with unusable input: the error message says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import psutil
 import pytest
 
 from jobs.engine.catalogue.catalogue import Catalogue
-from tests.acceptance.house import SAMPLES, Api, House, Site
+from tests.acceptance.instance import SAMPLES, Api, Instance, Site
 from tests.hostile import encrypted_pdf, pdf_bomb
 
-#: What no process may take, however large its input says that it is.
+#: The memory limit of every process, even if the input claims to be huge.
 MOST_MEMORY_BYTES = 900_000_000
 
 
-# --- what they are given -------------------------------------------------------------------
+# --- inputs -------------------------------------------------------------------
 
 
 def cut_off(name: str, size: int) -> bytes:
@@ -27,7 +27,7 @@ def cut_off(name: str, size: int) -> bytes:
 
 
 def image_bomb() -> bytes:
-    """A PNG of some hundred bytes that says it has 3,600,000,000 pixels."""
+    """Make a PNG of some hundred bytes that claims to have 3,600,000,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -41,7 +41,7 @@ def image_bomb() -> bytes:
     )
 
 
-# --- jobs that are taken, and fail ---------------------------------------------------------
+# --- jobs that fail ---------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ FILE_PARAMETERS = {"process-files": "files", "train-model": "training_data"}
 
 
 @pytest.mark.parametrize("case", FAILING, ids=str)
-def test_a_job_with_unusable_input_fails_with_a_reason(alice: Api, house: House, case: Failing) -> None:
+def test_a_job_with_unusable_input_fails_with_a_reason(alice: Api, instance: Instance, case: Failing) -> None:
     params: dict[str, Any] = dict(case.params or {})
     if case.content:
         name = FILE_PARAMETERS.get(case.job_type, "file")
@@ -89,12 +89,12 @@ def test_a_job_with_unusable_input_fails_with_a_reason(alice: Api, house: House,
     job = alice.ended(alice.submit(case.job_type, params))
     assert (job["status"], job["attempt"]) == ("failed", 1)
     assert case.says in job["error"]
-    assert str(house.data_dir) not in job["error"]
-    assert 0 < max(map(memory_of, house.processes)) < MOST_MEMORY_BYTES
+    assert str(instance.data_dir) not in job["error"]
+    assert 0 < max(map(memory_of, instance.processes)) < MOST_MEMORY_BYTES
 
 
 def memory_of(process: psutil.Process) -> int:
-    """Bytes that it holds; 0 of one that has ended, also while it is asked."""
+    """Return the bytes of memory of a process. 0 if it has ended."""
     try:
         return process.memory_info().rss
     except psutil.NoSuchProcess:
@@ -115,7 +115,7 @@ def test_a_webhook_to_a_receiver_that_is_gone_fails_with_a_reason(alice: Api, si
     assert "410 Gone" in error
 
 
-# --- jobs that are not taken ---------------------------------------------------------------
+# --- parameters that are refused ---------------------------------------------------------------
 
 ORDER = {"order_id": "1", "customer_name": "A", "customer_email": "a@example.com", "items": []}
 

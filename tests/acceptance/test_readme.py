@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.acceptance.house import end_now
+from tests.acceptance.instance import end_now
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""What the engine promises, as a client sees it: states, limits, live updates, users, records, restarts."""
+"""The engine as a client sees it: states, limits, live updates, users, logs, restarts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.acceptance.house import Api, House
+from tests.acceptance.instance import Api, Instance
 from tests.waiting import eventually
 
 MOVES = ["job_queued", "job_started", "job_progress", "job_completed"]
@@ -57,12 +57,12 @@ def test_a_job_over_its_timeout_fails_and_one_whose_process_dies_is_resumed(alic
     assert (lost["status"], lost["error_type"], lost["resumed"]) == ("failed", "worker_lost", 2)
 
 
-def test_a_user_sees_and_cancels_only_their_own_jobs(alice: Api, house: House) -> None:
+def test_a_user_sees_and_cancels_only_their_own_jobs(alice: Api, instance: Instance) -> None:
     job = alice.running(alice.submit("sleep", {"seconds": 60}))
-    mallory, place = house.newcomer(), f"/jobs/{job['job_id']}"
+    mallory, place = instance.newcomer(), f"/jobs/{job['job_id']}"
     for method, path in (("GET", place), ("DELETE", place), ("POST", f"{place}/retry"), ("GET", f"{place}/logs")):
         mallory.call(method, path, status=403)
-    Api(house, "", "").get(place, status=401)
+    Api(instance, "", "").get(place, status=401)
     assert job["job_id"] in [each["job_id"] for each in alice.get("/jobs")["jobs"]]
     assert job["job_id"] not in [each["job_id"] for each in mallory.get("/jobs")["jobs"]]
     assert alice.delete(place, status=202)["status"] == "running"
@@ -70,42 +70,42 @@ def test_a_user_sees_and_cancels_only_their_own_jobs(alice: Api, house: House) -
     alice.delete(place, status=409)
 
 
-def test_updates_arrive_live_over_a_stream_and_over_a_websocket(alice: Api, house: House) -> None:
+def test_updates_arrive_live_over_a_stream_and_over_a_websocket(alice: Api, instance: Instance) -> None:
     job = alice.submit("report-slowly", {"steps": 4, "seconds": 0.3})
     ticket = alice.post("/tickets", {"job_id": job["job_id"]})["ticket"]
-    address = f"ws://127.0.0.1:{house.port}/api/v1/jobs/{job['job_id']}/ws?ticket={ticket}"
+    address = f"ws://127.0.0.1:{instance.port}/api/v1/jobs/{job['job_id']}/ws?ticket={ticket}"
     with connect(address, proxy=None) as socket:
         with alice.http.stream("GET", f"/jobs/{job['job_id']}/stream") as stream:
             sent = [line.removeprefix("data:") for line in stream.iter_lines() if line.startswith("data:")]
-        heard = [json.loads(each) for each in socket]
+        received = [json.loads(each) for each in socket]
         assert socket.close_code == 1000
     streamed = [json.loads(each) for each in sent]
-    assert heard[-1]["event"] == "complete"
-    for told in (streamed, [message["job"] for message in heard]):
-        assert (told[-1]["status"], told[-1]["result"]) == ("completed", 4)
-        versions = [each["version"] for each in told]
+    assert received[-1]["event"] == "complete"
+    for updates in (streamed, [message["job"] for message in received]):
+        assert (updates[-1]["status"], updates[-1]["result"]) == ("completed", 4)
+        versions = [each["version"] for each in updates]
         assert versions == sorted(set(versions)) and len(versions) >= 3
 
 
-def test_actions_are_in_the_audit_log_and_requests_in_the_process_log(alice: Api, house: House) -> None:
+def test_actions_are_in_the_audit_log_and_requests_in_the_process_log(alice: Api, instance: Instance) -> None:
     job = alice.submit("noop", {})
     alice.get("/audit", status=403)
 
-    def noted() -> list[dict[str, Any]]:
-        entries = house.admin.get(f"/audit?user_id={alice.user_id}")["entries"]
+    def recorded() -> list[dict[str, Any]]:
+        entries = instance.admin.get(f"/audit?user_id={alice.user_id}")["entries"]
         return entries if {"sign-in", "submit-job"} <= {entry["action"] for entry in entries} else []
 
-    entries = eventually(noted, "the audit log has it")
+    entries = eventually(recorded, "the actions are in the audit log")
     assert job["job_id"] in json.dumps(entries)
-    eventually(lambda: f'"user_id": "{alice.user_id}"' in house.printed, "the request is logged")
+    eventually(lambda: f'"user_id": "{alice.user_id}"' in instance.printed, "the request is logged")
 
 
-def test_jobs_over_a_user_s_limit_are_refused_and_other_users_are_not(alice: Api, house: House) -> None:
-    """MAX_ACTIVE_JOBS_PER_USER is 50 here."""
+def test_jobs_over_a_user_s_limit_are_refused_and_other_users_are_not(alice: Api, instance: Instance) -> None:
+    """MAX_ACTIVE_JOBS_PER_USER is 50 in this instance."""
     jobs = [{"job_type": "sleep", "params": {"seconds": 1}, "delay": 600}] * 48
     batch = alice.post("/batches", {"jobs": jobs}, status=202)
     alice.post("/batches", {"jobs": jobs[:3]}, status=429)
-    house.newcomer().submit("noop", {})
+    instance.newcomer().submit("noop", {})
     assert alice.delete(f"/batches/{batch['batch_id']}")["counts"]["cancelled"] == 48
 
 
@@ -113,15 +113,15 @@ def test_jobs_over_a_user_s_limit_are_refused_and_other_users_are_not(alice: Api
 
 
 @pytest.fixture
-def own_house(tmp_path: Path) -> Any:
-    house = House(tmp_path, WORKERS="1")
-    house.start()
-    yield house
-    house.end()
+def own_instance(tmp_path: Path) -> Any:
+    instance = Instance(tmp_path, WORKERS="1")
+    instance.start()
+    yield instance
+    instance.end()
 
 
-def test_after_a_power_cut_no_job_is_lost_and_priorities_still_hold(own_house: House, tmp_path: Path) -> None:
-    alice = own_house.newcomer("alice")
+def test_after_a_power_cut_no_job_is_lost_and_priorities_still_hold(own_instance: Instance, tmp_path: Path) -> None:
+    alice = own_instance.newcomer("alice")
     done = alice.ended(alice.submit("echo", {"text": "kept"}))
     steps = {"path": str(tmp_path / "steps"), "rows": 40, "columns": 10, "stop_at": [-1, -1]}
     running = alice.running(alice.submit("sleep", {"seconds": 2.5}))
@@ -129,10 +129,10 @@ def test_after_a_power_cut_no_job_is_lost_and_priorities_still_hold(own_house: H
         queue: alice.submit("echo", {"text": queue}, f"?priority={queue}") for queue in ("low", "default", "high")
     }
     failing = alice.submit("walk", steps, "?priority=low")
-    own_house.kill()
-    own_house.start()
+    own_instance.kill()
+    own_instance.start()
 
-    again = own_house.signed_in("alice")
+    again = own_instance.signed_in("alice")
     assert again.find(done)["result"] == ["kept"]
     resumed = again.ended(again.find(running))
     assert (resumed["status"], resumed["resumed"], resumed["attempt"]) == ("completed", 1, 1)

@@ -14,7 +14,7 @@ import pypdf
 import pytest
 from PIL import Image
 
-from tests.acceptance.house import SAMPLES, Api, House, Site, said
+from tests.acceptance.instance import SAMPLES, Api, Instance, Site, completion_of
 from tests.waiting import eventually
 
 STEPS = ["text", "extraction", "normalising", "saving"]
@@ -37,13 +37,13 @@ def test_a_video_has_the_requested_height_and_its_original_length(alice: Api) ->
     assert len(frames) == 50
 
 
-def test_an_image_has_the_requested_sizes(alice: Api, house: House) -> None:
+def test_an_image_has_the_requested_sizes(alice: Api, instance: Instance) -> None:
     file_id = alice.sample("photo.jpg")
     result = alice.run("process-image", file=file_id, sizes=[600, 120], format="webp", quality=70)
     opened = [Image.open(io.BytesIO(alice.content(file["file_id"]))) for file in result["files"]]
     assert [(image.size, image.format) for image in opened] == [((600, 400), "WEBP"), ((120, 80), "WEBP")]
     assert result["bytes_saved"] == (SAMPLES / "photo.jpg").stat().st_size - result["files"][0]["size"] > 0
-    stranger = house.newcomer()
+    stranger = instance.newcomer()
     stranger.get(f"/files/{result['files'][0]['file_id']}/content", status=403)
     stranger.post("/jobs/process-image", {"file": file_id}, status=403)
 
@@ -62,7 +62,7 @@ def assert_right(alice: Api, result: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("done", range(5))
 def test_a_pdf_job_that_was_killed_after_a_step_continues_with_the_next_step(alice: Api, done: int) -> None:
-    """`extract-pdf-dying` is extract-pdf, in a process that kills itself at a step's end; 0: at none."""
+    """Run `extract-pdf-dying`: extract-pdf in a process that kills itself at the end of a step. 0: it does not."""
     params = {"file": alice.sample("contract.pdf"), "after_percent": 25 * done}
     job = alice.ended(alice.submit("extract-pdf-dying", params))
     assert (job["status"], job["resumed"], job["attempt"]) == ("completed", 1 if done else 0, 1)
@@ -79,17 +79,19 @@ def test_a_pdf_job_reports_each_quarter(alice: Api) -> None:
 
 
 def test_a_pdf_job_that_was_killed_while_asking_a_language_model_asks_again(
-    house_with_model: House, site: Site
+    instance_with_model: Instance, site: Site
 ) -> None:
-    dave = house_with_model.newcomer()
-    facts = said({"dates": ["1 May 2026"], "amounts": ["1,5 EUR"], "emails": ["X@Y.example"], "headings": ["Hi"]})
+    dave = instance_with_model.newcomer()
+    facts = completion_of(
+        {"dates": ["1 May 2026"], "amounts": ["1,5 EUR"], "emails": ["X@Y.example"], "headings": ["Hi"]}
+    )
     asked: list[psutil.Process] = []
 
     def thinking(body: bytes) -> tuple[int, dict[str, str], bytes]:
         if not asked:
-            # Whoever has this connection is the process that runs the job.
+            # The process with this connection runs the job.
             port = next(port for path, _, sent, port in reversed(site.seen) if sent is body)
-            asked.append(owner_of(house_with_model, port))
+            asked.append(owner_of(instance_with_model, port))
             asked[0].kill()
         return facts
 
@@ -102,9 +104,9 @@ def test_a_pdf_job_that_was_killed_while_asking_a_language_model_asks_again(
     assert begun.count("Step extraction begins.") == 2
 
 
-def owner_of(house: House, port: int) -> psutil.Process:
+def owner_of(instance: Instance, port: int) -> psutil.Process:
     def found() -> psutil.Process | None:
-        for each in house.processes:
+        for each in instance.processes:
             try:
                 if any(connection.laddr.port == port for connection in each.net_connections("tcp")):
                     return each
@@ -164,12 +166,12 @@ def test_a_report_without_a_file_is_about_the_user_s_own_jobs(alice: Api) -> Non
     text, bars = read_report(alice.content(result["file_id"]))
     for words in ("My jobs", "jobs by job type", "update-analytics", "fail-fatally", "failed"):
         assert words in text, words
-    # Beside them stand the welcome mail and the report itself.
+    # The user also has the welcome mail and the report itself.
     assert (result["rows"], bars >= 4) == (4, True)
 
 
 def read_report(content: bytes) -> tuple[str, int]:
-    """Its text, and how often something is filled with the colour of the chart's bars."""
+    """Return the text, and how often something is filled with the colour of the chart's bars."""
     pages = pypdf.PdfReader(io.BytesIO(content)).pages
     drawing = b"".join(page.get_contents().get_data() for page in pages)  # type: ignore[union-attr]  # each has some
     return "\n".join(page.extract_text() for page in pages), drawing.count(b".184314 .435294 .623529 rg")

@@ -1,4 +1,4 @@
-"""Mails over a real SMTP server, and messages to other people's servers."""
+"""Mails over a real SMTP server, and webhooks to other servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from standardwebhooks import Webhook
 
-from tests.acceptance.house import PASSWORD, Answer, Api, House, PostOffice, Site
+from tests.acceptance.instance import PASSWORD, Answer, Api, Instance, PostOffice, Site
 from tests.waiting import eventually
 
 ORDER = {
@@ -33,17 +33,19 @@ def test_a_mail_is_sent_after_the_response(alice: Api, post_office: PostOffice) 
     assert job["job_id"] in result["message_id"]
 
 
-def test_a_new_user_is_welcomed_by_mail(house_with_model: House, house: House, post_office: PostOffice) -> None:
-    newcomer = house.newcomer("wendy")
+def test_a_new_user_is_welcomed_by_mail(
+    instance_with_model: Instance, instance: Instance, post_office: PostOffice
+) -> None:
+    newcomer = instance.newcomer("wendy")
     [welcome] = eventually(lambda: post_office.to("wendy@example.com"), "the welcome mail")
     assert welcome["Subject"] == "Welcome, wendy"
     assert "Hello wendy" in welcome.get_content()
     result = newcomer.run("send-welcome-email", username="wendy", email="wendy@home.example")
     assert post_office.to("wendy@home.example")[0]["Message-ID"] == result["message_id"]
-    # Without a mail server the mail is a file for the operator; and where registration is open, anybody may.
-    stranger = Api(house_with_model, "", "")
+    # Without a mail server, the mail is a file for the operator. Registration is open in this instance.
+    stranger = Api(instance_with_model, "", "")
     stranger.post("/users", {"username": "walt", "email": "walt@example.com", "password": PASSWORD}, status=201)
-    folder = house_with_model.data_dir / "mail"
+    folder = instance_with_model.data_dir / "mail"
     eventually(lambda: any(b"Welcome, walt" in each.read_bytes() for each in folder.glob("*.eml")), "a mail as a file")
 
 
@@ -66,7 +68,7 @@ def test_a_report_is_mailed_when_it_is_complete(alice: Api, post_office: PostOff
 
 def test_a_mail_waits_while_the_mail_server_is_down_and_is_sent_once(alice: Api, post_office: PostOffice) -> None:
     to = f"{alice.user_id}@patient.example"
-    post_office.shut()
+    post_office.close()
     try:
         given_up = alice.submit("send-email", {"to": to, "subject": "Given up", "body": ""})
         job = alice.submit("send-email", {"to": to, "subject": "Patience", "body": ""})

@@ -1,4 +1,4 @@
-"""Several jobs from one request: pipelines, batches, dependencies, and one user's burst beside another's job."""
+"""Several jobs from one request: pipelines, batches, dependencies, and a burst of one user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pypdf
 
-from tests.acceptance.house import Api, House, PostOffice
+from tests.acceptance.instance import Api, Instance, PostOffice
 from tests.waiting import eventually
 
 ENDED = ("completed", "failed", "cancelled")
@@ -18,7 +18,7 @@ def ref(step: int, way: str) -> dict[str, str]:
 
 
 def followed(api: Api, pipeline: dict[str, Any]) -> dict[str, Any]:
-    """The pipeline at its end."""
+    """Wait until the pipeline ends, and return it."""
     place = f"/pipelines/{pipeline['pipeline_id']}"
     return dict(eventually(lambda: (now := api.get(place))["status"] in ENDED and now, "the pipeline ends"))
 
@@ -96,10 +96,10 @@ def test_a_job_starts_when_its_dependencies_have_completed(alice: Api) -> None:
     assert (cancelled["status"], cancelled["error_type"]) == ("cancelled", "dependency_failed")
 
 
-def test_a_user_s_burst_does_not_delay_another_user_s_job(house_with_model: House) -> None:
-    """MAX_RUNNING_JOBS_PER_USER is 2 here, and there are three workers."""
+def test_a_user_s_burst_does_not_delay_another_user_s_job(instance_with_model: Instance) -> None:
+    """MAX_RUNNING_JOBS_PER_USER is 2 in this instance, and there are three workers."""
     burst = 500
-    many, one = house_with_model.newcomer(), house_with_model.newcomer()
+    many, one = instance_with_model.newcomer(), instance_with_model.newcomer()
     jobs = [{"job_type": "sleep", "params": {"seconds": 30}}] * burst
     batch = many.post("/batches", {"jobs": jobs}, status=202)
     place = f"/batches/{batch['batch_id']}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.house import SAMPLES, Answer, Api, House, Site, said
+from tests.acceptance.instance import SAMPLES, Answer, Api, Instance, Site, completion_of
 from tests.waiting import eventually
 
 # --- vocabularies --------------------------------------------------------------------------
@@ -20,7 +20,7 @@ def words_of(result: dict[str, Any]) -> set[str]:
     return {word["lemma"] for word in result["words"]}
 
 
-def test_a_second_article_adds_only_new_words_to_the_vocabulary(alice: Api, house: House, site: Site) -> None:
+def test_a_second_article_adds_only_new_words_to_the_vocabulary(alice: Api, instance: Instance, site: Site) -> None:
     page = site.article("/molino", (SAMPLES / "articulo.html").read_bytes())
 
     first = alice.run("extract-vocabulary", url=page, source_lang="es", word_count=12, browser="firefox")
@@ -29,23 +29,23 @@ def test_a_second_article_adds_only_new_words_to_the_vocabulary(alice: Api, hous
     assert (first["new_words"], first["updated_words"], first["source_url"]) == (12, 0, page)
     assert first["chosen_by"] == "word frequencies"
     assert all(word["example"] and word["count"] >= 1 for word in first["words"])
-    # The menu and the advertisement are no part of the article.
+    # The menu and the advertisement are not part of the article.
     assert not words_of(first) & {"horóscopo", "galleta", "zapatilla", "publicidad", "descuento"}
-    # The second time others are chosen, and the twelve that the text uses again are met again.
+    # The second job chooses other words, and counts the twelve that the text uses again.
     assert (second["new_words"], second["updated_words"]) == (5, 12)
     assert not words_of(first) & words_of(second)
-    assert set(house.stored(alice.user_id, "vocabulary")["words"]["es"]) == words_of(first) | words_of(second)
+    assert set(instance.stored(alice.user_id, "vocabulary")["words"]["es"]) == words_of(first) | words_of(second)
     assert "Firefox" in next(headers["user-agent"] for path, headers, *_ in site.seen if path == "/molino")
 
 
-def test_a_language_model_chooses_and_translates_if_one_is_set_up(house_with_model: House, site: Site) -> None:
+def test_a_language_model_chooses_and_translates_if_one_is_set_up(instance_with_model: Instance, site: Site) -> None:
     url = site.article("/molino", (SAMPLES / "articulo.html").read_bytes())
     chosen = [
         {"word": "molino", "lemma": "molino", "translation": "mill"},
         {"word": "harina", "lemma": "harina", "translation": "flour"},
     ]
-    site.pages["/v1/chat/completions"] = said({"words": chosen})
-    carol = house_with_model.newcomer()
+    site.pages["/v1/chat/completions"] = completion_of({"words": chosen})
+    carol = instance_with_model.newcomer()
     before = len(site.posts_to("/v1/chat/completions"))
 
     first = carol.run("extract-vocabulary", url=url, word_count=2, prompt="Words about bread")
@@ -77,7 +77,7 @@ def sentiments() -> dict[str, list[str]]:
     return {"texts": [row["text"] for row in rows], "labels": [row["label"] for row in rows]}
 
 
-def test_a_model_beats_the_baseline_and_only_its_owner_can_use_it(alice: Api, house: House) -> None:
+def test_a_model_beats_the_baseline_and_only_its_owner_can_use_it(alice: Api, instance: Instance) -> None:
     data = sentiments()
     job = alice.ended(alice.submit("train-model", {"training_data": data, "epochs": 12}))
     trained = job["result"]
@@ -89,7 +89,7 @@ def test_a_model_beats_the_baseline_and_only_its_owner_can_use_it(alice: Api, ho
 
     params = {"texts": ["A wonderful, delightful place."] * 3, "model_id": trained["model_id"]}
     assert [each["label"] for each in alice.run("batch-predict", **params)["predictions"]] == ["positive"] * 3
-    assert "You have no model" in house.newcomer().failed("batch-predict", **params)
+    assert "You have no model" in instance.newcomer().failed("batch-predict", **params)
 
 
 def test_a_model_is_trained_from_a_file(alice: Api) -> None:
@@ -112,21 +112,21 @@ def test_a_thousand_texts_are_predicted_in_batches_of_ten(alice: Api) -> None:
     assert fault["pointer"] == "/texts" and "1000" in fault["message"]
 
 
-def test_one_text_is_predicted_at_once_and_logged_and_counted_later(alice: Api, house: House) -> None:
+def test_one_text_is_predicted_at_once_and_logged_and_counted_later(alice: Api, instance: Instance) -> None:
     for _ in range(3):
         answer = alice.post("/predict", {"text": "A truly wonderful evening"})
         assert (answer["label"], answer["model_id"]) == ("positive", "default")
-    eventually(lambda: house.stored(alice.user_id, "predictions").get("total") == 3, "the predictions are logged")
+    eventually(lambda: instance.stored(alice.user_id, "predictions").get("total") == 3, "the predictions are logged")
     eventually(
-        lambda: house.stored(alice.user_id, "stats").get("by_kind") == {"predict": 3}, "the requests are counted"
+        lambda: instance.stored(alice.user_id, "stats").get("by_kind") == {"predict": 3}, "the requests are counted"
     )
-    logged = house.stored(alice.user_id, "predictions")["newest"][0]
+    logged = instance.stored(alice.user_id, "predictions")["newest"][0]
     assert (logged["text"], logged["label"]) == ("A truly wonderful evening", "positive")
-    # They are behind the answer: not among the user's own jobs, and against none of their limits.
+    # These jobs run after the response. They are not the user's own jobs, and count against no limit.
     assert {job["job_type"] for job in alice.get("/jobs")["jobs"]} <= {"send-welcome-email"}
 
 
-def test_prediction_logging_and_statistics_are_also_job_types(alice: Api, house: House) -> None:
+def test_prediction_logging_and_statistics_are_also_job_types(alice: Api, instance: Instance) -> None:
     entry = {"text": "Fine", "label": "positive", "confidence": 0.9}
     assert [alice.run("log-prediction", **entry)["total"] for _ in range(2)] == [1, 2]
     stats = [alice.run("update-user-stats", kind=kind) for kind in ("search", "predict", "search")]
@@ -134,13 +134,13 @@ def test_prediction_logging_and_statistics_are_also_job_types(alice: Api, house:
     assert stats[-1]["by_kind"] == {"search": 2, "predict": 1}
     counted = [alice.run("update-analytics", event="opened") for _ in range(2)]
     assert counted[-1] == {"event": "opened", "today": 2, "total": 2}
-    assert house.newcomer().run("update-analytics", event="opened")["total"] == 1
+    assert instance.newcomer().run("update-analytics", event="opened")["total"] == 1
 
 
 # --- search --------------------------------------------------------------------------------
 
 
-def test_indexed_documents_are_found_by_their_words_and_only_by_their_owner(alice: Api, house: House) -> None:
+def test_indexed_documents_are_found_by_their_words_and_only_by_their_owner(alice: Api, instance: Instance) -> None:
     documents = [
         {"id": "mill", "title": "The mill", "text": "The old mill grinds flour again beside the stream."},
         {"id": "oven", "title": "The oven", "text": "Bread is baked at dawn with flour from the mill and the crème."},
@@ -151,7 +151,7 @@ def test_indexed_documents_are_found_by_their_words_and_only_by_their_owner(alic
     assert found["total"] == 2 and found["results"][0]["id"] == "mill"
     assert [each["id"] for each in alice.get("/search?q=creme+bak")["results"]] == ["oven"]
     assert alice.run("search", q="dawn", limit=1)["results"][0]["id"] == "oven"
-    assert house.newcomer().get("/search?q=mill") == {"total": 0, "results": []}
+    assert instance.newcomer().get("/search?q=mill") == {"total": 0, "results": []}
     changed = [{"id": "oven", "text": "Closed."}]
     assert alice.run("update-search-index", documents=changed, remove=["mill", "x"])["removed"] == 1
     assert alice.get("/search?q=flour")["total"] == 0

@@ -1,4 +1,4 @@
-"""A real broker and real workers, for each file of tests its own, ended with it."""
+"""A real broker and real workers for each file of tests. They end with the file."""
 
 from __future__ import annotations
 

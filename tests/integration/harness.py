@@ -1,4 +1,4 @@
-"""What integration tests share: submitting and following jobs, and the real processes that run them."""
+"""The harness of the integration tests: it submits and follows jobs, and starts the processes that run them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Harness:
             self.end(self._started.pop())
 
     def signal_everyone(self, workers: subprocess.Popen[bytes], signum: signal.Signals) -> None:
-        """Signal every process at once, as a platform does that stops a container."""
+        """Signal every process at once, as a platform does when it stops a container."""
         for pid in _session(workers.pid):
             try:
                 os.kill(pid, signum)
@@ -118,7 +118,7 @@ class Harness:
         eventually(lambda: not any(_signals_are_pending(pid) for pid in _session(workers.pid)), "signals are received")
 
     def until_leases_have_expired(self, since: float) -> None:
-        """Wait until no lease can be valid that was prolonged before `since`, in seconds since 1970."""
+        """Wait until every lease that was prolonged before `since` has expired. `since` is in seconds since 1970."""
         eventually(lambda: time.time() > since + LEASE_SECONDS, "the leases expire")
 
     def ended_after_outage(self, job: Job) -> Job:
@@ -133,7 +133,7 @@ class Harness:
         return found
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
-        """End a process tree that a test started; every process in it dies with its parent."""
+        """End a process tree that a test has started. Each process in it dies with its parent."""
         if process.poll() is None:
             process.kill()
         process.wait()

@@ -1,4 +1,4 @@
-"""A relay between a process and its broker that can stop to pass anything on, as a broken network does."""
+"""A relay between a process and its broker that can stop passing data on, like a broken network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHUNK_BYTES = 65_536
 
 
 class Relay:
-    """Listens on a socket of its own. While it is frozen, connections stay open and nothing goes through."""
+    """Listens on its own socket. While it is frozen, connections stay open and no data passes."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self.url = f"unix://{path}"

@@ -31,7 +31,7 @@ class Event:
 
 
 class Web:
-    """gunicorn as it runs in production, on a port of its own, for a user with an API key."""
+    """gunicorn as in production, on its own port, with an API key of a user."""
 
     def __init__(self, harness: Harness, user_id: str, **environment: str) -> None:
         self.harness = harness
@@ -56,7 +56,7 @@ class Web:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        eventually(self._ready, "the web process answers")
+        eventually(self._ready, "the web process is ready")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
@@ -102,7 +102,7 @@ class Web:
 
     @contextmanager
     def stream(self, path: str, after: int | None = None, *, key: str | None = None) -> Iterator[Stream]:
-        """Open a stream. Without a key (empty) it is a stranger who does."""
+        """Open a stream. With an empty key, the request has no credential."""
         stream = Stream(self.port, f"/api/v1/jobs/{path}", after, self.key if key is None else key)
         try:
             yield stream

@@ -1,4 +1,4 @@
-"""Jobs that harm what runs them, and records that nobody here has written: the others don't notice."""
+"""Harmful jobs, and records that an attacker has planted: other jobs are not affected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("workers")
 
-#: What RQ has as data of a call of echo.
+#: The data of a call of echo, as RQ stores it.
 ECHO = json.dumps(["tests.jobs_for_tests.behaviours.echo", None, [], {"text": "hi"}])
 
 Workers = subprocess.Popen[bytes]
@@ -25,14 +25,14 @@ Workers = subprocess.Popen[bytes]
 
 @pytest.fixture
 def same_worker(harness: Harness, workers: Workers) -> Any:
-    """The worker that begins a test also ends it."""
+    """Check that the worker is still the same at the end of the test."""
     before = harness.worker_pids()
     yield
     assert harness.worker_pids() == before
 
 
 def plant(harness: Harness, **fields: str | bytes) -> str:
-    """Write a job into a queue as somebody would who can write to the broker."""
+    """Write a job to a queue, as an attacker with access to the broker could."""
     job_id = uuid4().hex
     record: dict[str, str | bytes] = {"status": "queued", "origin": "default", "timeout": "30"}
     harness.connection.hset(f"rq:job:{job_id}", mapping=record | fields)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def plant(harness: Harness, **fields: str | bytes) -> str:
 
 
 class Harm:
-    """Unpickling it writes a file."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -57,7 +57,7 @@ def test_a_forked_child_that_returns_does_not_end_its_parent_s_attempt(
 ) -> None:
     mark = tmp_path / "mark"
 
-    job = harness.run("let-a-child-out", path=str(mark), fails=fails)
+    job = harness.run("return-in-a-forked-child", path=str(mark), fails=fails)
 
     assert (job.status, job.result, job.resumed) == ("completed", "the parent", 0)
     assert mark.read_text() == "the parent was here"
@@ -82,9 +82,9 @@ def test_a_function_that_closes_its_channel_is_killed_before_its_job_is_put_back
 
 
 @pytest.mark.usefixtures("same_worker")
-@pytest.mark.parametrize(("how", "kind"), [("raise", "Unspeakable"), ("exit", "SystemExit"), ("fatal", "Fatal")])
+@pytest.mark.parametrize(("how", "kind"), [("raise", "Indescribable"), ("exit", "SystemExit"), ("fatal", "Fatal")])
 def test_an_exception_that_can_not_be_described_fails_its_job_at_once(harness: Harness, how: str, kind: str) -> None:
-    job = harness.run("raise-the-unspeakable", how=how)
+    job = harness.run("raise-the-indescribable", how=how)
 
     assert (job.status, job.error_type, job.resumed) == ("failed", kind, 0)
     assert job.error == f"The job failed with {kind}, which can't be described (KeyboardInterrupt)."
@@ -100,7 +100,7 @@ def test_a_job_can_not_be_retried_at_an_impossible_time(harness: Harness, second
 
 @pytest.mark.usefixtures("same_worker")
 def test_odd_numbers_and_texts_in_a_report_are_accepted_as_far_as_possible(harness: Harness) -> None:
-    job = harness.run("report-in-odd-ways")
+    job = harness.run("report-odd-values")
 
     assert (job.status, job.result, job.resumed) == ("completed", "done", 0)
     assert len(job.progress_message or "") == 500
@@ -109,7 +109,7 @@ def test_odd_numbers_and_texts_in_a_report_are_accepted_as_far_as_possible(harne
 
 @pytest.mark.usefixtures("same_worker")
 def test_a_very_long_message_is_truncated(harness: Harness) -> None:
-    job = harness.run("say-a-lot-at-the-end")
+    job = harness.run("fail-with-a-long-message")
 
     assert job.error_type == "ValueError"
     assert job.error == ("no end " * 1_000)[:2_000]
@@ -120,7 +120,7 @@ def test_an_error_message_contains_neither_a_secret_of_data_dir_nor_a_path(harne
     secret = harness.settings.signing_key
     kept = harness.settings.data_dir / "secret_key"
 
-    job = harness.run("tell-secrets", path=str(kept))
+    job = harness.run("leak-secrets", path=str(kept))
 
     assert job.error == "[secret] of [path] and file://[path]"
     assert secret not in json.dumps(job.as_dict())
@@ -128,7 +128,7 @@ def test_an_error_message_contains_neither_a_secret_of_data_dir_nor_a_path(harne
 
 def test_a_function_that_breaks_the_horse_fails_only_its_own_job(harness: Harness) -> None:
     assert harness.run("break-json").error_type == "worker_lost"
-    assert harness.run("echo", text="on it goes").status == "completed"
+    assert harness.run("echo", text="still running").status == "completed"
 
 
 @pytest.mark.parametrize("as_ours", [False, True])
@@ -139,7 +139,7 @@ def test_a_planted_pickle_is_never_loaded(harness: Harness, tmp_path: Path, as_o
     planted = plant(harness, data=pickle.dumps(Harm(mark)), **ours)
     harness.until(harness.client.find(planted), lambda job: job.status != "pending")
 
-    assert harness.ended(harness.submit("echo", text="on it goes"), timeout=60).status == "completed"
+    assert harness.ended(harness.submit("echo", text="still running"), timeout=60).status == "completed"
     assert not mark.exists()
 
 
@@ -176,24 +176,24 @@ def test_an_unreadable_record_does_not_stop_the_followers_of_other_jobs(harness:
 
     assert harness.client.find(odd).scheduled_at is None
     assert follower.wait(odd, after=0, timeout=5).version == 1
-    job = harness.submit("echo", text="on it goes")
+    job = harness.submit("echo", text="still running")
     assert follower.wait(job.job_id, after=None, timeout=20).status == "completed"
 
 
 UNREADABLE: dict[str, dict[str, str | bytes]] = {
     "without data": {},
-    "data that is no JSON": {"data": b"{"},
+    "data that is not JSON": {"data": b"{"},
     "data of another shape": {"data": b"{}"},
     "a function's name that is a list": {"data": json.dumps([["a"], None, [], {}])},
-    "an attempt that is no number": {"data": ECHO, "attempt": "first"},
-    "attempts that are no number": {"data": ECHO, "attempts": "many"},
-    "a limit that is no number": {"data": ECHO, "max_running": "few"},
-    "references that are no JSON": {"data": ECHO, "references": "{"},
+    "an attempt that is not a number": {"data": ECHO, "attempt": "first"},
+    "attempts that are not a number": {"data": ECHO, "attempts": "many"},
+    "a limit that is not a number": {"data": ECHO, "max_running": "few"},
+    "references that are not JSON": {"data": ECHO, "references": "{"},
     "references of another shape": {"data": ECHO, "references": "[[1]]"},
-    "positions that are no list": {"data": ECHO, "positions": "5"},
-    "a meta that is no JSON": {"data": ECHO, "meta": "}", "resuming": "1"},
-    "a user that is no text": {"data": ECHO, "user": b"\xff"},
-    "depth without end": {"data": b"[" * 100_000},
+    "positions that are not a list": {"data": ECHO, "positions": "5"},
+    "a meta that is not JSON": {"data": ECHO, "meta": "}", "resuming": "1"},
+    "a user that is not UTF-8": {"data": ECHO, "user": b"\xff"},
+    "endless nesting": {"data": b"[" * 100_000},
 }
 
 
@@ -203,7 +203,7 @@ def test_an_unreadable_record_fails_only_its_own_job(harness: Harness, fields: d
     ours: dict[str, str | bytes] = {"version": "1", "type": "echo", "user": "alice"}
     planted = plant(harness, **(ours | fields))
 
-    assert harness.run("echo", text="on it goes").status == "completed"
+    assert harness.run("echo", text="still running").status == "completed"
     record = harness.connection.hmget(f"rq:job:{planted}", "status", "error_type")
     assert record == [b"failed", b"UnreadableRecord"]
     assert harness.connection.exists("wh:suspects") == 0
@@ -214,7 +214,7 @@ def test_a_key_of_another_type_in_place_of_a_record_is_skipped(harness: Harness)
     harness.connection.set("rq:job:a-text", "no record")
     harness.connection.rpush("rq:queue:default", "a-text", b"\xff\xfe", "")
 
-    assert harness.run("echo", text="on it goes").status == "completed"
+    assert harness.run("echo", text="still running").status == "completed"
 
 
 @pytest.mark.usefixtures("same_worker")
@@ -225,7 +225,7 @@ def test_an_id_that_is_not_utf_8_is_skipped(harness: Harness, foreign: bool) -> 
     harness.connection.hset(b"rq:job:\xff", mapping=record | ours)  # type: ignore[arg-type]
     harness.connection.rpush("rq:queue:default", b"\xff")
 
-    assert harness.run("echo", text="on it goes").status == "completed"
+    assert harness.run("echo", text="still running").status == "completed"
     assert harness.connection.hexists(b"rq:job:\xff", "execution") is False
 
 
@@ -238,6 +238,6 @@ def test_planted_leases_times_and_expiries_do_not_stop_the_scheduler(harness: Ha
     connection.zadd("rq:scheduled:default", {b"a-text": 0, b"\xff": 0})
 
     planted = ("wh:leases", "wh:expiry", "rq:scheduled:default")
-    # Nothing else has a time as early as 1970.
+    # No other entry has a time as early as 1970.
     eventually(lambda: not any(connection.zcount(key, 0, 0) for key in planted), "what was planted is gone")
-    assert harness.run("echo", text="on it goes").status == "completed"
+    assert harness.run("echo", text="still running").status == "completed"

@@ -1,4 +1,4 @@
-"""A very small chaos run: real processes, real kills, and a ledger in which nothing may be missing."""
+"""A very small chaos run: real processes, real kills, and no lost job."""
 
 from __future__ import annotations
 

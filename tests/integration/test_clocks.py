@@ -1,4 +1,4 @@
-"""A worker whose clock is an hour off: only the broker's clock, and lengths of time, decide anything."""
+"""Workers whose clocks are an hour off: only the broker's clock and monotonic time matter."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_jobs_of_a_worker_with_a_wrong_clock_are_resumed_only_after_its_death(ha
     abandoned = harness.submit("noop")
     assert harness.store.claim("a worker that is gone", "an execution", ["default"])
     harness.start_workers(WORKERS="2")
-    # This job's lease is never prolonged. Once it is rescued, every other lease as old as it would have been, too.
+    # The lease of this job is not prolonged. When it is resumed, every other lease of that age would have expired, too.
     harness.until(abandoned, lambda now: now.resumed == 1)
     assert [(job.status, job.resumed) for job in [harness.client.find(job.job_id) for job in jobs]] == [
         ("running", 0)
@@ -86,12 +86,12 @@ def test_a_wrong_clock_does_not_change_timeouts_delays_and_retries(
 def test_a_job_of_plain_rq_is_not_failed_by_a_worker_whose_clock_is_ahead(
     harness: Harness, runs: int, cleans: int
 ) -> None:
-    """rq keeps the time until which a job is alive on the clock of the worker that runs it."""
+    """rq stores until when a job is alive, by the clock of its worker."""
     queue = rq.Queue("default", connection=harness.connection, serializer=JSONSerializer)
     harness.start_workers(**clock_off(runs))
     job = queue.enqueue("tests.jobs_for_tests.behaviours.sleep", kwargs={"seconds": 3})
     until(job, "started")
-    harness.start_workers(**clock_off(cleans))  # each begins with rq's maintenance
+    harness.start_workers(**clock_off(cleans))  # each starts with rq's maintenance
     until(job, "finished", "failed")
     assert job.get_status() == "finished"
 

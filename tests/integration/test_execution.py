@@ -1,4 +1,4 @@
-"""What becomes of a job on a real forked worker."""
+"""Jobs on a real forked worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs over a limit wait, others go ahead, and nothing that waits is forgotten."""
+"""Jobs over a limit wait, other jobs run before them, and no waiting job is forgotten."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def clean(harness: Harness) -> Iterator[None]:
 
 
 class Host:
-    """Claims and finishes jobs as the workers of a host do that may run two jobs of a user at once."""
+    """Claims and finishes jobs as the workers of a host do. A user may run two jobs at once."""
 
     def __init__(self, harness: Harness, user_limit: int = 2, name: str = "host") -> None:
         self.store = Store(harness.connection, max_running_per_user=user_limit)
@@ -195,7 +195,7 @@ def test_a_cancelled_job_frees_its_slot_and_does_not_wait(harness: Harness) -> N
 
     assert harness.client.cancel(second.job_id).status == "cancelled"
     host.finish(running)
-    # The third has been put back, and holds the slot while it is in its queue.
+    # The third has been put back, and keeps its slot while it is in the queue.
     assert harness.client.find(third.job_id).pending_reason == "queued"
     assert harness.client.cancel(third.job_id).status == "cancelled"
 
@@ -239,10 +239,10 @@ def test_a_job_with_two_limits_waits_for_both_and_blocks_neither(harness: Harnes
     assert [first.job_id, second.job_id] == [bobs_lone.job_id, plain.job_id]
     assert host.claim() is None
 
-    host.finish(second)  # room for alice, and none for the type: her next plain job goes ahead
+    host.finish(second)  # room for alice, but not for the type: her next plain job runs first
     third = host.claims()
     assert third.job_id == last.job_id
-    host.finish(first)  # room for the type, and none for alice
+    host.finish(first)  # room for the type, but not for alice
     assert host.claim() is None
     host.finish(third)
     fourth = host.claims()
@@ -333,13 +333,13 @@ def test_two_jobs_of_a_type_limited_to_one_never_run_at_once(harness: Harness, t
 
     for job in waiting:
         assert harness.ended(job).status == "completed"
-        assert len(here(tmp_path)) <= 2  # the mark that the cancelled one left, and one that runs
+        assert len(here(tmp_path)) <= 2  # the mark of the cancelled job, and that of a running one
     assert keys_of_limits(harness) == []
 
 
 def test_another_user_s_job_starts_while_a_burst_waits(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers(WORKERS="3", MAX_RUNNING_JOBS_PER_USER="2")
-    burst = [harness.submit("in-a-crowd", path=str(tmp_path), seconds=1.0) for _ in range(500)]
+    burst = [harness.submit("any-number-at-once", path=str(tmp_path), seconds=1.0) for _ in range(500)]
     eventually(lambda: len(here(tmp_path)) == 2, "two of them run")
     began = time.monotonic()
     assert harness.run("noop", user_id="bob").status == "completed"

@@ -23,7 +23,7 @@ from tests.waiting import eventually
 
 @pytest.fixture(scope="module", autouse=True)
 def workers(harness: Harness) -> None:
-    """Two hosts, each with a scheduler of its own."""
+    """Start two hosts, each with its own scheduler."""
     harness.start_workers()
     harness.start_workers()
 
@@ -207,7 +207,7 @@ def test_a_running_pipeline_is_cancelled(harness: Harness, groups: Groups, tmp_p
 def test_a_pipeline_completes_after_its_failed_step_is_retried(
     harness: Harness, groups: Groups, tmp_path: Path
 ) -> None:
-    flaky = {"path": str(tmp_path / "marks"), "fails": 3}  # as many as one submission tries
+    flaky = {"path": str(tmp_path / "marks"), "fails": 3}  # as many as one submission has attempts
     pipeline_id = pipeline(harness, ("flaky", flaky), ("echo", {"text": "x", "times": ref("#/steps/0/result")}))
     group = ended(groups, "pipeline", pipeline_id)
     assert statuses(group) == ["failed", "cancelled"]

@@ -59,7 +59,7 @@ def test_a_worker_that_is_cut_off_too_long_loses_its_job_and_ends_its_horse(
     assert alive(first), "a worker that is cut off lets its horse continue"
     relay.heal()
 
-    # Its sockets time out within 2 s, it connects again, and then learns that another worker holds the job.
+    # Its sockets time out within 2 s. It reconnects, and then learns that another worker holds the job.
     eventually(lambda: not alive(first), "the first horse is ended", timeout=6)
     assert alive(second)
     harness.client.cancel(job.job_id)

@@ -1,4 +1,4 @@
-"""It stays RQ: plain RQ's jobs run here, and its tools see the truth."""
+"""Compatibility with RQ: jobs of plain RQ run, and its tools show our jobs."""
 
 from __future__ import annotations
 
@@ -93,15 +93,15 @@ def test_rq_s_tools_show_a_running_job_and_do_not_disturb_it(harness: Harness) -
     job = harness.running(harness.submit("sleep", seconds=2))
 
     assert job.job_id in StartedJobRegistry(queue=queue(harness)).get_job_ids()
-    told = subprocess.run(
+    info = subprocess.run(
         [sys.executable, "-m", "rq.cli", "info", "--url", harness.settings.broker_url],
         capture_output=True,
         text=True,
         timeout=30,
     )
     (worker,) = Worker.all(connection=harness.connection)
-    assert worker.name in told.stdout, told.stderr
-    assert "busy" in told.stdout
+    assert worker.name in info.stdout, info.stderr
+    assert "busy" in info.stdout
     assert harness.ended(job).status == "completed"
 
 

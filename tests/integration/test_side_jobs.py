@@ -1,4 +1,4 @@
-"""Calls that answer at once, and the jobs behind them, on forked workers."""
+"""Calls that return at once, and the jobs that they submit, on forked workers."""
 
 from __future__ import annotations
 
@@ -46,20 +46,22 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def door(harness: Harness, settings: Settings) -> Callable[[str], Api]:
+def sign_up(harness: Harness, settings: Settings) -> Callable[[str], Api]:
     harness.start_workers(MAX_ACTIVE_JOBS_PER_USER="3")
     accounts = Accounts(harness.connection, settings)
     app = make_app(Services(settings, harness.catalogue, harness.client, accounts, Follower(harness.client)))
 
-    def enter(name: str) -> Api:
+    def sign_up_user(name: str) -> Api:
         accounts.register(name, f"{name}@example.com", "correct horse")
         return Api(app.test_client(), accounts.create_key(name, "")[1])
 
-    return enter
+    return sign_up_user
 
 
-def test_predict_returns_at_once_and_is_logged_and_counted_later(harness: Harness, door: Callable[[str], Api]) -> None:
-    carol = door("carol")
+def test_predict_returns_at_once_and_is_logged_and_counted_later(
+    harness: Harness, sign_up: Callable[[str], Api]
+) -> None:
+    carol = sign_up("carol")
     answers = [carol("POST", "/predict", {"text": "What a wonderful, friendly place!"}) for _ in range(3)]
 
     assert {answer["label"] for answer in answers} == {"positive"}
@@ -72,12 +74,12 @@ def test_predict_returns_at_once_and_is_logged_and_counted_later(harness: Harnes
     eventually(logged, "the predictions are logged and counted")
     with user_document("predictions", user_id="carol") as log:
         assert log["newest"][0]["text"] == "What a wonderful, friendly place!"
-    # More than the user may have active, and none of them is seen as the user's.
+    # There are more than the user's limit allows, and none of them is among the user's jobs.
     assert carol("GET", "/jobs")["jobs"] == []
 
 
-def test_predict_uses_only_the_caller_s_own_models(harness: Harness, door: Callable[[str], Api]) -> None:
-    dave, erin = door("dave"), door("erin")
+def test_predict_uses_only_the_caller_s_own_models(harness: Harness, sign_up: Callable[[str], Api]) -> None:
+    dave, erin = sign_up("dave"), sign_up("erin")
     texts, labels = zip(*LABELLED, strict=True)
     params = {"training_data": {"texts": texts * 3, "labels": labels * 3}, "epochs": 5}
     job = dave("POST", "/jobs/train-model?priority=high", params, status=202)
@@ -88,16 +90,16 @@ def test_predict_uses_only_the_caller_s_own_models(harness: Harness, door: Calla
     assert "You have no model" in refusal["errors"][0]["message"]
 
 
-def test_an_invalid_call_is_refused_with_a_reason(door: Callable[[str], Api]) -> None:
-    frank = door("frank")
+def test_an_invalid_call_is_refused_with_a_reason(sign_up: Callable[[str], Api]) -> None:
+    frank = sign_up("frank")
     assert frank("POST", "/predict", {"text": 1}, status=422)["errors"][0]["pointer"] == "/text"
     frank("POST", "/predict", {"text": "a", "user_id": "carol"}, status=422)
     frank("GET", "/search", status=422)
     frank("GET", "/search?q=a&user=carol", status=422)
 
 
-def test_indexed_documents_are_found_by_their_owner(harness: Harness, door: Callable[[str], Api]) -> None:
-    grace, heidi = door("grace"), door("heidi")
+def test_indexed_documents_are_found_by_their_owner(harness: Harness, sign_up: Callable[[str], Api]) -> None:
+    grace, heidi = sign_up("grace"), sign_up("heidi")
     document = {"id": "1", "title": "Horses", "text": "A horse is a horse."}
     job = grace("POST", "/jobs/update-search-index", {"documents": [document]}, status=202)
     assert harness.ended(harness.client.find(job["job_id"])).result == {"updated": 1, "removed": 0, "total": 1}
@@ -107,20 +109,20 @@ def test_indexed_documents_are_found_by_their_owner(harness: Harness, door: Call
 
 
 def test_a_new_user_finds_nothing_of_a_deleted_user_of_the_same_name(
-    harness: Harness, door: Callable[[str], Api]
+    harness: Harness, sign_up: Callable[[str], Api]
 ) -> None:
-    ivan = door("ivan")
+    ivan = sign_up("ivan")
     job = ivan("POST", "/jobs/update-search-index", {"documents": [{"id": "1", "text": "secret"}]}, status=202)
     harness.ended(harness.client.find(job["job_id"]))
     ivan("DELETE", "/users/me", status=204)
 
-    assert door("ivan")("GET", "/search?q=secret")["total"] == 0
+    assert sign_up("ivan")("GET", "/search?q=secret")["total"] == 0
 
 
 def test_the_daily_clean_up_runs_once_and_removes_unreferenced_data(
-    harness: Harness, settings: Settings, door: Callable[[str], Api]
+    harness: Harness, settings: Settings, sign_up: Callable[[str], Api]
 ) -> None:
-    door("judy")
+    sign_up("judy")
     write_blob(user_path("models/a.npz", "judy"), b"hers")
     write_blob(user_path("models/a.npz", "long-gone"), b"nobody's")
     for _ in range(3):
@@ -132,13 +134,13 @@ def test_the_daily_clean_up_runs_once_and_removes_unreferenced_data(
     assert (users / "judy").exists() and not (users / "long-gone").exists()
 
 
-def test_the_order_confirmation_is_sent(harness: Harness, settings: Settings, door: Callable[[str], Api]) -> None:
+def test_the_order_confirmation_is_sent(harness: Harness, settings: Settings, sign_up: Callable[[str], Api]) -> None:
     order = {
         "order_id": "A-17",
         "customer_name": "Zoë",
         "customer_email": "zoe@example.com",
         "items": [{"name": "Lamp", "unit_price": "19.90"}],
     }
-    job = door("ken")("POST", "/jobs/send-order-confirmation", {"order": order}, status=202)
+    job = sign_up("ken")("POST", "/jobs/send-order-confirmation", {"order": order}, status=202)
     assert harness.ended(harness.client.find(job["job_id"])).status == "completed"
     assert list((settings.data_dir / "mail").glob("*.eml"))

@@ -1,1 +1,1 @@
-"""Jobs that the tests run: each behaves, or misbehaves, in one way."""
+"""Jobs for tests. Each behaves or misbehaves in one way."""

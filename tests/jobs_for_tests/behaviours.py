@@ -22,13 +22,13 @@ def noop() -> None:
 
 @job(timeout=60)
 def echo(text: str, times: int = 1) -> list[str]:
-    """Give back a text."""
+    """Return a text."""
     return [text] * times
 
 
 @job
 def report_slowly(steps: int = 4, seconds: float = 0.3) -> int:
-    """Count to a number, saying so."""
+    """Count to a number, and report the progress."""
     for _ in track(range(steps), "Counting"):
         time.sleep(seconds)
     return steps
@@ -68,7 +68,7 @@ def flaky(path: str, fails: int = 2) -> int:
 
 @job
 def come_back_later(path: str, seconds: float = 0.3) -> str:
-    """Ask to come back once."""
+    """Raise RetryLater once."""
     marks = Path(path)
     if not marks.exists():
         marks.write_text("here")
@@ -97,13 +97,13 @@ def stall() -> None:
 
 @job
 def what_time_is_it() -> float:
-    """Look at the clock on the wall."""
+    """Return the wall clock's time."""
     return time.time()
 
 
 @job
 def sleep(seconds: float, path: str | None = None) -> float:
-    """Sleep; write the process ids of this job and of a child of its own to a file."""
+    """Sleep. Write the process ids of this job and of its child to a file."""
     if path:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         Path(path).write_text(f"{os.getpid()} {child.pid}")
@@ -124,7 +124,7 @@ def talk() -> str:
 
 @job
 def who_am_i() -> dict[str, str | int | None]:
-    """Tell the current job."""
+    """Return the facts about the current job."""
     current = current_job()
     assert current is not None
     return {"job_id": current.job_id, "user_id": current.user_id, "attempt": current.attempt}
@@ -132,7 +132,7 @@ def who_am_i() -> dict[str, str | int | None]:
 
 @job
 def die(times: int = 99) -> str:
-    """Kill its own process until it has been resumed often enough."""
+    """Kill its own process, until the job was resumed `times` times."""
     current = current_job()
     assert current is not None
     if current.resumed < times:
@@ -142,7 +142,7 @@ def die(times: int = 99) -> str:
 
 @job
 def step_by_step(path: str, steps: int = 4, die_at: int = -1) -> list[int]:
-    """Save each step in the checkpoint; die once at one of them."""
+    """Save each step in the checkpoint. Die once, at step `die_at`."""
     done: list[int] = checkpoint.get("done", [])
     for step in range(len(done), steps):
         if step == die_at and not Path(path).exists():
@@ -162,13 +162,13 @@ def return_too_much(size: int) -> str:
 
 @job
 def return_the_wrong_thing() -> int:
-    """Return what the type hint does not allow."""
+    """Return a value that the type hint does not allow."""
     return "seven"  # type: ignore[return-value]
 
 
 @job
 def eat_memory(megabytes: int = 400) -> None:
-    """Take memory and keep it."""
+    """Allocate memory and keep it."""
     kept = bytearray(megabytes * 1_000_000)
     for place in range(0, len(kept), 4096):
         kept[place] = 1
@@ -184,7 +184,7 @@ def note(path: str, text: str) -> None:
 
 @job
 def note_after_sigterm(path: str, seconds: float) -> str:
-    """Sleep, then raise if the platform told this process group to stop."""
+    """Write this process's id to a file, and sleep."""
     Path(path).write_text(str(os.getpid()))
     time.sleep(seconds)
     return "done"
@@ -192,7 +192,7 @@ def note_after_sigterm(path: str, seconds: float) -> str:
 
 @job(retry=Retry(max=1, delay=0.1, jitter=False))
 def walk(path: str, rows: int, columns: int, stop_at: list[int], how: str = "raise") -> int:
-    """Go through a table with two resumable loops and note each field; stop once in the middle."""
+    """Go through a table with two resumable loops and write down each field. Stop once in the middle."""
     current = current_job()
     assert current is not None
     notes = Path(path)
@@ -226,7 +226,7 @@ def note_pid_and_sleep(path: str, seconds: float) -> None:
 
 @job
 def close_everything(path: str) -> None:
-    """Close every descriptor that this process has, and go on."""
+    """Close every descriptor of this process, and continue."""
     note_pid_and_sleep(path, 0)
     os.closerange(3, 256)
     time.sleep(60)
@@ -234,7 +234,10 @@ def close_everything(path: str) -> None:
 
 @job
 def fork_while_a_thread_logs() -> list[bool]:
-    """Fork while another thread is in the middle of logging: whether the child could log, too, and who is who."""
+    """Fork while another thread is logging.
+
+    Return True if the child could log, and True if this thread is the main thread.
+    """
     inside, over = threading.Event(), threading.Event()
 
     class Slow(logging.Handler):

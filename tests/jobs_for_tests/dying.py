@@ -1,4 +1,4 @@
-"""A job that ships, in a process that dies at the end of one of its steps."""
+"""A shipped job in a process that dies at the end of one of its steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.engine import File, current_job, job, progress
 
 @job(timeout=120)
 def extract_pdf_dying(file: File, after_percent: int) -> pdfs.ExtractedPdf:
-    """Extract a PDF as extract-pdf does; its process is killed once, where the progress is so far."""
+    """Extract a PDF as extract-pdf does. The process is killed once, at this progress."""
     with patch.object(pdfs, "progress", _Deadly(after_percent)):
         return pdfs.extract_pdf(file)
 

@@ -1,4 +1,4 @@
-"""One function for each way in which a job may harm what runs it, by mistake or not."""
+"""One function for each way in which a job may harm its worker, by mistake or not."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from jobs.engine import Fatal, RetryLater, checkpoint, job, log, progress
 
 
-class Unspeakable(Exception):
-    """Even to be asked what it is makes it raise."""
+class Indescribable(Exception):
+    """An exception that raises when it is converted to text."""
 
     def __str__(self) -> str:
         raise KeyboardInterrupt
@@ -23,8 +23,8 @@ class Unspeakable(Exception):
 
 
 @job
-def let_a_child_out(path: str, fails: bool = False) -> str:
-    """Fork, and let the child leave this function, too."""
+def return_in_a_forked_child(path: str, fails: bool = False) -> str:
+    """Fork, and let the child return from this function, too."""
     if os.fork() == 0:
         if fails:
             raise ValueError("the child")
@@ -36,7 +36,7 @@ def let_a_child_out(path: str, fails: bool = False) -> str:
 
 @job
 def scribble() -> str:
-    """Write to every descriptor there is."""
+    """Write to every descriptor."""
     for text in (b"garbage{{{\n", b"[1]\n", b'{"ending": {"kind": "what"}}\n', b'{"lines": 5}\n', b"\xff\n"):
         for descriptor in range(3, 64):
             try:
@@ -48,7 +48,7 @@ def scribble() -> str:
 
 @job
 def close_every_descriptor(path: str) -> str:
-    """Close what is open, then take effect."""
+    """Close every descriptor, then write to a file."""
     os.closerange(3, 256)
     time.sleep(3)
     with Path(path).open("a") as file:
@@ -57,24 +57,24 @@ def close_every_descriptor(path: str) -> str:
 
 
 @job
-def raise_the_unspeakable(how: str = "raise") -> None:
-    """End with what can't be written down."""
+def raise_the_indescribable(how: str = "raise") -> None:
+    """End with an exception that can't be described."""
     if how == "exit":
-        sys.exit(Unspeakable())  # type: ignore[arg-type]
+        sys.exit(Indescribable())  # type: ignore[arg-type]
     if how == "fatal":
-        raise Fatal(Unspeakable())  # type: ignore[arg-type]
-    raise Unspeakable
+        raise Fatal(Indescribable())  # type: ignore[arg-type]
+    raise Indescribable
 
 
 @job
 def come_back(seconds: str) -> None:
-    """Ask to come back after a number of seconds."""
+    """Raise RetryLater with a number of seconds."""
     raise RetryLater(float(seconds))
 
 
 @job
-def report_in_odd_ways() -> str:
-    """Report with numbers and texts that JSON does not know as they are."""
+def report_odd_values() -> str:
+    """Report numbers and texts that JSON can't represent directly."""
     progress(Decimal("12.5"), "a \ud800 and \0")  # type: ignore[arg-type]
     progress(message=Path("of a path"))  # type: ignore[arg-type]
     progress(message="m" * 5_000_000)
@@ -85,19 +85,19 @@ def report_in_odd_ways() -> str:
 
 
 @job
-def say_a_lot_at_the_end() -> None:
+def fail_with_a_long_message() -> None:
     """Raise with a very long message."""
     raise ValueError("no end " * 4_000_000)
 
 
 @job
-def tell_secrets(path: str) -> None:
-    """Raise with what stands in a file."""
+def leak_secrets(path: str) -> None:
+    """Raise with the content of a file."""
     raise ValueError(f"{Path(path).read_text()} of {path} and file://{path}")
 
 
 @job
 def break_json() -> str:
-    """Replace a function that the horse itself needs."""
+    """Replace a function that the horse needs."""
     json.dumps = lambda *_args, **_options: "broken"
     return "done"

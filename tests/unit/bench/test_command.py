@@ -1,4 +1,4 @@
-"""The benchmark's command line, and the rows that it knows."""
+"""The command line of the benchmark, and its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark's HTTP client reads real answers, and refuses to count wrong ones."""
+"""The HTTP client of the benchmark reads real responses, and does not count wrong ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_request: object) -> None:
-        pass  # the load hangs up in the middle of an answer when its time is over
+        pass  # the load closes its connections in the middle of a response
 
 
 @pytest.fixture

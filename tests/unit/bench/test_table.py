@@ -1,4 +1,4 @@
-"""What the benchmark makes of its samples: verdicts, a page and a picture."""
+"""The verdicts, the page and the chart that the benchmark makes from its samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chaos harness accuses a deploy of what it did, and of nothing else."""
+"""The chaos harness blames a deploy only for interruptions that it caused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def injection(kind: str, at: float, *pids: int, until: float = 0.0) -> Injection
 
 
 @pytest.mark.parametrize(
-    ("injections", "accused"),
+    ("injections", "blamed"),
     [
         ([injection("deploy", 103, 9, 10, 11, until=130)], True),
         ([injection("deploy", 200, until=230)], False),
@@ -32,9 +32,9 @@ def injection(kind: str, at: float, *pids: int, until: float = 0.0) -> Injection
         ([injection("horse", 106.9, 12), injection("deploy", 103, 9, 10, 11, until=130)], True),
     ],
 )
-def test_a_deploy_is_accused_of_interrupting_a_short_job_only_if_no_other_fault_did(
-    injections: list[Injection], accused: bool
+def test_a_deploy_is_blamed_of_interrupting_a_short_job_only_if_no_other_fault_did(
+    injections: list[Injection], blamed: bool
 ) -> None:
     verdict = Verdict()
     judge_deploy(verdict, ENTRY, STARTS, injections)
-    assert bool(verdict.violations) is accused
+    assert bool(verdict.violations) is blamed

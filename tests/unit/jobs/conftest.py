@@ -1,4 +1,4 @@
-"""What the job functions run in here: a house of their own, and a real attempt with a channel that only records."""
+"""The surroundings of job functions in tests: a data directory, and a real attempt with a channel that records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.loopback import serving
 
 
 class RecordedAttempt(Attempt):
-    """An attempt that keeps every progress it was told, before any is superseded."""
+    """An attempt that keeps every progress report."""
 
     def __init__(self, job: CurrentJob, checkpoint: dict[str, Any]) -> None:
         super().__init__(job, Acknowledging(), checkpoint)
@@ -40,7 +40,7 @@ class Acknowledging:
 
 
 class Site(ThreadingHTTPServer):
-    """A web server on loopback that answers as its test says: `answer(method, path, headers, body)`."""
+    """A web server on loopback. The test sets its responses: `answer(method, path, headers, body)`."""
 
     daemon_threads = True
 
@@ -76,14 +76,14 @@ class Site(ThreadingHTTPServer):
 
 @pytest.fixture(scope="session")
 def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    of_its_own = Settings(data_dir=tmp_path_factory.mktemp("broker"), redis_url=None)
-    with EmbeddedBroker(of_its_own, say=lambda sentence: None):
-        yield of_its_own.broker_url
+    own_settings = Settings(data_dir=tmp_path_factory.mktemp("broker"), redis_url=None)
+    with EmbeddedBroker(own_settings, say=lambda sentence: None):
+        yield own_settings.broker_url
 
 
 @pytest.fixture
 def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Set settings by their names in capitals."""
+    """Return a function that sets settings by their environment variables."""
 
     def configure(**values: str) -> None:
         for name, value in values.items():
@@ -95,8 +95,8 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, broker_url: str, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The DATA_DIR of this test, empty at first."""
+def data_dir(tmp_path: Path, broker_url: str, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make an empty DATA_DIR for the test."""
     for name in ("STORAGE_URL", "SMTP_URL", "LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL", "ALLOWED_PRIVATE_HOSTS"):
         monkeypatch.delenv(name, raising=False)
     configure(DATA_DIR=str(tmp_path), REDIS_URL=broker_url)
@@ -104,8 +104,8 @@ def house(tmp_path: Path, broker_url: str, configure: Callable[..., None], monke
 
 
 @pytest.fixture
-def in_job(house: Path) -> Callable[..., Any]:
-    """Enter a job: `with in_job("id", user="alice") as attempt:`."""
+def in_job(data_dir: Path) -> Callable[..., Any]:
+    """Return a context manager for code inside a job: `with in_job("id", user="alice") as attempt:`."""
 
     @contextmanager
     def in_job(
@@ -137,7 +137,7 @@ class Files:
 
 
 @pytest.fixture
-def files(house: Path) -> Files:
+def files(data_dir: Path) -> Files:
     with connect(settings()) as connection:
         connection.hset("wh:user:alice", "user_id", "alice")
     return Files()

@@ -1,4 +1,4 @@
-"""Learning words from an article: a page on loopback, and a language model on loopback."""
+"""Learning words from an article, with a page and a language model on loopback."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ WORDS = [
 
 
 @pytest.fixture
-def url(site: Any, house: Path, configure: Callable[..., None]) -> str:
-    """The address of the sample page."""
+def url(site: Any, data_dir: Path, configure: Callable[..., None]) -> str:
+    """Return the address of the sample page."""
     configure(ALLOWED_PRIVATE_HOSTS=site.host)
     site.answer = lambda *_: (200, HTML, PAGE)
     return f"http://{site.host}/molino.html"
@@ -43,7 +43,7 @@ def url(site: Any, house: Path, configure: Callable[..., None]) -> str:
 
 @pytest.fixture
 def model(language_model: Any, configure: Callable[..., None]) -> Any:
-    """A language model that answers WORDS, until a test has it say something else with `say`."""
+    """A language model that answers WORDS, unless a test sets another answer with `say`."""
     configure(LLM_BASE_URL=f"http://{language_model.host}/v1", LLM_API_KEY="sk-secret", LLM_MODEL="little-llama")
 
     def say(content: object, status: int = 200) -> None:
@@ -199,14 +199,14 @@ def test_an_http_error_is_reported_with_its_status(url: str, site: Any, status: 
     assert is_tried_again(failed.value) is again
 
 
-def test_an_unreachable_server_is_retried(house: Path, configure: Callable[..., None]) -> None:
+def test_an_unreachable_server_is_retried(data_dir: Path, configure: Callable[..., None]) -> None:
     configure(ALLOWED_PRIVATE_HOSTS="127.0.0.1:9")
     with pytest.raises(ArticleUnreachable, match="Could not fetch article: ") as failed:
         extract_vocabulary("http://127.0.0.1:9/")
     assert is_tried_again(failed.value)
 
 
-def test_a_private_address_is_refused_at_submit_and_when_the_job_runs(house: Path, site: Any) -> None:
+def test_a_private_address_is_refused_at_submit_and_when_the_job_runs(data_dir: Path, site: Any) -> None:
     url = f"http://{site.host}/"
     with pytest.raises(InvalidParameters) as refused:
         JobType.of(extract_vocabulary).parameters.validate({"url": url})
@@ -261,7 +261,7 @@ def test_a_request_imitates_the_chosen_browser(url: str, site: Any, browser: Any
         {"url": "example.com"},
     ],
 )
-def test_parameters_out_of_bounds_are_refused_at_submit(house: Path, change: dict[str, Any]) -> None:
+def test_parameters_out_of_bounds_are_refused_at_submit(data_dir: Path, change: dict[str, Any]) -> None:
     parameters = JobType.of(extract_vocabulary).parameters
     valid = {"url": "https://example.com/a", "source_lang": "es", "target_lang": "en", "word_count": 10}
     parameters.validate(valid)
@@ -336,13 +336,13 @@ def test_a_second_attempt_reuses_the_answer_of_the_first(url: str, model: Any, i
     ],
 )
 def test_an_answer_of_another_shape_is_a_clear_error_and_stores_nothing(
-    url: str, model: Any, answer: object, says: str, house: Path
+    url: str, model: Any, answer: object, says: str, data_dir: Path
 ) -> None:
     model.say(answer)
     with pytest.raises(UnusableAnswer, match=says) as failed:
         extract_vocabulary(url)
     assert is_tried_again(failed.value)
-    assert not (house / "storage").exists()
+    assert not (data_dir / "storage").exists()
 
 
 @pytest.mark.parametrize("body", [b"{}", b"not json", b"[]", b'{"choices": []}', b'{"choices": [{"message": null}]}'])

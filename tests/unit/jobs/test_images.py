@@ -1,4 +1,4 @@
-"""Images come out in the asked sizes, the right way up, and no image can use up the memory."""
+"""Images have the requested sizes and are upright, and no image can use up the memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_photo_is_resized_to_every_size_and_rotated_upright(files, in_job):
     assert (large.size, small.size) == ((600, 400), (100, 67))
     assert large.format == "JPEG"
     assert not large.getexif()
-    # The sun is right of the middle, and the sky is above the hills.
+    # The image is upright if the sun is right of the middle and the sky is above the hills.
     assert large.getpixel((425, 120))[2] > 150  # type: ignore[index]
     assert sum(large.getpixel((300, 20))[:2]) > sum(large.getpixel((300, 390))[:2])  # type: ignore[index]
     assert [file.filename for file in result.files] == ["photo-600.jpg", "photo-100.jpg"]
@@ -122,6 +122,6 @@ def test_a_timeout_is_not_mistaken_for_a_damaged_file(reading_errors):
         raise JobTimeout
 
 
-def test_the_function_runs_on_a_local_file_outside_a_job(house, files):
+def test_the_function_runs_on_a_local_file_outside_a_job(data_dir, files):
     result = process_image(File(files.samples / "photo.jpg"), [64])
-    assert opened((house / "saved" / result.files[0].file_id / "photo-64.jpg").read_bytes()).size == (64, 43)
+    assert opened((data_dir / "saved" / result.files[0].file_id / "photo-64.jpg").read_bytes()).size == (64, 43)

@@ -1,4 +1,4 @@
-"""Good rows are imported, bad ones are told of with line and reason, and neither stops the others."""
+"""Valid rows are imported, and invalid ones are reported with line and reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mails, with a real SMTP server on loopback."""
+"""Sending mails to a real SMTP server on loopback."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
 from jobs.mail import MailNotTaken, MailRefused, send_email, send_welcome_email
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("data_dir")
 
 
 class Mailbox:
-    """What the server was given, and what it answers."""
+    """The mails that the server has received, and its replies."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -126,11 +126,11 @@ def test_a_new_user_is_welcomed_by_name(server: Server, mailbox: Mailbox) -> Non
     assert "Hello zoë," in message.get_content()
 
 
-def test_without_a_mail_server_a_mail_is_written_to_a_file_once(house: Path, in_job: Callable[..., Any]) -> None:
+def test_without_a_mail_server_a_mail_is_written_to_a_file_once(data_dir: Path, in_job: Callable[..., Any]) -> None:
     for _ in range(2):
         with in_job("job-7"):
             assert send("A subject").sent_by == "file"
-    (file,) = (house / "mail").iterdir()
+    (file,) = (data_dir / "mail").iterdir()
     assert file.name == "job-7.eml"
     message = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert (message["Subject"], message["To"]) == ("A subject", "ann@example.com")
@@ -239,7 +239,7 @@ def test_an_invalid_setting_fails_at_once_without_showing_the_password(
 
 def check_password(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
     assert isinstance(data, LoginPassword)
-    # Not handled: the server itself answers 535.
+    # Not handled, so the server replies 535.
     return AuthResult(success=(data.login, data.password) == (b"ann@corp", b"p@ss/word"), handled=False)
 
 
@@ -263,7 +263,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 @pytest.fixture
 def guarded(tls: ssl.SSLContext, mailbox: Mailbox) -> Iterator[Server]:
-    """A server that wants STARTTLS first and a password second."""
+    """Start a server that requires STARTTLS and a password."""
     server = Server(mailbox, tls_context=tls, require_starttls=True, auth_required=True, authenticator=check_password)
     server.start()
     yield server

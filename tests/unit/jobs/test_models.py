@@ -22,7 +22,7 @@ from jobs.predictions import batch_predict
 
 SAMPLE = Path(__file__).parents[3] / "demo" / "samples" / "training.csv"
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("data_dir")
 
 
 def examples(file: Path) -> TrainingData:

@@ -1,4 +1,4 @@
-"""Confirmations of orders."""
+"""Confirming orders by mail."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ORDER: dict[str, Any] = {
 }
 
 
-def test_a_customer_is_sent_the_items_and_their_total(house: Path) -> None:
+def test_a_customer_is_sent_the_items_and_their_total(data_dir: Path) -> None:
     send_order_confirmation(Order.model_validate(ORDER))
 
-    [path] = (house / "mail").glob("*.eml")
+    [path] = (data_dir / "mail").glob("*.eml")
     mail = message_from_bytes(path.read_bytes(), policy=policy.default)
     body = mail.get_content()
     assert (mail["To"], mail["Subject"]) == ("zoe@example.com", "Your order A-17")

@@ -1,4 +1,4 @@
-"""A PDF's text and facts are right; each step is done once; what can't be read is refused with a sentence."""
+"""The text and the facts of a PDF are right, each step runs once, and unreadable files are refused with a reason."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_facts_of_the_sample_are_found_and_normalised(files, in_job):
 
 
 def noted(name: str, done: list[str]) -> Callable[..., Any]:
-    """The step of that name, which notes that it was done."""
+    """Return the step of that name, which records that it ran."""
     step = getattr(pdfs, name)
 
     def noting(*args: Any) -> Any:
@@ -101,7 +101,7 @@ def test_an_unreadable_pdf_is_refused_with_a_reason(files, in_job, made, sentenc
         extract_pdf(files.upload(made(files), "a.pdf"))
 
 
-def test_the_function_repeats_every_step_outside_a_job(house, files):
+def test_the_function_repeats_every_step_outside_a_job(data_dir, files):
     first = extract_pdf(File(files.samples / "contract.pdf"))
     assert extract_pdf(File(files.samples / "contract.pdf")).dates == first.dates
     assert not checkpoint

@@ -1,4 +1,4 @@
-"""A report has the title, the figures, the rows and a chart; and a mail says where it is."""
+"""A report has a title, figures, rows and a chart, and a mail has its address."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_the_figures_are_right(files, in_job):
     assert all(figure in text for figure in ("0.50", "0.17", "-3.00", "2.50"))
 
 
-def test_a_mail_has_the_address_of_the_report(files, in_job, house):
+def test_a_mail_has_the_address_of_the_report(files, in_job, data_dir):
     with in_job():
         result = generate_report("Sales", files.sample("sales.csv"), email="alice@example.com")
-    [mail] = (house / "mail").glob("*.eml")
+    [mail] = (data_dir / "mail").glob("*.eml")
     message = message_from_bytes(mail.read_bytes(), policy=policy.default)
     assert message["To"] == result.mailed_to == "alice@example.com"
     assert f"/api/v1/files/{result.file_id}/content" in message.get_content()

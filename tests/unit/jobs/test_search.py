@@ -21,7 +21,7 @@ def found(q: str) -> list[str]:
 
 
 @pytest.fixture
-def indexed(house: Path) -> None:
+def indexed(data_dir: Path) -> None:
     update_search_index([CATS, DOGS])
 
 
@@ -72,7 +72,7 @@ def test_each_user_has_their_own_index(in_job: Callable[..., Any]) -> None:
         assert found("mat") == []
 
 
-def test_an_update_that_makes_the_index_too_large_is_refused(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_that_makes_the_index_too_large_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     update_search_index([CATS])
     monkeypatch.setattr(module, "MAX_INDEX_BYTES", 60_000)
     with pytest.raises(Fatal, match="Remove documents"):

@@ -62,6 +62,6 @@ def test_the_prediction_log_keeps_the_newest_entries(in_job: Callable[..., Any])
         assert (len(log["newest"]), log["newest"][-1]["text"]) == (1_000, "a text")
 
 
-def test_the_functions_run_outside_a_job(house: Path) -> None:
+def test_the_functions_run_outside_a_job(data_dir: Path) -> None:
     assert update_user_stats().request_count == 1
     assert update_user_stats().request_count == 2

@@ -1,4 +1,4 @@
-"""Lines, words and longest lines are counted right, whatever the files are like."""
+"""Lines, words and longest lines are counted correctly in all kinds of files."""
 
 from __future__ import annotations
 

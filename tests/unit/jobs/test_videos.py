@@ -1,4 +1,4 @@
-"""A video comes out with the asked height, its shape, its length and its sound."""
+"""A video has the requested height, and keeps its aspect ratio, its length and its sound."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_video_has_the_requested_height_and_its_original_length(files, in_job)
         assert video.duration / 1_000_000 == pytest.approx(2.0, abs=0.1)
         frames = list(video.decode(picture))
         assert (len(frames), frames[0].width, frames[0].height) == (50, 320, 180)
-        # The ball is where it was: a tenth of the way in the first frame.
+        # The ball is in its old place, a tenth of the way in the first frame.
         assert frames[0].to_ndarray(format="rgb24")[150, 30][0] > 180
     percents = [percent for percent, _ in attempt.steps]
     assert len(percents) >= 50 and percents == sorted(percents)

@@ -1,4 +1,4 @@
-"""The whole app on an imitation of the broker, and three people who call it."""
+"""The whole app on an imitation of the broker, and three users who call it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.imitation import ImitatedRedis
 from webapp.application import make_app
 from webapp.services import Services
 
-#: Small, so that tests reach it.
+#: Small, so that tests exceed it.
 MAX_PARAMS_BYTES = 20_000
 
 
 class Person:
-    """Somebody with an API key."""
+    """A user with an API key."""
 
     def __init__(self, app: Flask, user_id: str, key: str) -> None:
         self.user_id = user_id
@@ -35,7 +35,7 @@ class Person:
 
     def __call__(self, method: str, path: str, **options: Any) -> TestResponse:
         headers = {"Authorization": self._authorization, **options.pop("headers", {})}
-        # Read whole: an answer from a file would keep it open.
+        # Buffered: a response from a file would keep it open.
         return self._client.open(path, method=method, headers=headers, buffered=True, **options)
 
     def get(self, path: str, **options: Any) -> TestResponse:
@@ -48,7 +48,7 @@ class Person:
         return self("DELETE", path, **options)
 
     def submits(self, job_type: str = "noop", params: Any = None, **options: Any) -> dict[str, Any]:
-        """Submit a job, and return its resource."""
+        """Submit a job, and return it."""
         answer = self.post(f"/api/v1/jobs/{job_type}", json=params or {}, **options)
         assert answer.status_code == 202, answer.text
         resource: dict[str, Any] = answer.get_json()
@@ -108,5 +108,5 @@ def admin(app: Flask, services: Services) -> Person:
 
 @pytest.fixture
 def stranger(app: Flask) -> FlaskClient:
-    """Somebody without credentials."""
+    """Make a client without credentials."""
     return app.test_client()

@@ -1,4 +1,4 @@
-"""The real app on a broker in memory, and those who stand before its door."""
+"""The real app on a broker in memory, and its users."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ADMIN_KEY = "the key of the admin"
 
 @job
 def reverse_text(text: str) -> str:
-    """Turn a text around."""
+    """Reverse a text."""
     return text[::-1]
 
 
@@ -80,7 +80,7 @@ class Door:
         return self.accounts.register(name, f"{name}@example.com", PASSWORD).user_id
 
     def bearer(self, name: str = "alice") -> dict[str, str]:
-        """The header of a user, who is registered if need be."""
+        """Return the header of a user, who is registered if necessary."""
         if name == "admin":
             return {"Authorization": f"Bearer {ADMIN_KEY}"}
         if not self.connection.exists(f"wh:user:{name}"):
@@ -91,7 +91,7 @@ class Door:
         return self.app.test_client()
 
     def browser(self, name: str = "alice") -> Browser:
-        """A browser in which a user has signed in."""
+        """Make a browser in which a user has signed in."""
         if name != "admin" and not self.connection.exists(f"wh:user:{name}"):
             self.register(name)
         client = self.app.test_client()

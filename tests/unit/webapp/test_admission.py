@@ -1,4 +1,4 @@
-"""Requests that are let in by the script that serves them: one round trip, and refusals in the contract's order."""
+"""A request is admitted by the script that serves it: one round trip, and refusals in the documented order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Ask = Callable[..., TestResponse]
 
 @pytest.fixture
 def ask(door: Door) -> Ask:
-    """Ask as alice, whose credential is known already."""
+    """Send requests as alice, whose credential is already in the cache."""
     headers = door.bearer()
     door.accounts.bearers.authenticate(headers["Authorization"].split()[1])
 
@@ -40,12 +40,12 @@ def submit(ask: Ask, body: Any = BODY, query: str = "") -> TestResponse:
 
 
 def commands(door: Door, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands that are sent to the broker from now on, one round trip each."""
+    """Record the commands that are sent to the broker, one per round trip."""
     sent: list[str] = []
     execute = type(door.connection).execute_command
 
     def noted(self: Any, *args: Any, **options: Any) -> Any:
-        if current_thread() is main_thread():  # others write down behind the request what was asked
+        if current_thread() is main_thread():  # other threads write the logs after the request
             sent.append(args[0])
         return execute(self, *args, **options)
 

@@ -1,4 +1,4 @@
-"""What an attacker sends, and what was once taken wrongly."""
+"""Malicious requests, and malformed ones that were once handled wrongly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from tests.unit.webapp.conftest import Person
 from webapp.services import Services
 
-#: Of what strangers may send.
+#: The size limit for requests of strangers.
 MAX_FORM_BYTES = 8_192
 
 FORM = "application/x-www-form-urlencoded"
@@ -26,7 +26,7 @@ HANDSHAKE = {
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 
-#: What stands in an address in the place of an id.
+#: Strings in an address in place of an id.
 ODD_IDS = [
     "{job}:dependents",
     "{job}%00",
@@ -43,7 +43,7 @@ ODD_IDS = [
 
 @pytest.fixture
 def chunked(stranger: FlaskClient) -> Callable[[str, bytes], Any]:
-    """Send a form without its length, as gunicorn hands on a chunked body."""
+    """Send a form without its length, as gunicorn passes a chunked body on."""
 
     def send(path: str, form: bytes) -> Any:
         environment = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}

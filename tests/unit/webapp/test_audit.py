@@ -1,4 +1,4 @@
-"""Who did what, when, from where: what the audit log holds, and who may read it."""
+"""The audit log: its entries, and who may read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door: who gets in, and what a cookie may not do."""
+"""Authentication: which credentials are accepted, and the limits of a cookie."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def door(tmp_path: Path) -> Door:
 
 
 def rules(app: Flask) -> list[tuple[str, str]]:
-    """Every method of every address that the app serves."""
+    """Return every method of every route of the app."""
     return sorted(
         (method, rule.rule)
         for rule in app.url_map.iter_rules()

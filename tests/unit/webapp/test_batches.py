@@ -150,7 +150,7 @@ def test_only_its_owner_and_admins_see_a_batch(alice, bob, admin, stranger):
         assert answer.status_code == 403 and "echo" not in answer.text
     assert admin.get(address).status_code == 200
     assert alice.get(f"{BATCHES}/nothing").status_code == 404
-    # A batch is no pipeline.
+    # A batch is not a pipeline.
     assert alice.get(address.replace("batches", "pipelines")).status_code == 404
 
 
@@ -278,7 +278,7 @@ def test_a_repeat_with_the_same_key_returns_the_same_pipeline(alice):
     key = {"Idempotency-Key": "k"}
     first, again = (alice.post(PIPELINES, json={"steps": [SPLIT, JOIN]}, headers=key) for _ in range(2))
     assert again.get_json() == first.get_json() and again.headers["Idempotency-Replayed"] == "true"
-    # One key stands for one request, whatever its route.
+    # A key belongs to one request, even across routes.
     assert alice.post(BATCHES, json={"jobs": [ECHO]}, headers=key).status_code == 422
 
 

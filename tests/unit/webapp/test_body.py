@@ -1,4 +1,4 @@
-"""What gets through the strict reading of JSON bodies, and what does not."""
+"""JSON bodies are read strictly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Point(BaseModel):
 
 @pytest.fixture
 def reader(services: Services) -> Flask:
-    """An app that answers what it has read."""
+    """Make an app that returns the body it has read."""
     app = Flask("reader")
     app.extensions[EXTENSION] = services
     problems.install(app)
@@ -47,7 +47,7 @@ def send(reader: Flask, data: Any, path: str = "/value", **headers: str) -> Test
 
 
 class Endless(io.RawIOBase):
-    """A chunked body without an end. Counts what was taken."""
+    """An endless chunked body, which counts the bytes that were read."""
 
     taken = 0
 

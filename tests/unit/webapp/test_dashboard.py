@@ -1,4 +1,4 @@
-"""rq-dashboard: for administrators, harmless, and without effect on jobs behind the engine's back."""
+"""rq-dashboard is for administrators, is harmless, and changes jobs only through the engine."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def post(door: Door, path: str) -> Any:
 
 
 def foreign(door: Door, *args: Any, **options: Any) -> Any:
-    """A job that somebody enqueued with plain RQ."""
+    """Enqueue a job with plain RQ."""
     return Queue("default", connection=door.connection, serializer=JSONSerializer).enqueue(
         "os.getcwd", *args, **options
     )
 
 
 def stored(door: Door) -> dict[bytes, Any]:
-    """Everything of RQ and of jobs in the broker."""
+    """Return all keys of RQ and of jobs in the broker."""
     keys = [bytes(key) for key in door.connection.keys("*")]  # type: ignore[arg-type]  # bytes: nothing is decoded
-    # Nor what is written behind requests: the audit log and the figures come when they come.
+    # Nor the audit log and the metrics, which are written later.
     aside = (b"user", b"rate", b"audit", b"metrics")
     return {key: door.connection.dump(key) for key in keys if not any(word in key for word in aside)}
 
 
 def fail(door: Door, job: Job) -> None:
-    """Move a job to where a failed one stands."""
+    """Make a job a failed one."""
     door.connection.lrem("rq:queue:default", 0, job.job_id)
     door.connection.hset(f"rq:job:{job.job_id}", "status", "failed")
     door.connection.zadd("rq:failed:default", {job.job_id: 2**33})

@@ -59,7 +59,7 @@ def stored(folder: Path) -> list[Path]:
 
 
 class Pipe(io.RawIOBase):
-    """A body whose length nobody knows."""
+    """A body of unknown length."""
 
     def readable(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""The web server's edge: slow bodies, malformed ones, and what is not HTTP at all."""
+"""The web server: slow and malformed bodies, and requests that are not HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from webapp.shutdown import shutdown
 
 
 class Body:
-    """As gunicorn gives it: what it answers comes after a while, or not at all."""
+    """A body as gunicorn passes it on. Reading it may take time or never return."""
 
     failed = False
 
@@ -104,14 +104,14 @@ def test_a_client_that_was_cut_off_is_logged_in_one_line_without_a_trace(
     def fails(*_: Any) -> None:
         raise OSError(number, "sending failed")
 
-    said: list[str] = []
+    logged: list[str] = []
     worker = Worker.__new__(Worker)
-    worker.log = SimpleNamespace(info=said.append)
+    worker.log = SimpleNamespace(info=logged.append)
     monkeypatch.setattr(GeventWorker, "handle_request", fails)
 
     with pytest.raises(OSError) as raised:
         worker.handle_request(None, SimpleNamespace(body=SimpleNamespace(reader=None)), None, None)
 
-    # gunicorn passes over the first in silence, and logs a trace of others.
+    # gunicorn ignores the first error, and logs a trace of others.
     assert raised.value.errno == ends_as
-    assert said == (["A client did not read, and was cut."] if ends_as == errno.ECONNRESET else [])
+    assert logged == (["A client did not read, and was cut."] if ends_as == errno.ECONNRESET else [])

@@ -1,4 +1,4 @@
-"""/metrics: who may scrape it, and what it counts."""
+"""/metrics: its access and its counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(app: Flask) -> Command:
 
 
 def samples(person: Any) -> dict[str, dict[tuple[str, ...], float]]:
-    """By name: the values by labels."""
+    """Return the values by name and labels."""
     answer = person.get("/metrics")
     assert answer.status_code == 200
     found: dict[str, dict[tuple[str, ...], float]] = {}

@@ -1,4 +1,4 @@
-"""Health, documentation, and the headers that every answer has."""
+"""Health, documentation, and the headers of every response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error becomes a problem document, and none tells what it should not."""
+"""Every error becomes a problem document that reveals no secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.engine import errors
 from jobs.engine.errors import Fault, InvalidRequest, WorkhorseError
 from webapp import problems
 
-#: Errors that no request may cause: they belong to start-up or to an attempt. Their messages stay inside.
+#: Errors of start-up or of an attempt, which no request causes. Their messages are not shown.
 INSIDE = {
     "address_refused",
     "broker_not_found",
@@ -52,7 +52,7 @@ def _all_modules_are_known():
 
 @pytest.fixture
 def bare() -> Flask:
-    """An app of nothing but problems."""
+    """Make an app that only has error handlers."""
     app = Flask("bare")
     problems.install(app)
     return app
@@ -73,7 +73,7 @@ def test_every_error_becomes_a_problem_document(bare):
     with bare.test_request_context("/x"):
         for kind in every_error():
             if kind.__module__ != errors.__name__:
-                continue  # of one module's own; some are made from more than a message
+                continue  # private to a module; some take more arguments than a message
             answer = problems.of_error(made(kind))
             document = answer.get_json()
             assert answer.content_type == "application/problem+json"
@@ -84,7 +84,7 @@ def test_every_error_becomes_a_problem_document(bare):
 
 
 def test_no_two_errors_share_a_code():
-    # A job's own kind of Fatal may well share its code.
+    # A job's own subclass of Fatal may share its code.
     kinds = [kind for kind in dict.fromkeys(every_error()) if kind.__module__ == errors.__name__]
     assert len({kind.code for kind in kinds}) == len(kinds)
 

@@ -1,4 +1,4 @@
-"""How query parameters are read: strictly, and with every fault named."""
+"""Query parameters are read strictly, and every error is reported."""
 
 from __future__ import annotations
 

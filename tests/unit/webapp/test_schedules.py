@@ -1,4 +1,4 @@
-"""Schedules over HTTP, and what happens at their ticks."""
+"""Schedules over HTTP, and the jobs of their ticks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_tick_submits_one_job_however_many_hosts_see_it(alice, services, sched
 
 def test_missed_ticks_submit_one_job(alice, services, schedules):
     schedule = alice.post(SCHEDULES, json=NIGHTLY | {"cron": "* * * * *"}).get_json()
-    overdue(services, schedule)  # years of minutes
+    overdue(services, schedule)  # many years of missed minutes
 
     assert [schedules.run_due(), schedules.run_due()] == [1, 0]
     assert len(jobs_of(services)) == 1

@@ -112,7 +112,7 @@ def test_signing_out_needs_the_csrf_token(door: Door) -> None:
 def test_no_page_has_an_inline_script_or_style(door: Door) -> None:
     for page in (door.anybody().get("/sign-in"), door.browser().client.get("/")):
         assert page.status_code == 200
-        # Each script is a file of ours, which the policy allows, and nothing stands between its tags.
+        # Each script is one of our files, which the policy allows, and its element is empty.
         assert page.text.count("<script") == len(
             re.findall(r'<script defer src="/static/[\w./-]+"></script>', page.text)
         )
@@ -136,7 +136,7 @@ def test_only_trusted_proxies_set_the_client_s_address(tmp_path: Path, proxies: 
     door = Door(tmp_path, {"trusted_proxies": proxies})
     door.register()
     browser = door.anybody()
-    # The first address is what the client itself has claimed, the last what the proxy saw.
+    # The client has claimed the first address, and the proxy has seen the last.
     told = {"X-Forwarded-For": "10.0.0.1, 203.0.113.9", "X-Forwarded-Proto": "https"}
     answer = browser.post("/sign-in", data={"username": "alice", "password": PASSWORD}, headers=told)
 

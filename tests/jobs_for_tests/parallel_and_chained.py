@@ -1,4 +1,4 @@
-"""Jobs whose company matters: of which only some may run at once, and which work on each other's results."""
+"""Jobs for tests of limits, which may run at the same time or not, and jobs that use each other's results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Words(BaseModel):
 
 
 def _stay(path: str, seconds: float) -> None:
-    """Leave a mark with this process's id for as long as it runs."""
+    """Keep a file with this process's id while the job runs."""
     mark = Path(path) / f"{os.getpid()}-{time.monotonic_ns()}"
     mark.write_text("here")
     time.sleep(seconds)
@@ -27,25 +27,25 @@ def _stay(path: str, seconds: float) -> None:
 
 @job(max_running=1)
 def one_at_a_time(path: str, seconds: float = 0.2) -> None:
-    """Run alone of its kind."""
+    """Run at most once at a time."""
     _stay(path, seconds)
 
 
 @job
-def in_a_crowd(path: str, seconds: float = 0.2) -> None:
-    """Run beside any others."""
+def any_number_at_once(path: str, seconds: float = 0.2) -> None:
+    """Run any number of times at once."""
     _stay(path, seconds)
 
 
 @job
 def split(text: str) -> Words:
-    """Take a text apart."""
+    """Split a text into words."""
     return Words(words=text.split(), count=len(text.split()))
 
 
 @job
 def join(words: list[str], separator: str = " ") -> str:
-    """Put words together."""
+    """Join words."""
     return separator.join(words)
 
 

@@ -1,4 +1,4 @@
-"""A whole instance as `make run` starts it, and what stands around it: clients, a mail server, other people's sites."""
+"""A whole instance, as `make run` starts it, with its surroundings: clients, a mail server and other web sites."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def end_now(process: psutil.Process) -> None:
         pass  # It has ended by itself, or with its parent.
 
 
-class House:
-    """Broker, web and workers in a folder of their own, reached over HTTP alone."""
+class Instance:
+    """A broker, a web process and workers in their own folder. Tests reach them over HTTP only."""
 
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
@@ -69,7 +69,7 @@ class House:
         self._users = 0
 
     def start(self) -> None:
-        """Return once it is ready."""
+        """Start the instance, and return once it is ready."""
         with (self.home / "printed").open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jobs.engine.local"],
@@ -105,7 +105,7 @@ class House:
         psutil.wait_procs(family, timeout=10)
 
     def client(self, token: str) -> httpx2.Client:
-        """Closed when the house is."""
+        """Make a client, which is closed with the instance."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self._clients.enter_context(
             httpx2.Client(base_url=f"{self.address}/api/v1", headers=headers, timeout=60, trust_env=False)
@@ -122,7 +122,7 @@ class House:
         self.process.wait()
 
     def newcomer(self, name: str = "") -> Api:
-        """A user of their own for a test: registered by the administrator, signed in by password."""
+        """Make a user for a test: registered by the administrator, signed in by password."""
         self._users += 1
         name = name or f"user{self._users}"
         user = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
@@ -134,17 +134,17 @@ class House:
         return Api(self, name, signed_in["access_token"])
 
     def stored(self, user_id: str, document: str) -> Resource:
-        """A document that jobs keep for a user, as it is on disk."""
+        """Read a user's document from disk."""
         place = self.data_dir / "storage" / "users" / user_id / "documents" / f"{document}.json"
         return dict(json.loads(place.read_text())) if place.exists() else {}
 
 
 class Api:
-    """One user's way in."""
+    """The API, as one user calls it."""
 
-    def __init__(self, house: House, user_id: str, token: str) -> None:
-        self.user_id, self.house, self.token = user_id, house, token
-        self.http = house.client(token)
+    def __init__(self, instance: Instance, user_id: str, token: str) -> None:
+        self.user_id, self.instance, self.token = user_id, instance, token
+        self.http = instance.client(token)
 
     def call(self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any) -> Any:
         if body is not None:
@@ -166,14 +166,14 @@ class Api:
         return dict(self.post(f"/jobs/{job_type}{query}", params, status=202))
 
     def refused(self, job_type: str, params: Resource) -> list[Resource]:
-        """What is wrong with parameters that are not taken."""
+        """Submit invalid parameters. Return the errors."""
         return list(self.post(f"/jobs/{job_type}", params, status=422)["errors"])
 
     def find(self, job: Resource) -> Resource:
         return dict(self.get(f"/jobs/{job['job_id']}"))
 
     def until(self, job: Resource, condition: Callable[[Resource], bool]) -> Resource:
-        """Follow a job by long polls until it is so."""
+        """Follow a job by long polls until the condition is true."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition(job):
             assert time.monotonic() < deadline, job
@@ -196,7 +196,7 @@ class Api:
         return job["result"]
 
     def failed(self, job_type: str, **params: Any) -> str:
-        """Run a job that fails, and return the sentence that says why."""
+        """Run a job that fails, and return its error message."""
         job = self.ended(self.submit(job_type, params))
         assert job["status"] == "failed", job
         return str(job["error"])
@@ -221,11 +221,11 @@ class Api:
         return [line["message"] for line in self.get(f"/jobs/{job['job_id']}/logs")["lines"]]
 
 
-# --- around it -----------------------------------------------------------------------------
+# --- its surroundings -----------------------------------------------------------------------------
 
 
 class PostOffice:
-    """A mail server that keeps what it is given, and can be shut for a while."""
+    """A mail server that keeps all mails, and that can be closed for a while."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -236,7 +236,7 @@ class PostOffice:
         self._server = Controller(self, hostname=LOOPBACK, port=self.port, ready_timeout=10)
         self._server.start()
 
-    def shut(self) -> None:
+    def close(self) -> None:
         self._server.stop()
 
     def to(self, address: str) -> list[EmailMessage]:
@@ -263,13 +263,13 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Site(ThreadingHTTPServer):
-    """Somebody else's web server: each path answers what was put there."""
+    """A foreign web server. Each path returns the page that was put there."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         self.pages: dict[str, Answer | Callable[[bytes], Answer]] = {}
-        #: Path, headers, body and the port that it came from.
+        #: The path, headers, body and client port of each request.
         self.seen: list[tuple[str, dict[str, str], bytes, int]] = []
         site = self
 
@@ -305,8 +305,8 @@ class Site(ThreadingHTTPServer):
         return [(headers, body) for seen, headers, body, _port in list(self.seen) if seen == path]
 
 
-def said(answer: Resource) -> Answer:
-    """What a language model answers over the chat API."""
+def completion_of(answer: Resource) -> Answer:
+    """Make the response of a language model over the chat API."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": json.dumps(answer)}}
     completion = {"id": "1", "object": "chat.completion", "created": 0, "model": "stub", "choices": [choice]}
     return 200, {"content-type": "application/json"}, json.dumps(completion).encode()
