@@ -17,7 +17,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 from werkzeug.wrappers import Response
 
 from jobs.engine.accounts.sessions import SESSION_LIFETIME_SECONDS
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.errors import Forbidden, Unauthenticated
 
 from . import rate_limit

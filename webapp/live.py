@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from flask import g, request
 from pydantic import BaseModel, Field
 
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.errors import BrokerUnavailable, MalformedRequest, Unauthenticated
 from jobs.engine.follow.inbox import Inbox
 from jobs.engine.follow.message import Message

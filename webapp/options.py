@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.author.public_addresses import PublicUrl
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.submission import Submission

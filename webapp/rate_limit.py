@@ -12,7 +12,7 @@ from flask import Flask, Response, g, request
 
 from jobs.engine.accounts.admission import Admission
 from jobs.engine.accounts.rate import refuse_if_early
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.errors import WorkhorseError
 
 from .services import services

@@ -7,7 +7,7 @@ import re
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.errors import RateLimited, Unauthenticated
 
 from . import body

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field
 
 from jobs.engine.accounts.registration import Registration
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.errors import Forbidden, WorkhorseError

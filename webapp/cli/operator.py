@@ -13,7 +13,7 @@ import click
 
 from jobs.engine.accounts.accounts import ADMIN
 from jobs.engine.accounts.audit import Act
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.errors import UserNotFound
 from webapp.services import services
 

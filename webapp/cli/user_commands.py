@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from jobs.engine.accounts.users import ADMIN_ROLE, USER_ROLE, User
+from jobs.engine.accounts.user import ADMIN_ROLE, USER_ROLE, User
 from jobs.engine.times import rfc3339
 from webapp.recording import SET_PASSWORD
 from webapp.services import services

@@ -16,8 +16,9 @@ from .passwords import hash_password
 from .registration import Registration, check_password
 from .sign_in import SignIn
 from .tickets import Tickets
+from .user import USER_ROLE, User
 from .usernames import RESERVED
-from .users import USER_ROLE, User, Users
+from .users import Users
 
 ADMIN, ADMIN_EMAIL = "admin", "admin@localhost"
 

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from jobs.engine.errors import Unauthenticated
 
 from .rate import Rate, refuse_if_early
-from .users import User
+from .user import User
 
 
 @dataclass(frozen=True)

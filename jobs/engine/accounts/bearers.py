@@ -16,7 +16,8 @@ from .api_keys import ApiKeys, record_key
 from .credential_cache import CredentialCache
 from .credentials import fingerprint, is_api_key
 from .tokens import Tokens
-from .users import User, Users
+from .user import User
+from .users import Users
 
 MAX_CREDENTIAL_LENGTH = 4_096
 

@@ -8,7 +8,7 @@ from threading import Lock
 
 from cachetools import TLRUCache
 
-from .users import User
+from .user import User
 
 #: A process may accept a credential for this long after another process has revoked it.
 LIFETIME_SECONDS = 5.0

@@ -12,7 +12,7 @@ from jobs.engine.settings import Settings
 
 from .admission import Admission, refuse_if_gone
 from .rate import Meter, Rate
-from .users import User
+from .user import User
 
 #: Registrations without credentials: each costs an argon2 hash.
 STRANGERS_PER_ADDRESS = Rate(100, 600)

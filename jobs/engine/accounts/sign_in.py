@@ -14,8 +14,9 @@ from .credentials import fingerprint
 from .passwords import matches
 from .rate import Meter, Rate
 from .sessions import Grant, Sessions, session_key
+from .user import User
 from .usernames import fold
-from .users import User, Users
+from .users import Users
 
 #: The most failed sign-ins: enough for the mistakes of one person, and of all persons behind one address.
 FAILURES_PER_NAME = Rate(10, 600)

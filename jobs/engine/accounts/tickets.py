@@ -20,7 +20,8 @@ from jobs.engine.settings import Settings
 from .api_keys import ApiKeys
 from .credentials import fingerprint, make_secret
 from .tokens import Tokens
-from .users import User, Users
+from .user import User
+from .users import Users
 
 #: The seconds for the first use of a ticket, and after each use for the next one.
 FIRST_USE_SECONDS = 60

@@ -1,47 +1,20 @@
-"""The records of users."""
+"""All users: stored, found, closed and removed."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import redis
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.malformed import readable, text, whole
+from jobs.engine.broker.malformed import readable, text
 from jobs.engine.errors import Conflict, Unauthenticated, UserExists, UserNotFound
-from jobs.engine.times import read_time
 
+from .user import ADMIN_ROLE, USER_ROLE, User, new_record
 from .usernames import is_username
-
-ADMIN_ROLE, USER_ROLE = "admin", "user"
-
-
-@dataclass(frozen=True)
-class User:
-    """A user, as their record was at one moment."""
-
-    #: The name that they sign in with, in lower case.
-    user_id: str
-    email: str
-    roles: tuple[str, ...]
-    created_at: datetime
-    request_count: int = 0
-    last_request_at: datetime | None = None
-    #: Distinguishes users of the same name over time: a credential is valid for one of them only.
-    generation: str = field(default="", repr=False)
-    #: Keys in the broker that exist as long as the credential of the request is valid.
-    proofs: tuple[str, ...] = field(default=(), repr=False)
-
-    @property
-    def is_admin(self) -> bool:
-        """True if the user is an administrator."""
-        return ADMIN_ROLE in self.roles
-
 
 # A script is atomic: the name and the address are both taken, or neither is.
 _ADD = """
@@ -116,11 +89,11 @@ class Users:
         Raises:
             UserExists: the name or the e-mail address is taken.
         """
-        record = _new_record(email, password_hash, tuple(roles))
+        record = new_record(email, password_hash, tuple(roles))
         admin = "1" if ADMIN_ROLE in roles else ""
         if not self._add(keys=_keys(user_id), args=[user_id, email.casefold(), admin, *_flat(record)]):
             raise UserExists
-        return _user(user_id, record)
+        return User.from_record(user_id, record)
 
     @broker_errors()
     def find(self, user_id: str) -> User:
@@ -194,7 +167,7 @@ class Users:
     @broker_errors()
     def ensure_admin(self, user_id: str, email: str, key_id: str, key_digest: str) -> None:
         """Create the configured administrator if it is missing, with exactly one configured key."""
-        record = _new_record(email, "", (ADMIN_ROLE, USER_ROLE))
+        record = new_record(email, "", (ADMIN_ROLE, USER_ROLE))
         args = [user_id, email.casefold(), key_digest, key_id, *_flat(record)]
         self._ensure_admin(keys=_keys(user_id), args=args)
 
@@ -215,42 +188,9 @@ def _keys(user_id: str) -> list[str]:
     return [own[0], "wh:users", "wh:emails", "wh:admins", own[1], own[2]]
 
 
-def _new_record(email: str, password_hash: str, roles: tuple[str, ...]) -> dict[str, str]:
-    return {
-        "email": email,
-        "email_key": email.casefold(),
-        "password": password_hash,
-        "roles": ",".join(roles),
-        "created_at": datetime.now(UTC).isoformat(),
-        "generation": secrets.token_hex(8),
-    }
-
-
 def _flat(record: dict[str, str]) -> list[str]:
     return [part for item in record.items() for part in item]
 
 
 def _readable(user_id: str, record: dict[str, str]) -> User | None:
-    return readable(f"wh:user:{user_id}", lambda: _user(user_id, record)) if record else None
-
-
-def _user(user_id: str, record: dict[str, str]) -> User:
-    if not record["generation"].isascii():  # it is compared in constant time, which takes ASCII only
-        raise ValueError("its generation is not ASCII")
-    return User(
-        user_id=user_id,
-        email=record["email"],
-        roles=tuple(record["roles"].split(",")),
-        created_at=read_time(record["created_at"]),
-        request_count=whole(record.get("request_count")),
-        last_request_at=_moment(record.get("last_request_at", "")),
-        generation=record["generation"],
-    )
-
-
-def _moment(moment: str) -> datetime | None:
-    """Read a time: in seconds since 1970, as `admit` writes it, or in ISO 8601, as a submission does."""
-    try:
-        return datetime.fromtimestamp(int(moment), UTC) if moment.isdigit() else read_time(moment)
-    except (ValueError, OverflowError):  # there was no request yet, or the field is malformed
-        return None
+    return readable(f"wh:user:{user_id}", lambda: User.from_record(user_id, record)) if record else None

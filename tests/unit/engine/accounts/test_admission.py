@@ -7,7 +7,7 @@ import pytest
 
 from jobs.engine.accounts.admission import Admission, refuse
 from jobs.engine.accounts.rate import Rate
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.errors import RateLimited, Unauthenticated
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.engine.accounts.credential_cache import CredentialCache
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 
 
 class Clock:

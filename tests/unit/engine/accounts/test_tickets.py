@@ -8,7 +8,7 @@ import time_machine
 
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.accounts.tickets import Tickets
-from jobs.engine.accounts.users import User
+from jobs.engine.accounts.user import User
 from jobs.engine.errors import Unauthenticated
 from tests.unit.engine.accounts.people import everything, register
 
