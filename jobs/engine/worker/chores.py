@@ -46,11 +46,11 @@ def submit_clean_up(client: Client) -> None:
         client.submit(Submission(job_type, {}, user_id="", idempotency_key=f"{CLEAN_UP} {today}", digest=today))
 
 
-def run_scheduler(settings: Settings, catalogue: Catalogue, obituaries: int) -> None:
+def run_scheduler(settings: Settings, catalogue: Catalogue, dead_workers: int) -> None:
     """Run a host's scheduler until SIGTERM."""
     connection = connect(settings)
     wait_for_broker(connection)
     for warning in [*settings.warnings(), *warn_about(connection)]:
         logger.warning(warning)
     client = Client(connection, settings, catalogue)
-    Scheduler(client.store, chores(client), obituaries).run()
+    Scheduler(client.store, chores(client), dead_workers).run()

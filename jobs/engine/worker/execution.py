@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import select
 import time
 from collections.abc import Callable, Sequence
@@ -23,8 +22,6 @@ from .broker_trouble import BrokerTrouble
 from .horse_reports import Reports
 from .outcome import AttemptEnd, Death, KillReason, Limits, decide
 from .zygote import Horse, Zygote
-
-logger = logging.getLogger("workhorse")
 
 #: Seconds from the moment at which the function should have stopped by itself until it is killed.
 KILL_AFTER_TIMEOUT_SECONDS = 0.8
@@ -51,6 +48,8 @@ class Stop:
 
 @dataclass
 class Execution:
+    """A claimed job, the horse that runs it, and the limits that the worker enforces."""
+
     claim: Claim
     job_type: JobType
     worker: str

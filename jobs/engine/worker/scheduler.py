@@ -42,15 +42,15 @@ class Chore:
 
 
 class Scheduler:
-    def __init__(self, store: Store, more: Iterable[Chore] = (), obituaries: int | None = None) -> None:
+    def __init__(self, store: Store, more: Iterable[Chore] = (), dead_workers: int | None = None) -> None:
         """Schedule the chores of this room and `more`.
 
         Args:
             more: chores of other rooms.
-            obituaries: the read end of the supervisor's pipe, with the process id of each dead worker in a line.
+            dead_workers: the read end of the supervisor's pipe, with the process id of each dead worker in a line.
         """
         self._store = store
-        self._obituaries = obituaries
+        self._dead_workers = dead_workers
         self._dead: list[int] = []
         self._stop = False
         self._trouble = BrokerTrouble("scheduler")
@@ -76,12 +76,12 @@ class Scheduler:
 
     def _wait(self) -> None:
         """Return when it is time for the next chore, or a worker has died."""
-        if self._obituaries is None:
+        if self._dead_workers is None:
             time.sleep(PROMOTE_SECONDS)
-        elif select.select([self._obituaries], [], [], PROMOTE_SECONDS)[0]:
-            self._dead += [int(pid) for pid in os.read(self._obituaries, 4096).split() if pid.isdigit()]
+        elif select.select([self._dead_workers], [], [], PROMOTE_SECONDS)[0]:
+            self._dead += [int(pid) for pid in os.read(self._dead_workers, 4096).split() if pid.isdigit()]
         if self._dead:
-            self._attend(Chore(0.0, self.free_the_claims_of_the_dead))
+            self._attend(Chore(0.0, self.free_jobs_of_dead_workers))
 
     def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         self._stop = True
@@ -103,7 +103,7 @@ class Scheduler:
         while self._store.promote(QUEUES)[0]:
             continue
 
-    def free_the_claims_of_the_dead(self) -> None:
+    def free_jobs_of_dead_workers(self) -> None:
         """Put back the jobs of this host's dead workers."""
         for pid in list(self._dead):
             for holding in self._store.held_by(LeasedRQWorker.host_prefix(pid)):

@@ -53,7 +53,7 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
     _stopping_since: float | None = None
     #: A pipe to the scheduler, for the process ids of dead workers. It keeps what is written while none is running.
-    _obituaries: tuple[int, int] = field(default_factory=os.pipe)
+    _dead_workers: tuple[int, int] = field(default_factory=os.pipe)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Return the exit code."""
@@ -116,8 +116,8 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             die_with_parent(parent)
             if child.name != SCHEDULER:
-                # A job must not be able to write obituaries.
-                for end in self._obituaries:
+                # A job must not be able to write to the pipe.
+                for end in self._dead_workers:
                     os.close(end)
             child.main()
             code = 0
@@ -144,9 +144,9 @@ class Supervisor:
     def _schedule(self) -> None:
         from .chores import run_scheduler
 
-        run_scheduler(self.settings, self.catalogue, self._obituaries[0])
+        run_scheduler(self.settings, self.catalogue, self._dead_workers[0])
 
-    # --- the dead --------------------------------------------------------------------
+    # --- ends --------------------------------------------------------------------
 
     def _reap(self) -> None:
         while True:
@@ -158,15 +158,15 @@ class Supervisor:
                 return
             for child in self.children:
                 if child.pid == pid:
-                    self._bury(child, status)
+                    self._handle_end(child, status)
 
-    def _bury(self, child: Child, status: int) -> None:
+    def _handle_end(self, child: Child, status: int) -> None:
         now = time.monotonic()
         pid, child.pid = child.pid, 0
         # The processes that a dead worker left behind are our children now. Only once they are dead may its job run.
         end_children_except({each.pid for each in self.children})
         if child.name != SCHEDULER:
-            os.write(self._obituaries[1], b"%d\n" % pid)
+            os.write(self._dead_workers[1], b"%d\n" % pid)
         if self._stopping_since is not None:
             return
         child.quick_ends = child.quick_ends + 1 if now - child.started_at < STEADY_SECONDS else 0
