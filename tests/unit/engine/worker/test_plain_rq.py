@@ -12,7 +12,8 @@ import pytest
 from rq.job import Job
 
 from jobs.engine.author.decorator import job
-from jobs.engine.catalogue.catalogue import Catalogue, JobType
+from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.worker.plain_rq import refusal
 
 ALLOWED = ("some.module.function",)
