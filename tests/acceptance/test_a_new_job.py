@@ -8,9 +8,9 @@ from tests.acceptance.instance import SAMPLES, Api
 
 def test_a_function_in_a_new_file_is_described_and_runs(alice: Api) -> None:
     """Run `count_lines` of the conftest, which is in a package of JOB_PACKAGES."""
-    told = alice.get("/job-types/count-lines")
-    assert (told["summary"], told["result_schema"]["type"]) == ("Count the lines of a file.", "integer")
-    assert told["params_schema"]["properties"]["file"]["format"] == "file-id"
+    described = alice.get("/job-types/count-lines")
+    assert (described["summary"], described["result_schema"]["type"]) == ("Count the lines of a file.", "integer")
+    assert described["params_schema"]["properties"]["file"]["format"] == "file-id"
     assert "count-lines" in alice.http.get(f"{alice.instance.address}/openapi.json").text
 
     job = alice.ended(alice.submit("count-lines", {"file": alice.sample("sales.csv")}))
@@ -18,4 +18,4 @@ def test_a_function_in_a_new_file_is_described_and_runs(alice: Api) -> None:
     assert (job["progress_message"], job["progress_current"]) == ("Counting", 49)
     [fault] = alice.refused("count-lines", {"path": "/etc/passwd", "file": "0" * 32})[:1]
     assert fault["pointer"] == "/path"
-    assert ADDED not in str(told)
+    assert ADDED not in str(described)

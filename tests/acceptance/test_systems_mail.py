@@ -74,8 +74,8 @@ def test_a_mail_waits_while_the_mail_server_is_down_and_is_sent_once(alice: Api,
         job = alice.submit("send-email", {"to": to, "subject": "Patience", "body": ""})
         job = alice.until(job, lambda now: now["pending_reason"] == "retrying")
         given_up = alice.until(given_up, lambda now: now["pending_reason"] == "retrying")
-        told = alice.get(f"/jobs/{job['job_id']}/events")["events"]
-        [again] = [event for event in told if event["type"] == "job_retrying"]
+        events = alice.get(f"/jobs/{job['job_id']}/events")["events"]
+        [again] = [event for event in events if event["type"] == "job_retrying"]
         assert "The mail server can't be reached." in json.dumps(again)
         assert alice.delete(f"/jobs/{given_up['job_id']}")["status"] == "cancelled"
     finally:
@@ -110,11 +110,11 @@ def test_every_subscriber_gets_a_signed_message(alice: Api, site: Site) -> None:
         new = alice.post("/webhooks", {"url": site.address + path, "events": ["job_completed"]}, status=201)
     job_id = alice.submit("echo", {"text": "hello"})["job_id"].encode()
 
-    def told(path: str) -> list[tuple[dict[str, str], bytes]]:
+    def posted_to(path: str) -> list[tuple[dict[str, str], bytes]]:
         return [(headers, body) for headers, body in site.posts_to(path) if job_id in body]
 
     for path in ("/first", "/second"):
-        [(headers, body), *_] = eventually(partial(told, path), "the subscriber is told")
+        [(headers, body), *_] = eventually(partial(posted_to, path), "the subscriber gets the message")
         Webhook(new["secret"]).verify(body, headers)
         assert json.loads(body)["type"] == "job_completed"
 

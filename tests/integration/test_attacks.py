@@ -170,12 +170,12 @@ def test_many_references_to_a_long_result_fail_their_step(harness: Harness) -> N
 
 
 def test_an_unreadable_record_does_not_stop_the_followers_of_other_jobs(harness: Harness, follower: Follower) -> None:
-    odd = plant(
+    planted = plant(
         harness, status="scheduled", due="1e300", version="zz", meta="[1]", tags="{", attempt="x", origin="none"
     )
 
-    assert harness.client.find(odd).scheduled_at is None
-    assert follower.wait(odd, after=0, timeout=5).version == 1
+    assert harness.client.find(planted).scheduled_at is None
+    assert follower.wait(planted, after=0, timeout=5).version == 1
     job = harness.submit("echo", text="still running")
     assert follower.wait(job.job_id, after=None, timeout=20).status == "completed"
 

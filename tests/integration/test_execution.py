@@ -105,8 +105,8 @@ def test_a_job_whose_progress_stops_fails_as_stalled(harness: Harness) -> None:
 def test_the_log_of_a_job_has_its_output_and_log_records(harness: Harness) -> None:
     lines = harness.client.logs(harness.run("talk").job_id).lines
 
-    told = {line["message"]: line["level"] for line in lines}
-    assert told == {
+    levels = {line["message"]: line["level"] for line in lines}
+    assert levels == {
         "to stdout": "info",
         "to stderr": "warning",
         "to logging": "warning",

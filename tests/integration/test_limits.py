@@ -120,8 +120,8 @@ def test_a_limited_job_shows_this_in_its_resource_and_its_history(harness: Harne
     host.finish(running)
     put_back = harness.client.find(third.job_id)
     assert (put_back.pending_reason, put_back.version) == ("queued", 3)
-    told = [(event["type"], event.get("reason")) for event in harness.client.events(third.job_id)]
-    assert told == [("job_queued", None), ("job_queued", "limited"), ("job_queued", "queued")]
+    events = [(event["type"], event.get("reason")) for event in harness.client.events(third.job_id)]
+    assert events == [("job_queued", None), ("job_queued", "limited"), ("job_queued", "queued")]
 
 
 def test_a_finish_puts_back_the_job_of_highest_priority_first(harness: Harness) -> None:
@@ -345,5 +345,7 @@ def test_another_user_s_job_starts_while_a_burst_waits(harness: Harness, tmp_pat
     assert harness.run("noop", user_id="bob").status == "completed"
     assert time.monotonic() - began < 1.5
     assert harness.client.find(burst[-1].job_id).pending_reason == "limited"
-    eventually(lambda: len([each for each in tmp_path.iterdir() if each.name.startswith("ended-")]) > 6, "they go on")
+    eventually(
+        lambda: len([each for each in tmp_path.iterdir() if each.name.startswith("ended-")]) > 6, "more jobs have run"
+    )
     assert len(here(tmp_path)) <= 2

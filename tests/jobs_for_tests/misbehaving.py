@@ -79,7 +79,7 @@ def report_odd_values() -> str:
     progress(message=Path("of a path"))  # type: ignore[arg-type]
     progress(message="m" * 5_000_000)
     log("l" * 5_000_000)
-    log("said", level=5)  # type: ignore[arg-type]
+    log("text", level=5)  # type: ignore[arg-type]
     checkpoint["\ud800"] = "\udcff"
     return "done"
 

@@ -136,7 +136,7 @@ def test_without_a_mail_server_a_mail_is_written_to_a_file_once(data_dir: Path, 
     assert (message["Subject"], message["To"]) == ("A subject", "ann@example.com")
 
 
-# --- what is refused at submit ----------------------------------------------------
+# --- parameters that are refused at submit ----------------------------------------------------
 
 
 @pytest.mark.parametrize(

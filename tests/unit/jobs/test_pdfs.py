@@ -65,8 +65,8 @@ def test_an_interrupted_job_continues_with_the_step_that_it_had_reached(files, i
 
 
 def test_a_language_model_extracts_the_facts_if_one_is_set_up(files, in_job, configure, language_model):
-    said = {"dates": ["1 May 2026", "soon"], "amounts": ["1,5 EUR"], "emails": ["X@Y.example"], "headings": ["Hi"]}
-    answer = {"choices": [{"message": {"role": "assistant", "content": json.dumps(said)}}]}
+    found = {"dates": ["1 May 2026", "soon"], "amounts": ["1,5 EUR"], "emails": ["X@Y.example"], "headings": ["Hi"]}
+    answer = {"choices": [{"message": {"role": "assistant", "content": json.dumps(found)}}]}
     language_model.answer = lambda *_: (200, {"content-type": "application/json"}, json.dumps(answer).encode())
     configure(LLM_BASE_URL=f"http://{language_model.host}/v1")
     with in_job():

@@ -81,9 +81,9 @@ def test_an_invalid_websocket_handshake_is_a_client_error(alice: Person, change:
 def test_an_invalid_id_is_not_found_or_forbidden(alice: Person, place: str) -> None:
     job = alice.submits()
 
-    for method, odd in product(("GET", "DELETE"), ODD_IDS):
-        answer = alice(method, f"/api/v1/{place}/{odd.format(job=job['job_id'])}")
-        assert answer.status_code in (404, 405), f"{method} {odd[:40]}"
+    for method, odd_id in product(("GET", "DELETE"), ODD_IDS):
+        answer = alice(method, f"/api/v1/{place}/{odd_id.format(job=job['job_id'])}")
+        assert answer.status_code in (404, 405), f"{method} {odd_id[:40]}"
         assert answer.content_type == "application/problem+json"
 
 
@@ -113,10 +113,10 @@ def test_an_address_with_a_port_out_of_range_is_refused(alice: Person, url: str)
     ],
 )
 def test_a_malformed_record_does_not_hide_other_jobs(alice: Person, services: Services, fields: dict[str, Any]) -> None:
-    odd, good = alice.submits(), alice.submits()
-    services.client.store.connection.hset(f"rq:job:{odd['job_id']}", mapping=fields)  # type: ignore[arg-type]
+    malformed, good = alice.submits(), alice.submits()
+    services.client.store.connection.hset(f"rq:job:{malformed['job_id']}", mapping=fields)  # type: ignore[arg-type]
 
-    assert alice.get(f"/api/v1/jobs/{odd['job_id']}").status_code == 200
+    assert alice.get(f"/api/v1/jobs/{malformed['job_id']}").status_code == 200
     listed = alice.get("/api/v1/jobs")
     assert listed.status_code == 200
     assert good["job_id"] in [job["job_id"] for job in listed.get_json()["jobs"]]

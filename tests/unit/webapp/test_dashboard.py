@@ -94,7 +94,7 @@ def test_the_address_of_the_broker_is_not_shown(door: Door) -> None:
     assert "redis://" not in get(door, "").text and "unix:" not in get(door, "").text
 
 
-# --- what is shown --------------------------------------------------------------------------
+# --- views --------------------------------------------------------------------------
 
 
 def test_our_jobs_are_listed_and_shown(door: Door) -> None:

@@ -137,8 +137,8 @@ def test_only_trusted_proxies_set_the_client_s_address(tmp_path: Path, proxies: 
     door.register()
     browser = door.anybody()
     # The client has claimed the first address, and the proxy has seen the last.
-    told = {"X-Forwarded-For": "10.0.0.1, 203.0.113.9", "X-Forwarded-Proto": "https"}
-    answer = browser.post("/sign-in", data={"username": "alice", "password": PASSWORD}, headers=told)
+    headers = {"X-Forwarded-For": "10.0.0.1, 203.0.113.9", "X-Forwarded-Proto": "https"}
+    answer = browser.post("/sign-in", data={"username": "alice", "password": PASSWORD}, headers=headers)
 
     assert answer.status_code == 303
     assert ("Secure" in answer.headers["Set-Cookie"]) is secure
