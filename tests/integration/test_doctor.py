@@ -1,4 +1,4 @@
-"""The doctor, on a real broker: silent on a healthy system, and not silent about each kind of damage."""
+"""The doctor on a real broker: it finds nothing on a healthy system, and finds and repairs each kind of damage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
 from jobs.engine.broker.store.verdicts import SubmitVerdict
 from jobs.engine.local.embedded_broker import EmbeddedBroker
-from jobs.engine.operate.doctor import Damage, Doctor, Finding
+from jobs.engine.operate.doctor import Doctor
+from jobs.engine.operate.findings import Damage, Finding
 from jobs.engine.settings import Settings
 
 QUEUES = ("high", "default", "low")
@@ -90,7 +91,7 @@ def damages(findings: list[Finding]) -> set[Damage]:
 # --- health ---------------------------------------------------------------------------
 
 
-def test_jobs_in_every_state_are_no_finding(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
+def test_healthy_jobs_in_every_state_give_no_finding(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
     submit(store, "done", queue="high")
     finish(store, claim(store))
     submit(store, "failed", queue="high")
@@ -107,7 +108,7 @@ def test_jobs_in_every_state_are_no_finding(store: Store, doctor: Doctor, connec
     assert connection.hget("rq:job:doomed", "status") == b"canceled"
 
 
-def test_a_cancelled_job_that_was_run_again_may_be_twice_in_its_queue(store: Store, doctor: Doctor) -> None:
+def test_a_retried_job_may_be_in_its_queue_twice_after_a_cancellation(store: Store, doctor: Doctor) -> None:
     submit(store, "a")
     store.cancel("a")
     store.retry("a", 1_000)
@@ -116,24 +117,24 @@ def test_a_cancelled_job_that_was_run_again_may_be_twice_in_its_queue(store: Sto
     assert doctor.examine() == []
 
 
-def test_a_job_of_plain_rq_that_waits_is_no_finding(doctor: Doctor, connection: redis.Redis) -> None:
+def test_a_waiting_job_of_plain_rq_gives_no_finding(doctor: Doctor, connection: redis.Redis) -> None:
     Queue("low", connection=connection, serializer="json").enqueue("m.f")
     assert doctor.examine() == []
 
 
-def test_jobs_whose_time_is_over_are_no_finding_before_the_sweep(store: Store, doctor: Doctor) -> None:
+def test_expired_jobs_give_no_finding_before_the_sweep(store: Store, doctor: Doctor) -> None:
     ended(store)
     store.connection.delete("rq:job:a", "wh:events:a", "rq:results:a")
     store.connection.zadd("rq:finished:default", {"a": 1})
     assert doctor.examine() == []
 
 
-def test_a_job_that_waits_for_room_is_no_finding(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
+def test_a_job_that_waits_for_a_limit_gives_no_finding(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
     _limited(store, connection)
     assert doctor.examine() == []
 
 
-def test_a_slot_that_nobody_holds_is_freed_for_the_next(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
+def test_a_slot_without_a_job_is_freed_for_the_next_job(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
     submit(store, "b", max_running=1)
     connection.sadd("wh:slots:type:noop", "gone")
     assert store.claim("host-1-w", "e1", QUEUES) is None
@@ -262,7 +263,7 @@ def _indexed_in_the_wrong_status(store: Store, redis: redis.Redis) -> None:
     redis.zadd("wh:jobs:ann:completed", {"a": 1})
 
 
-def _indexed_for_somebody_else(store: Store, redis: redis.Redis) -> None:
+def _indexed_for_another_user(store: Store, redis: redis.Redis) -> None:
     submit(store, "a")
     redis.zadd("wh:jobs:bob:pending", {"a": 1})
 
@@ -297,7 +298,7 @@ def _limited(store: Store, redis: redis.Redis) -> None:
     assert started.job_id == "a" and redis.hget("rq:job:b", "reason") == b"limited"
 
 
-def _limited_and_not_aside(store: Store, redis: redis.Redis) -> None:
+def _limited_but_not_set_aside(store: Store, redis: redis.Redis) -> None:
     _limited(store, redis)
     redis.delete("wh:limited:default:type:noop")
 
@@ -348,13 +349,13 @@ def _plain_rq_job_in_no_list(store: Store, redis: redis.Redis) -> None:
     redis.lrem("rq:queue:low", 0, job.id)
 
 
-def _entries_that_are_no_text(store: Store, redis: redis.Redis) -> None:
+def _entries_that_are_not_text(store: Store, redis: redis.Redis) -> None:
     redis.zadd("wh:leases", {b"\xff:\xff": 0})
     redis.zadd(b"wh:jobs:\xff:pending", {b"\xff": 0})
 
 
-def _text_in_the_place_of_a_record(store: Store, redis: redis.Redis) -> None:
-    redis.set("rq:job:a", "no record")
+def _text_instead_of_a_record(store: Store, redis: redis.Redis) -> None:
+    redis.set("rq:job:a", "not a hash")
 
 
 Plant = Callable[[Store, redis.Redis], None]
@@ -383,13 +384,13 @@ PLANTED: list[tuple[Plant, Damage]] = [
     (_execution_entry_without_job, Damage.EXECUTION_WITHOUT_JOB),
     (_indexed_without_job, Damage.WRONG_INDEX),
     (_indexed_in_the_wrong_status, Damage.WRONG_INDEX),
-    (_indexed_for_somebody_else, Damage.WRONG_INDEX),
+    (_indexed_for_another_user, Damage.WRONG_INDEX),
     (_not_indexed, Damage.NOT_INDEXED),
     (_ended_without_expiry, Damage.NEVER_EXPIRES),
     (_ended_and_never_swept, Damage.NEVER_EXPIRES),
     (_live_and_expiring, Damage.EXPIRES_ALIVE),
     (_live_and_to_be_swept, Damage.EXPIRES_ALIVE),
-    (_limited_and_not_aside, Damage.IN_NO_LIST),
+    (_limited_but_not_set_aside, Damage.IN_NO_LIST),
     (_slot_without_job, Damage.SLOT_WITHOUT_JOB),
     (_set_aside_without_job, Damage.ENTRY_WITHOUT_JOB),
     (_queued_and_set_aside, Damage.IN_TWO_LISTS),
@@ -401,13 +402,13 @@ PLANTED: list[tuple[Plant, Damage]] = [
     (_dependents_without_job, Damage.KEY_WITHOUT_JOB),
     (_immortal_worker, Damage.NEVER_EXPIRES),
     (_plain_rq_job_in_no_list, Damage.IN_NO_LIST),
-    (_entries_that_are_no_text, Damage.HELD_WITHOUT_JOB),
-    (_entries_that_are_no_text, Damage.WRONG_INDEX),
+    (_entries_that_are_not_text, Damage.HELD_WITHOUT_JOB),
+    (_entries_that_are_not_text, Damage.WRONG_INDEX),
 ]
 
 
 @pytest.mark.parametrize(("plant", "damage"), PLANTED, ids=lambda value: getattr(value, "__name__", ""))
-def test_planted_damage_is_found_and_mended(
+def test_planted_damage_is_found_and_repaired(
     plant: Plant, damage: Damage, store: Store, doctor: Doctor, connection: redis.Redis
 ) -> None:
     plant(store, connection)
@@ -421,29 +422,31 @@ def test_every_kind_of_damage_is_planted() -> None:
     assert {damage for _plant, damage in PLANTED} == set(Damage) - {Damage.UNREADABLE}
 
 
-def test_what_nobody_here_has_written_is_found_left_alone_and_hides_nothing(
+def test_an_unreadable_record_is_reported_left_alone_and_hides_nothing(
     store: Store, doctor: Doctor, connection: redis.Redis
 ) -> None:
-    _text_in_the_place_of_a_record(store, connection)
+    _text_instead_of_a_record(store, connection)
     _lease_without_job(store, connection)
     findings = doctor.examine()
     assert damages(findings) == {Damage.UNREADABLE, Damage.HELD_WITHOUT_JOB}
-    assert any("job a: delete it, if it is nobody's: WRONGTYPE" in str(finding) for finding in findings)
+    assert any("job a: delete the key if no program uses it: WRONGTYPE" in str(finding) for finding in findings)
     doctor.repair(findings)
     assert damages(doctor.examine()) == {Damage.UNREADABLE}
-    assert connection.get("rq:job:a") == b"no record"
+    assert connection.get("rq:job:a") == b"not a hash"
 
 
-# --- what mending does ------------------------------------------------------------------
+# --- what a repair does ------------------------------------------------------------------
 
 
-def test_a_job_that_was_in_no_list_can_be_claimed_again(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
+def test_a_repaired_job_that_was_in_no_list_can_be_claimed(
+    store: Store, doctor: Doctor, connection: redis.Redis
+) -> None:
     _queued_in_no_list(store, connection)
     doctor.repair(doctor.examine())
     assert claim(store).job_id == "a"
 
 
-def test_a_job_that_was_held_by_nobody_goes_back_to_its_queue(
+def test_a_job_that_no_execution_holds_goes_back_to_its_queue(
     store: Store, doctor: Doctor, connection: redis.Redis
 ) -> None:
     _started_without_execution(store, connection)
@@ -451,7 +454,7 @@ def test_a_job_that_was_held_by_nobody_goes_back_to_its_queue(
     assert claim(store, "e2").order.attempt == 1
 
 
-def test_the_lease_of_a_live_worker_is_given_back_and_it_can_finish(
+def test_a_live_worker_gets_its_lost_lease_back_and_can_finish(
     store: Store, doctor: Doctor, connection: redis.Redis
 ) -> None:
     submit(store, "a")
@@ -470,7 +473,9 @@ def test_a_job_whose_dependency_failed_is_cancelled_with_the_reason(
     assert connection.hmget("rq:job:b", "status", "error_type") == [b"canceled", b"dependency_failed"]
 
 
-def test_what_has_mended_itself_meanwhile_is_left_alone(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
+def test_damage_that_has_disappeared_meanwhile_is_left_alone(
+    store: Store, doctor: Doctor, connection: redis.Redis
+) -> None:
     _queued_in_no_list(store, connection)
     findings = doctor.examine()
     connection.rpush("rq:queue:default", "a")

@@ -163,7 +163,7 @@ def test_the_key_that_is_kept_is_not_shown_again(start: Callable[..., Instance],
 def test_a_key_that_may_be_guessed_is_used_and_warned_of(start: Callable[..., Instance], settings: Settings) -> None:
     instance = start(ADMIN_API_KEY="my little key")
     instance.wait_until_ready()
-    assert "WARNING: ADMIN_API_KEY has 13 characters" in instance.printed
+    assert "WARNING: ADMIN_API_KEY has only 13 characters" in instance.printed
     assert "the value of ADMIN_API_KEY" in instance.printed and "my little key" not in instance.printed
 
 

@@ -11,7 +11,8 @@ import click
 
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.operate.deploy_check import DeployCheck, Mismatch
-from jobs.engine.operate.doctor import Doctor, Finding
+from jobs.engine.operate.doctor import Doctor
+from jobs.engine.operate.findings import Finding
 from webapp.recording import REPAIR
 from webapp.services import services
 

@@ -1,4 +1,4 @@
-"""What expiry leaves behind in the storage: bytes of files that are gone, half-written blobs, removed users' blobs."""
+"""Remove what expiry leaves in the storage: bytes of expired files, half-written blobs, and removed users' blobs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from jobs.engine.files.files import own_store
 from jobs.engine.files.filesystem import open_filesystem
 from jobs.engine.settings import settings
 
-#: No write takes that long: a draft that is older has no writer any more.
+#: No write takes this long: an older draft has no writer.
 DRAFT_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Removed:
-    """How many were removed of each kind."""
+    """The number of removed files, drafts and users' folders."""
 
     files: int
     drafts: int
@@ -28,7 +28,7 @@ class Removed:
 
 
 def remove_leftovers() -> Removed:
-    """Remove what nobody can reach any more. Harmless to repeat, and to run twice at once."""
+    """Remove what no user can reach. It may run repeatedly, and twice at the same time."""
     return Removed(_files(), _drafts(), _removed_users())
 
 
@@ -50,7 +50,7 @@ def _drafts() -> int:
 
 
 def _removed_users() -> int:
-    """Users whose removal was cut short. One who is being removed right now still has a record."""
+    """Remove the blobs of users whose removal was interrupted. A user who is being removed still has a record."""
     filesystem, root = open_filesystem(settings().storage)
     removed = 0
     connection = connect(settings())

@@ -1,10 +1,11 @@
-"""Whether what waits in the broker fits the code of this process: asked before that code is deployed.
+"""Check before a deployment that the new code can run the jobs and schedules in the broker.
 
-Every job that has not ended is held against the signature of its function as this process knows it, and so is every
-schedule. Jobs that run count, too: a deployment puts back what it can't wait for, and the new code goes on with it.
+The parameters of every job that has not ended, and of every schedule, are validated against the function's signature
+in this process. Running jobs are included: a deployment puts back the jobs that it can't wait for, and the new code
+continues them.
 
-It reads everything that waits, in chunks, so it is for a release step and never on a request's path. It does NOT see
-what is submitted to the old code while it reads, nor whether files that a job was given are still there.
+The check reads everything that waits, in chunks, so it is for a release step and never on a request's path. It does
+NOT see jobs that are submitted to the old code while it reads, and it does not check that files of a job still exist.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from jobs.engine.states import FROM_RQ, Priority
 #: Records that are read in one round trip.
 CHUNK = 500
 
-#: References may lead to any step here: that they lead to an earlier one was checked when they came in.
+#: References may name any step here: the submission checked that they name an earlier one.
 _LAST_STEP = 10**6
 
 _FIELDS = ("status", "type", "data", "version", "references", "reason")
@@ -35,7 +36,7 @@ _FIELDS = ("status", "type", "data", "version", "references", "reason")
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A job or a schedule that the code can't run, and why."""
+    """A job or a schedule that this code can't run, and why."""
 
     #: `job` or `schedule`.
     what: str
@@ -56,14 +57,14 @@ class Mismatch:
 
     def __str__(self) -> str:
         state = f", {self.state}" if self.state else ""
-        why = "; ".join(
+        reasons = "; ".join(
             f"{fault.pointer}: {fault.message}" if fault.pointer else fault.message for fault in self.faults
         )
-        return f"{self.what} {self.id} ({self.job_type}{state}): {why}"
+        return f"{self.what} {self.id} ({self.job_type}{state}): {reasons}"
 
 
 class DeployCheck:
-    """One pass over everything that waits."""
+    """One pass over the jobs and schedules in the broker. `jobs` and `schedules` count what was checked so far."""
 
     def __init__(self, store: Store, catalogue: Catalogue, settings: Settings) -> None:
         self._connection: Any = store.connection
@@ -73,16 +74,16 @@ class DeployCheck:
         self.schedules = 0
 
     def mismatches(self) -> Iterator[Mismatch]:
-        """What does not fit, as it is found, each once.
+        """Yield each job and schedule that this code can't run, once, as it is found.
 
         Raises:
             BrokerUnavailable
         """
-        told: set[str] = set()
+        reported: set[str] = set()
         with broker_errors():
             for mismatch in chain(self._of_jobs(), self._of_schedules()):
-                if mismatch.id not in told:
-                    told.add(mismatch.id)
+                if mismatch.id not in reported:
+                    reported.add(mismatch.id)
                     yield mismatch
 
     # --- jobs ---------------------------------------------------------------------------
@@ -97,7 +98,7 @@ class DeployCheck:
                 yield from self._judge(job_id, dict(zip(_FIELDS, fields, strict=True)))
 
     def _waiting(self) -> Iterator[str]:
-        """The ids of all jobs that have not ended, in the order in which a job moves from one list to the next."""
+        """Yield the ids of all jobs that have not ended, in the order in which a job moves from list to list."""
         known = cast(set[bytes], self._connection.smembers("rq:queues"))
         queues = sorted({*(str(each) for each in Priority), *(key.decode().removeprefix("rq:queue:") for key in known)})
         for registry in ("scheduled", "deferred"):
@@ -109,13 +110,13 @@ class DeployCheck:
             yield member.rpartition(":")[0]
 
     def _members(self, key: str) -> Iterator[str]:
-        # RQ keeps a lock of its scheduler under a name like that of a registry: only sorted sets have members.
+        # Only sorted sets have members: the lock of RQ's scheduler has a name like a registry's.
         if self._connection.type(key) == b"zset":
             for member, _score in self._connection.zscan_iter(key, count=CHUNK):
                 yield member.decode()
 
     def _listed(self, key: str) -> Iterator[str]:
-        """From the tail on: workers take from the head meanwhile, and what they take moves nothing here."""
+        """Read from the tail: workers take jobs from the head meanwhile, which does not shift the rest."""
         seen = 0
         while ids := cast(list[bytes], self._connection.lrange(key, -seen - CHUNK, -seen - 1)):
             seen += len(ids)
@@ -129,7 +130,7 @@ class DeployCheck:
         self.jobs += 1
         call = _call(fields["data"] or b"")
         if call is None:
-            return  # RQ's own, pickled: no code of ours ever runs it
+            return  # a pickled job of plain RQ: our workers never run it
         func_name, params = call
         name = (fields["type"] or b"").decode() or func_name
         faults = self._faults(name, func_name, params, ours=fields["version"] is not None, step=fields["references"])
@@ -142,7 +143,7 @@ class DeployCheck:
         if kind is None:
             return [] if not ours and func_name in self._allowed else [self._unknown(name, func_name)]
         if not ours:
-            return []  # called by plain RQ, with arguments that nobody promised to check
+            return []  # a job of plain RQ: its arguments are not validated
         try:
             kind.parameters.validate(params)
         except InvalidParameters as error:
@@ -153,8 +154,8 @@ class DeployCheck:
     def _unknown(self, name: str, func_name: str) -> Fault:
         if name in self._catalogue:
             now = self._catalogue[name].func_name
-            return Fault(f"it calls {func_name}, and {name} is {now} now; keep the old name", "unknown_function")
-        return Fault(f"there is no function {func_name} in the catalogue any more", "unknown_function")
+            return Fault(f"it calls {func_name}, but {name} is now {now}; keep the old name", "unknown_function")
+        return Fault(f"function {func_name} is no longer in the catalogue", "unknown_function")
 
     # --- schedules ------------------------------------------------------------------------
 
@@ -173,7 +174,7 @@ class DeployCheck:
         name = record["job_type"]
         faults: Sequence[Fault] = ()
         if name not in self._catalogue:
-            faults = [Fault(f"there is no job type {name!r} any more", "job_type_not_found")]
+            faults = [Fault(f"job type {name!r} no longer exists", "job_type_not_found")]
         else:
             try:
                 self._catalogue[name].parameters.validate(record["params"])
@@ -184,11 +185,11 @@ class DeployCheck:
 
 
 def _call(data: bytes) -> tuple[str, Any] | None:
-    """The function's name and its keyword arguments; None if it is no JSON."""
+    """Return the function's name and its keyword arguments, or None if the data is not JSON."""
     try:
         data = zlib.decompress(data)
     except zlib.error:
-        pass  # ours is stored as it is; RQ compresses
+        pass  # our data is not compressed; RQ's is
     try:
         func_name, _instance, _args, kwargs = json.loads(data)
     except (ValueError, TypeError):

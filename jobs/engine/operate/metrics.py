@@ -1,9 +1,9 @@
-"""The figures behind `/metrics`: read from the broker in one round trip, whose cost does not grow with the backlog.
+"""The figures of `/metrics`, read from the broker in one round trip. Its cost does not grow with the backlog.
 
-Jobs are counted by the scripts that move them (`measure` in counts.lua). HTTP requests are counted here: each web
-process hands them over behind the request, and adds what has come together to the same counts in the broker, so that
-a scrape of any web process tells of all. A process that is killed takes the requests of its last quarter of a second
-with it; while the broker is away the newest 10,000 are kept.
+The scripts that move jobs also count them (`measure` in store/library/counts.lua). HTTP requests are counted here:
+each web process adds its requests to counts in the broker four times a second, after the responses, so a scrape of any
+web process shows the requests of all. A process that is killed loses the requests of its last quarter of a second.
+While the broker can't be reached, the newest 10,000 requests are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jobs.engine.broker.malformed import text, whole
 from jobs.engine.broker.store.store import Store
 from jobs.engine.states import Priority
 
-#: Of HTTP durations, in seconds.
+#: Bounds of the histogram of HTTP durations, in seconds.
 HTTP_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 INFINITY = "inf"
 SUM = "sum"
@@ -39,25 +39,25 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request that was answered."""
+    """One HTTP request that was responded to."""
 
     method: str
-    #: The rule that it matched, never the path itself: there are few of them.
+    #: The route's rule, not the path: there are few rules.
     route: str
     status: int
-    #: To the first byte of the answer.
+    #: Up to the first byte of the response.
     seconds: float
 
 
 @dataclass(frozen=True)
 class QueueFigures:
     name: str
-    #: Entries of its list; cancelled jobs count until a worker drops them.
+    #: The length of its list. Cancelled jobs count until a worker drops them.
     depth: int
-    #: Of the jobs near its head.
+    #: The longest wait among the jobs near its head.
     oldest_wait_seconds: float
     scheduled: int
-    #: How late the first of the scheduled is.
+    #: How late the first scheduled job is.
     overdue_seconds: float
     deferred: int
     running: int
@@ -65,7 +65,7 @@ class QueueFigures:
 
 @dataclass(frozen=True)
 class Histogram:
-    #: For each bound how many were not above it, the bound before excepted; infinity last.
+    #: For each bound, the number of values up to it and above the bound before; infinity is last.
     counts: tuple[tuple[str, int], ...]
     sum: float
 
@@ -84,11 +84,11 @@ Histograms = dict[tuple[str, ...], Histogram]
 
 @dataclass(frozen=True)
 class Figures:
-    """What one scrape reads. Counts are of all time, by labels."""
+    """The figures of one scrape. Counts are all-time, by their labels."""
 
     queues: list[QueueFigures]
     workers: dict[str, int]
-    #: (job type, status): how many jobs came to it. Pending: submitted, or retried by hand.
+    #: (job type, status): the number of jobs that reached it. Pending: submitted.
     jobs: Counts
     #: (job type,)
     retried: Counts
@@ -96,7 +96,7 @@ class Figures:
     resumed: Counts
     #: (job type, reason)
     failed: Counts
-    #: (what,): horses and workers that died with a job.
+    #: (process,): horses and workers that died with a job.
     lost: Counts
     run: Histograms
     wait: Histograms
@@ -106,7 +106,7 @@ class Figures:
     http_seconds: Histograms
     expired_leases: int
     outbox: int
-    #: INFO of the broker; empty if it may not be asked, as some providers have it.
+    #: The broker's INFO; empty if the provider does not permit the command.
     broker: dict[str, Any] = field(default_factory=dict)
 
 
@@ -116,15 +116,15 @@ class Metrics:
         self._writer: BackgroundWriter[Request] = BackgroundWriter("metrics", self._add)
 
     def note(self, request: Request) -> None:
-        """Count a request, within a quarter of a second. The caller waits for nothing, and never fails."""
+        """Count a request within a quarter of a second. It neither blocks nor raises."""
         self._writer.add(request)
 
     def flush(self) -> None:
-        """Write what was noted, now."""
+        """Write the requests that were noted, now."""
         self._writer.flush()
 
     def read(self) -> Figures:
-        """Raises BrokerUnavailable if the broker can't be reached."""
+        """Return the figures. Raises BrokerUnavailable if the broker can't be reached."""
         self.flush()
         with broker_errors():
             (queues, workers, counts, bounds, expired, outbox), info = self._store.counters.read([*Priority])

@@ -1,7 +1,7 @@
-"""Throughput, failures and waiting time over the last day: the counts of `/metrics`, noted once a minute.
+"""Throughput, failures and waiting times of the last day, from samples of the counts of `/metrics`.
 
-A scheduler of each host notes them; the first one in a minute is the one that is kept. So what is read costs the same
-however many jobs there were, and a day takes 1,440 short entries.
+The scheduler of each host takes a sample once a minute, and only the first sample of a minute is kept. So a day takes
+1,440 short entries, and reading it costs the same however many jobs there were.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEP_SECONDS = 60
 KEEP_SECONDS = 86_400
 _HOUR = 3_600
 
-# ARGV: the step, what is kept, the sample. One entry for each step, by the broker's clock.
+# ARGV: seconds of a step, seconds to keep, the sample. One entry for each step, by the broker's clock.
 _NOTE = """
 local now = tonumber(redis.call('TIME')[1])
 local at = now - now % tonumber(ARGV[1])
@@ -39,12 +39,12 @@ return redis.call('ZADD', KEYS[1], at, at .. ' ' .. ARGV[3])
 
 @dataclass(frozen=True)
 class Sample:
-    """Counts since ever, and what waits at the moment."""
+    """All-time counts, and the depth of the queues now."""
 
     completed: int
     failed: int
     cancelled: int
-    #: Starts of jobs, and how long they had waited before, all together.
+    #: Starts of jobs, and the total time that they waited before.
     started: int
     waited_seconds: float
     depth: int
@@ -66,22 +66,22 @@ class Sample:
 
 @dataclass(frozen=True)
 class Minute:
-    """What happened between two samples, which are a minute apart unless no scheduler ran."""
+    """The difference between two samples. They are a minute apart, unless no scheduler ran."""
 
-    #: Its end, in seconds since 1970.
+    #: The end of the minute, in seconds since 1970.
     at: int
     completed: int
     failed: int
     cancelled: int
-    #: Mean of those that started; None if none did.
+    #: The mean wait of the jobs that started; None if none did.
     wait_seconds: float | None
-    #: At its end.
+    #: The depth of the queues at the end.
     depth: int
 
 
 @dataclass(frozen=True)
 class Hour:
-    """The minutes of one hour, of which there is at least one."""
+    """The minutes of one hour, at least one."""
 
     start: datetime
     completed: int
@@ -110,7 +110,7 @@ class Trend:
 
     @property
     def hours(self) -> list[Hour]:
-        """Sums by hour, the latest first."""
+        """Sums by hour, the latest hour first."""
         by_hour: defaultdict[int, list[Minute]] = defaultdict(list)
         for minute in self.minutes:
             by_hour[(minute.at - 1) // _HOUR].append(minute)
@@ -126,12 +126,13 @@ class Trends:
         self._note: Any = store.connection.register_script(_NOTE)
 
     def note(self) -> None:
-        """Note this minute, unless it has been."""
+        """Store a sample for this minute, unless there is one."""
         sample = Sample.of(Metrics(self._store).read())
         with broker_errors():
             self._note(keys=[KEY], args=[STEP_SECONDS, KEEP_SECONDS, json.dumps(asdict(sample))])
 
     def read(self) -> Trend:
+        """Return the minutes of the last day."""
         with broker_errors():
             rows = readable(KEY, lambda: self._connection.zrange(KEY, 0, -1)) or []
         pairs = pairwise(readable_all(KEY, _sample, rows))

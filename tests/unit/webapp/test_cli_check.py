@@ -102,7 +102,7 @@ def test_ended_jobs_are_skipped(run, deploy, services):
 def test_a_job_of_a_removed_type_is_listed(run, deploy):
     job_id = run.submits("noop")
     (fault,) = misfits(deploy("--json", without=("noop",)))[job_id]["faults"]
-    assert fault["message"] == "there is no function tests.jobs_for_tests.behaviours.noop in the catalogue any more"
+    assert fault["message"] == "function tests.jobs_for_tests.behaviours.noop is no longer in the catalogue"
 
 
 def test_a_moved_function_is_listed_with_its_new_path(run, services):
@@ -110,7 +110,7 @@ def test_a_moved_function_is_listed_with_its_new_path(run, services):
     moved = replace(services.catalogue["echo"], func_name="elsewhere.echo")
     command = Command(make_app(replace(services, catalogue=Catalogue([moved]))))
     (fault,) = misfits(command("jobs", "check", "--json"))[job_id]["faults"]
-    assert "calls tests.jobs_for_tests.behaviours.echo, and echo is elsewhere.echo now" in fault["message"]
+    assert "calls tests.jobs_for_tests.behaviours.echo, but echo is now elsewhere.echo" in fault["message"]
 
 
 def test_a_long_queue_is_read_completely_in_chunks(run, deploy, monkeypatch):
