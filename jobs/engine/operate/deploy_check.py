@@ -14,9 +14,11 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
-from typing import Any, cast
+from typing import Any
 
+from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.references import find_references, is_about_reference
 from jobs.engine.broker.store.store import Store
@@ -94,13 +96,14 @@ class DeployCheck:
             pipeline = self._connection.pipeline(transaction=False)
             for job_id in ids:
                 pipeline.hmget(f"rq:job:{job_id}", _FIELDS)
-            for job_id, fields in zip(ids, pipeline.execute(), strict=True):
-                yield from self._judge(job_id, dict(zip(_FIELDS, fields, strict=True)))
+            for job_id, fields in zip(ids, malformed.replies(pipeline), strict=True):
+                yield from self._judge(job_id, dict(zip(_FIELDS, fields or (), strict=False)))
 
     def _waiting(self) -> Iterator[str]:
         """Yield the ids of all jobs that have not ended, in the order in which a job moves from list to list."""
-        known = cast(set[bytes], self._connection.smembers("rq:queues"))
-        queues = sorted({*(str(each) for each in Priority), *(key.decode().removeprefix("rq:queue:") for key in known)})
+        keys = malformed.readable("rq:queues", lambda: self._connection.smembers("rq:queues")) or ()
+        known = {malformed.text(key).removeprefix("rq:queue:") for key in keys}
+        queues = sorted(known.union(str(each) for each in Priority))
         for registry in ("scheduled", "deferred"):
             for queue in queues:
                 yield from self._members(f"rq:{registry}:{queue}")
@@ -113,17 +116,17 @@ class DeployCheck:
         # Only sorted sets have members: the lock of RQ's scheduler has a name like a registry's.
         if self._connection.type(key) == b"zset":
             for member, _score in self._connection.zscan_iter(key, count=CHUNK):
-                yield member.decode()
+                yield malformed.text(member)
 
     def _listed(self, key: str) -> Iterator[str]:
         """Read from the tail: workers take jobs from the head meanwhile, which does not shift the rest."""
         seen = 0
-        while ids := cast(list[bytes], self._connection.lrange(key, -seen - CHUNK, -seen - 1)):
+        while ids := malformed.readable(key, partial(self._connection.lrange, key, -seen - CHUNK, -seen - 1)):
             seen += len(ids)
-            yield from (each.decode() for each in ids)
+            yield from (malformed.text(each) for each in ids)
 
     def _judge(self, job_id: str, fields: dict[str, bytes | None]) -> Iterator[Mismatch]:
-        status = (fields["status"] or b"").decode()
+        status = malformed.text(fields.get("status") or b"")
         # A cancelled job stays in its queue until a worker drops it.
         if status not in FROM_RQ or FROM_RQ[status].terminal:
             return
@@ -132,10 +135,10 @@ class DeployCheck:
         if call is None:
             return  # a pickled job of plain RQ: our workers never run it
         func_name, params = call
-        name = (fields["type"] or b"").decode() or func_name
+        name = malformed.text(fields["type"] or b"") or func_name
         faults = self._faults(name, func_name, params, ours=fields["version"] is not None, step=fields["references"])
         if faults:
-            state = "running" if status == "started" else (fields["reason"] or status.encode()).decode()
+            state = "running" if status == "started" else malformed.text(fields["reason"] or status.encode())
             yield Mismatch("job", job_id, name, state, tuple(faults))
 
     def _faults(self, name: str, func_name: str, params: Any, *, ours: bool, step: bytes | None) -> Sequence[Fault]:
@@ -165,23 +168,31 @@ class DeployCheck:
             pipeline = self._connection.pipeline(transaction=False)
             for schedule_id in chunk:
                 pipeline.hget(f"wh:schedule:{schedule_id}", "record")
-            for schedule_id, record in zip(chunk, pipeline.execute(), strict=True):
-                if record is not None:
-                    yield from self._judge_schedule(schedule_id, json.loads(record))
+            for schedule_id, record in zip(chunk, malformed.replies(pipeline), strict=True):
+                plan = malformed.readable(f"wh:schedule:{schedule_id}", lambda record=record: _plan(record))  # type: ignore[misc]
+                if plan is not None:
+                    yield from self._judge_schedule(schedule_id, *plan)
 
-    def _judge_schedule(self, schedule_id: str, record: dict[str, Any]) -> Iterator[Mismatch]:
+    def _judge_schedule(self, schedule_id: str, name: str, params: Any) -> Iterator[Mismatch]:
         self.schedules += 1
-        name = record["job_type"]
         faults: Sequence[Fault] = ()
         if name not in self._catalogue:
             faults = [Fault(f"job type {name!r} no longer exists", "job_type_not_found")]
         else:
             try:
-                self._catalogue[name].parameters.validate(record["params"])
+                self._catalogue[name].parameters.validate(params)
             except InvalidParameters as error:
                 faults = error.faults
         if faults:
             yield Mismatch("schedule", schedule_id, name, "", tuple(faults))
+
+
+def _plan(record: bytes | None) -> tuple[str, Any] | None:
+    """Return a schedule's job type and parameters, or None if the schedule was deleted meanwhile."""
+    if record is None:
+        return None
+    plan = json.loads(record)
+    return str(plan["job_type"]), plan["params"]
 
 
 def _call(data: bytes) -> tuple[str, Any] | None:
@@ -192,6 +203,6 @@ def _call(data: bytes) -> tuple[str, Any] | None:
         pass  # our data is not compressed; RQ's is
     try:
         func_name, _instance, _args, kwargs = json.loads(data)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return str(func_name), kwargs
