@@ -1,5 +1,7 @@
 """The way to the broker: connections, the records of jobs, and the scripts that change them.
 
+Descriptions of jobs come in, already validated. What a user may do, and what a job type is, is decided above.
+
 Keys in the broker:
     rq:queues                          the names of all queues
     rq:queue:<queue>                   waiting jobs, in order
