@@ -4,8 +4,5 @@ The command line, `/metrics` and `/overview` call in; the clean-up runs as a job
 others and repairs them; it starts no jobs.
 
 Keys in the broker:
-
-| key | holds |
-|---|---|
-| `wh:trend` | the counts of `/metrics`, once a minute for a day |
+    wh:trend                           the counts of `/metrics`, once a minute for a day
 """
