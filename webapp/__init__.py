@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Make the WSGI app, with the settings of the environment unless others are given.
+    """Return the WSGI app. By default, its settings come from the environment.
 
-    It starts while the broker is down, and answers 503 until it is back.
+    It starts even while the broker is down, and returns 503 until the broker is back.
 
     Raises:
-        ConfigurationError, UnservableFunction: naming what to mend.
+        ConfigurationError, UnservableFunction: naming what to correct.
     """
     # gunicorn's parent imports this package for its configuration, before its workers patch the
-    # standard library for gevent: what it doesn't import can't have kept an unpatched part.
+    # standard library for gevent. Modules imported here would keep unpatched parts of it.
     from .application import build_services, make_app
     from .cli.exits import sentences_on_a_terminal
     from .recording import log_requests

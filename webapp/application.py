@@ -1,4 +1,4 @@
-"""Put the app together: services, guards, views."""
+"""Assemble the app from its services, guards and views."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _VIEWS = (
 
 
 def build_services(settings: Settings | None = None) -> Services:
-    """What the views work with. Nothing is sent to the broker yet."""
+    """Return the services of the views. Nothing is sent to the broker yet."""
     settings = settings or environment()
     catalogue = Catalogue.discover(settings.job_packages)
     connection = connect(settings, kind=FastRedis)
@@ -89,16 +89,16 @@ def build_services(settings: Settings | None = None) -> Services:
 
 class App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Flask asks this of every function that it calls, in every request; none of ours is a coroutine."""
+        """Return the function unchanged: Flask calls this in every request, and none of ours is a coroutine."""
         return func
 
 
 def make_app(services: Services) -> Flask:
-    """The app on given services."""
+    """Return the app for these services."""
     app = App(__name__)
     app.extensions[EXTENSION] = services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_params_bytes
-    # A wrong address is refused like any other, never redirected to a right one.
+    # A wrong address is refused, never redirected to a similar one.
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
@@ -115,6 +115,6 @@ def make_app(services: Services) -> Flask:
         app.register_blueprint(view.blueprint)
     cli.install(app)
     if hops := services.settings.trusted_proxies:
-        # Without it all strangers share the proxy's address: its limits, and its lines in the audit log.
+        # Without it all clients have the proxy's address, in limits and in the audit log.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # as Flask says
     return app

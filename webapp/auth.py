@@ -1,4 +1,4 @@
-"""Who is calling: every request needs a caller, the few on the open list aside."""
+"""Authenticate requests: every route needs a caller, except for those on the open list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jobs.engine.errors import Forbidden, Unauthenticated
 from . import rate_limit
 from .services import EXTENSION, Services, services
 
-#: All that answers without credentials. Whatever is not named here is closed, also what doesn't exist.
+#: The routes that need no credentials. All others are closed, even addresses that don't exist.
 OPEN = frozenset(
     {
         ("GET", "/healthz"),
@@ -34,14 +34,14 @@ OPEN = frozenset(
         ("GET", "/static/<path:filename>"),
     }
 )
-#: Streams, whose clients in a browser can't send a header: they are opened with a ticket, too.
+#: Streams also accept a ticket, because their clients in a browser can't send a header.
 STREAMS = frozenset({"/api/v1/jobs/stream", "/api/v1/jobs/<job_id>/stream", "/api/v1/jobs/<job_id>/ws"})
-#: Open, too, if REGISTRATION is.
+#: Open if REGISTRATION is.
 REGISTER = ("POST", "/api/v1/users")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: Where a form sends its files from a browser without JavaScript (pages/submit.py).
+#: The endpoint of a form's files, from a browser without JavaScript (pages/submit.py).
 UPLOAD_BY_FORM = "pages.upload"
 
 #: Names in the session cookie.
@@ -49,12 +49,12 @@ _SECRET, _CSRF = "secret", "csrf"
 
 
 class _Cookies(SecureCookieSessionInterface):
-    """Flask's signed cookie, for https alone once it was set over https."""
+    """Flask's signed cookie. One that is set over https is sent over https only."""
 
     digest_method = staticmethod(sha256)
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        # Most callers have a key and no cookie; there is nothing to read then.
+        # Most callers have a key and no cookie.
         return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Any) -> None:
@@ -66,9 +66,8 @@ class _Cookies(SecureCookieSessionInterface):
 
 
 def install(app: Flask) -> None:
-    """Close `app`, whose services are in place."""
-    held = cast(Services, app.extensions[EXTENSION])
-    app.secret_key = held.settings.signing_key
+    """Require a caller for every route of `app` that is not open. Its services must be installed."""
+    app.secret_key = cast(Services, app.extensions[EXTENSION]).settings.signing_key
     app.session_interface = _Cookies()
     app.config.update(
         SESSION_COOKIE_NAME="workhorse_session",
@@ -84,10 +83,10 @@ def install(app: Flask) -> None:
 
 
 def caller() -> User:
-    """The user who calls.
+    """Return the authenticated user.
 
     Raises:
-        Unauthenticated: if nobody has to be signed in for this request, and nobody is.
+        Unauthenticated: the route is open, and the request has no credentials.
     """
     user = caller_if_any()
     if user is None:
@@ -96,12 +95,12 @@ def caller() -> User:
 
 
 def caller_if_any() -> User | None:
-    """The user who calls, if the request came through the closed door."""
+    """Return the authenticated user; None on an open route."""
     return cast("User | None", g.get("caller"))
 
 
 def require_admin() -> User:
-    """The administrator who calls. Raises Forbidden if it is somebody else."""
+    """Return the authenticated administrator. Raises Forbidden for other users."""
     user = caller()
     if not user.is_admin:
         raise Forbidden("Only administrators may do this.")
@@ -109,20 +108,20 @@ def require_admin() -> User:
 
 
 def bearer_token() -> str | None:
-    """The key or token in the header of a request that came through the door."""
+    """Return the key or token in the header of an authenticated request."""
     header = request.headers.get("Authorization")
     return None if header is None else _bearer_token(header)
 
 
 def session_secret() -> str | None:
-    """The secret of the browser's session, if there is one."""
+    """Return the secret of the browser's session, if it has one."""
     return cast("str | None", session.get(_SECRET))
 
 
 def credential_check() -> Callable[[], User]:
-    """What tells later, also outside the request, whether the caller's credential is still good.
+    """Return a function that checks the caller's credential again, even after the request.
 
-    A stream calls it now and then: it returns the user, or raises Unauthenticated.
+    It returns the user, or raises Unauthenticated. Streams call it from time to time.
     """
     return cast("Callable[[], User]", g.credential_check)
 
@@ -133,13 +132,13 @@ def credential_check() -> Callable[[], User]:
 def start_session(user: User, *, key: str | None = None) -> None:
     """Sign the browser in. A session opened with an API key ends with that key."""
     g.claimed_name = user.user_id  # for the audit log
-    end_session()  # nothing of an earlier one, and nothing that an attacker planted, lives on
+    end_session()  # an earlier session, or one that an attacker planted, must not survive
     session[_SECRET] = services().accounts.sign_in.open_session(user, key=key)
     session[_CSRF] = secrets.token_urlsafe(32)
 
 
 def end_session() -> None:
-    """Sign the browser out, here and in the broker: a copy of the cookie is worth nothing then."""
+    """Sign the browser out, here and in the broker: copies of the cookie stop working."""
     secret = session.get(_SECRET)
     session.clear()
     if secret is not None:
@@ -147,7 +146,7 @@ def end_session() -> None:
 
 
 def session_user() -> User | None:
-    """The user of the session cookie, if there is a good one. For pages that are open to strangers."""
+    """Return the user of the session cookie, if it is valid. For open pages."""
     try:
         return services().accounts.sign_in.session_user(session[_SECRET]) if _SECRET in session else None
     except Unauthenticated:
@@ -155,12 +154,12 @@ def session_user() -> User | None:
 
 
 def csrf_token() -> str:
-    """What a form of this session sends as `csrf_token`, or a script as X-CSRF-Token."""
+    """Return the token that a form of this session sends as `csrf_token`, and a script as X-CSRF-Token."""
     return str(session.get(_CSRF, ""))
 
 
 def refuse_foreign_origin(*, proof: bool = False) -> None:
-    """Refuse what another site's page sent. With `proof`, also what doesn't say where it comes from.
+    """Refuse a request from another site's page. With `proof`, refuse one that does not state its origin, too.
 
     Raises:
         Forbidden
@@ -175,7 +174,7 @@ def refuse_foreign_origin(*, proof: bool = False) -> None:
         raise Forbidden("This request does not say which site it was sent from.")
 
 
-# --- the door --------------------------------------------------------------------
+# --- authentication --------------------------------------------------------------
 
 
 def _require_caller() -> Response | None:
@@ -193,7 +192,7 @@ def _require_caller() -> Response | None:
 
 
 def _is_open() -> bool:
-    asked = request_ctx.request  # itself: each look through Flask's `request` costs
+    asked = request_ctx.request  # Flask's `request` proxy costs time at each access
     rule = asked.url_rule.rule if asked.url_rule else None
     method = "GET" if asked.method == "HEAD" else asked.method
     if (method, rule) in OPEN:
@@ -203,7 +202,7 @@ def _is_open() -> bool:
 
 
 def _identify() -> User:
-    """The header decides if there is one: with a bad one, a good cookie doesn't help."""
+    """Return the user of the request. If the header is present it decides: a valid cookie does not replace it."""
     accounts = services().accounts
     if (header := request.headers.get("Authorization")) is not None:
         check = partial(accounts.bearers.authenticate, _bearer_token(header))
@@ -235,14 +234,14 @@ def _bearer_token(header: str) -> str:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated
-    # WSGI hands headers over as Latin-1; a configured key may hold anything.
+    # WSGI decodes headers as Latin-1, but a configured key may hold any characters.
     return token.strip().encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _refuse_forgery() -> None:
-    """A cookie comes along whoever made the browser send the request: ask for what only our own pages know.
+    """Require a CSRF token: the browser sends the cookie even if another site's page made the request.
 
-    rq-dashboard's scripts don't know it, and to look for it among a form's files would be to read them all. Those
+    rq-dashboard's scripts have no token, and a form with files would have to be read whole to find it. These requests
     must prove their origin instead.
     """
     if request.method in SAFE_METHODS:
@@ -261,13 +260,13 @@ def _has_csrf_token() -> bool:
 def _sent_csrf_token() -> str:
     if "X-CSRF-Token" in request.headers:
         return request.headers["X-CSRF-Token"]
-    # Never out of a multipart body: that would read a whole upload to find one field.
+    # Not from a multipart body: reading the field would read the whole upload.
     form: Any = request.form if request.mimetype == "application/x-www-form-urlencoded" else {}
     return str(form.get("csrf_token", ""))
 
 
 def _is_page_view() -> bool:
-    """Whether somebody looks at a page in a browser, who is better served with the sign-in page than with a 401."""
+    """Return True for a page opened in a browser, which is sent to the sign-in page instead of getting a 401."""
     accepts = request.accept_mimetypes
     return (
         request.method in ("GET", "HEAD")

@@ -1,4 +1,4 @@
-"""Read JSON bodies strictly: within a size, without duplicates, and with nothing that breaks further on."""
+"""Read JSON bodies strictly: limited in size and depth, without duplicate keys and unstorable text."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from jobs.engine.pydantic_errors import plain_errors
 
 from .services import services
 
-#: Deeper bodies are refused: what reads them later (pydantic, Lua in the broker) recurses.
+#: Deeper bodies are refused, because their later readers (pydantic, Lua in the broker) recurse.
 MAX_DEPTH = 100
-#: A number must be readable as a double, which ends at 1.8e308.
+#: A number must fit in a double, whose largest value is 1.8e308.
 MAX_INTEGER_DIGITS = 308
 _CHUNK_BYTES = 65_536
 
@@ -31,10 +31,10 @@ def json_value(max_bytes: int | None = None) -> Any:
     """Read the body, of at most `max_bytes` (by default MAX_PARAMS_BYTES), as JSON.
 
     Raises:
-        PayloadTooLarge: as soon as it is seen, without reading on.
-        UnsupportedMediaType: it is not announced as plain application/json.
-        MalformedRequest: it is not JSON, names a key twice, is too deep, or holds a number that is no double.
-        InvalidRequest: a text holds what can't be stored: NUL, or half a surrogate pair.
+        PayloadTooLarge: it is over the limit; the rest is not read.
+        UnsupportedMediaType: its content type is not application/json, or it is encoded.
+        MalformedRequest: it is not JSON, has a duplicate key, is too deep, or has a number too large for a double.
+        InvalidRequest: a text contains NUL or a lone surrogate, which can't be stored.
     """
     limit = max_bytes if max_bytes is not None else services().settings.max_params_bytes
     if (request.content_length or 0) > limit:
@@ -44,7 +44,7 @@ def json_value(max_bytes: int | None = None) -> Any:
     value = _parsed(text)
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise _too_deep()
-    # Only an escape can bring these characters in: JSON forbids a bare NUL, and UTF-8 surrogates.
+    # Only an escape can produce these characters: JSON forbids a bare NUL, and UTF-8 a surrogate.
     if "\\u" in text and (faults := list(_bad_texts(value, ""))):
         raise InvalidRequest(faults)
     return value
@@ -64,7 +64,7 @@ def model(kind: type[Model], max_bytes: int | None = None) -> Model:
 
 
 def model_of(kind: type[Model], value: dict[str, Any]) -> Model:
-    """Read a body that is JSON already into a pydantic model; unknown fields are refused."""
+    """Read parsed JSON into a pydantic model; unknown fields are refused."""
     try:
         return kind.model_validate(value, extra="forbid")
     except ValidationError as error:
@@ -76,17 +76,17 @@ def form(max_bytes: int) -> MultiDict[str, str]:
     """Read the body, of at most `max_bytes`, as a form.
 
     Raises:
-        RequestEntityTooLarge: as soon as it is seen, without reading on.
+        RequestEntityTooLarge: it is over the limit; the rest is not read.
     """
     request.max_content_length = max_bytes
     fields = request.form
-    # werkzeug (3.1, wsgi.py, LimitedStream.readall) takes what fits of a chunked form for all of it.
+    # werkzeug (3.1, wsgi.py, LimitedStream.readall) silently truncates a chunked form at the limit.
     request.stream.read(1)
     return fields
 
 
 def no_body() -> None:
-    """Refuse a body, unless it is an empty JSON object: this request has nothing to say."""
+    """Refuse any body but an empty JSON object."""
     if request.content_length == 0 or (request.content_length is None and "Transfer-Encoding" not in request.headers):
         return
     if value := json_object():
@@ -96,21 +96,21 @@ def no_body() -> None:
 
 def _refuse_other_types() -> None:
     if request.environ.get("CONTENT_TYPE") == "application/json" and "HTTP_CONTENT_ENCODING" not in request.environ:
-        return  # as nearly everybody sends it: nothing to take apart
+        return  # as most clients send it: nothing to parse
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise UnsupportedMediaType()
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+        raise UnsupportedMediaType("Send the body without Content-Encoding.")
 
 
 def _read(limit: int) -> bytes:
-    """The body's bytes. One more than the limit is enough to see that it is over."""
+    """Return the bytes of the body. Reading one byte more than the limit shows that it is too large."""
     length = request.content_length
     body = bytearray()
     try:
         if length is not None:
-            # As many bytes as are announced, and no more: Werkzeug's stream would only count them again.
+            # Exactly the announced number of bytes: Werkzeug's stream would count them again.
             source = request.environ["wsgi.input"]
             while len(body) < length and (chunk := source.read(min(length - len(body), _CHUNK_BYTES))):
                 body += chunk
@@ -125,7 +125,7 @@ def _read(limit: int) -> bytes:
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
     except (ClientDisconnected, OSError):
-        raise MalformedRequest("The body ended too early, or is not framed as announced.") from None
+        raise MalformedRequest("The body ended too early, or its framing is invalid.") from None
     return bytes(body)
 
 
@@ -159,14 +159,14 @@ def _float(digits: str) -> float:
 
 
 def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {twice[:64]!a} stands twice in one object")
+        raise ValueError(f"the key {twice[:64]!a} appears twice in one object")
     return fields
 
 
@@ -182,12 +182,12 @@ def _depth(value: Any) -> int:
 
 
 def _bad_texts(value: Any, pointer: str) -> Iterator[Fault]:
-    """One fault for each text that can't be stored; a key's fault points at the object that holds it."""
+    """Yield a fault for each text that can't be stored; the fault of a key points to its object."""
     if isinstance(value, str) and not _storable(value):
-        yield Fault("holds NUL or half a surrogate pair", "unstorable_text", pointer=pointer)
+        yield Fault("contains NUL or a lone surrogate", "unstorable_text", pointer=pointer)
     elif isinstance(value, dict):
         if not all(map(_storable, value)):
-            yield Fault("a key holds NUL or half a surrogate pair", "unstorable_text", pointer=pointer)
+            yield Fault("a key contains NUL or a lone surrogate", "unstorable_text", pointer=pointer)
         for name, child in value.items():
             yield from _bad_texts(child, _pointer(pointer, name))
     elif isinstance(value, list):
@@ -200,7 +200,7 @@ def _storable(text: str) -> bool:
 
 
 def _pointer(parent: str, step: str | int) -> str:
-    """One step further in a JSON Pointer (RFC 6901); what can't be encoded is replaced."""
+    """Return a JSON Pointer (RFC 6901) extended by one step. Characters that can't be encoded are replaced."""
     name = str(step).encode("utf-8", "replace").decode().replace("\0", "?")
     return f"{parent}/{name.replace('~', '~0').replace('/', '~1')}"
 
@@ -217,4 +217,4 @@ def _too_large(limit: int) -> PayloadTooLarge:
 
 
 def _too_deep() -> MalformedRequest:
-    return MalformedRequest(f"The body nests deeper than {MAX_DEPTH} levels.")
+    return MalformedRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")

@@ -1,8 +1,8 @@
-"""rq-dashboard at /dashboard: administrators look at queues, workers and jobs as RQ sees them.
+"""Serve rq-dashboard at /dashboard, where administrators see queues, workers and jobs as RQ does.
 
-It is a foreign application with its own connection to the broker, so a guard stands before its views:
-it lets administrators in alone, refuses what would change jobs behind the engine's back, and keeps
-its pages harmless. What was read in rq-dashboard is 0.9.0 (web.py, templates), in rq 2.12.0.
+It is a foreign application with its own connection to the broker. A guard before its views admits only
+administrators, refuses changes that would bypass the engine, and makes its pages safe. Comments refer to
+rq-dashboard 0.9.0 (web.py, templates) and rq 2.12.0.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ORDERS = frozenset({"asc", "dsc"})
 
 _BULK = frozenset({"requeue_all", "empty_queue", "compact_queue"})
 
-#: What the pages' own scripts escape; every other text in their data goes into the page as HTML.
+#: The fields that the pages' own scripts escape. All other texts go into the page as HTML.
 _ESCAPED_BY_PAGE = {
     "list_jobs": frozenset({"description", "exc_info"}),
     "list_workers": frozenset({"description"}),
@@ -60,7 +60,7 @@ _INLINE_SCRIPT = '<script type="text/javascript">'
 
 
 def _guard() -> AnyResponse | None:
-    """Decide on every request before rq-dashboard sees it."""
+    """Check every request before rq-dashboard handles it."""
     require_admin()
     view = (request.endpoint or "").rpartition(".")[2]
     if view == "requeue_all" and request.method != "POST":
@@ -69,7 +69,7 @@ def _guard() -> AnyResponse | None:
     _check_address(request.view_args or {})
     if view in _BULK:
         raise Conflict(
-            "Jobs are cancelled and retried one by one here, so that nothing is lost; use their own buttons."
+            "Bulk changes are disabled, because they could lose jobs. Cancel or retry each job by its own button."
         )
     job_id = (request.view_args or {}).get("job_id")
     if job_id is not None:
@@ -79,14 +79,14 @@ def _guard() -> AnyResponse | None:
 
 
 def _connect() -> None:
-    """Give rq-dashboard our connection: its own knows neither our time-outs nor REDIS_TLS_VERIFY."""
+    """Give rq-dashboard our connection: its own ignores our time-outs and REDIS_TLS_VERIFY."""
     app: Any = current_app
     if not hasattr(app, "redis_conn"):
         app.redis_conn = connect(services().settings, kind=TolerantRedis)
 
 
 def _check_address(address: dict[str, Any]) -> None:
-    """Refuse what its views answer with a 500, or would put into a page as it is."""
+    """Refuse addresses that its views would fail on, or copy into a page unescaped."""
     legal = (
         address.get("instance_number", 0) == 0
         and (address.get("queue_name") is None or _QUEUE.fullmatch(address["queue_name"]))
@@ -111,7 +111,7 @@ def _check_exists(job_id: str) -> None:
 
 
 def _act_on_job(view: str, job_id: str) -> AnyResponse | None:
-    """Cancel and retry our jobs through the client; a foreign job has no indexes that could go wrong."""
+    """Cancel and retry our jobs through the client. A foreign job has no indexes to keep consistent."""
     ours = _connection().hexists(SafeJob.key_for(job_id), "version")
     if not ours or view not in ("delete_job_view", "requeue_job_view"):
         return None
@@ -122,7 +122,7 @@ def _act_on_job(view: str, job_id: str) -> AnyResponse | None:
     return jsonify(status="OK")
 
 
-# Only shown, as the address may hold a password; the connection is made in `_connect`.
+# Only displayed, since the address may contain a password. `_connect` makes the connection.
 blueprint.record(lambda state: state.app.config.update(RQ_DASHBOARD_REDIS_URL=("broker",)))
 
 # In place of push_rq_connection, which opens a new pool of connections for each request.
@@ -145,7 +145,7 @@ def _harden(answer: Response) -> Response:
 
 
 def _escape(answer: Response) -> None:
-    """Escape the data of the pages' templates, which write most of it into the page as it is.
+    """Escape the data of the pages' templates, which copy most of it into the page unescaped.
 
     A job's description, result and error may hold what its user sent.
     """
@@ -168,7 +168,7 @@ def _escaped(value: Any, exempt: frozenset[str]) -> Any:
 
 
 def _allow_inline_script(answer: Response) -> None:
-    """Allow the page's one inline script by a nonce, and no other.
+    """Allow only the page's one inline script, by a nonce.
 
     Its templates (underscore) are compiled in the browser, and its elements have styles of their own.
     """

@@ -1,4 +1,4 @@
-"""See to it that there is an admin, as soon as the broker can be reached."""
+"""Create the admin as soon as the broker can be reached."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from flask import Flask, request
 
 from .services import services
 
-#: These answer without the broker.
+#: They work without the broker.
 _WITHOUT_BROKER = frozenset({"operations.health", "operations.readiness", "static"})
 
 
 def install(app: Flask) -> None:
-    """Ask before each request until it is done once: the web may start before its broker."""
+    """Try before each request until it has succeeded once: the web process may start before the broker."""
     done = False
 
     def ensure() -> None:

@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker, made ready for slow clients and for what is not HTTP."""
+"""Extend gunicorn's gevent worker for slow clients and malformed requests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from jobs.engine.errors import WorkhorseError
 from .boot_failure import boot_failure
 from .shutdown import shutdown
 
-#: A body may take this long, and longer only if it comes at this pace: a large upload does, a slow attack does not.
+#: The time for a body, extended for bodies that arrive at this rate. A large upload does, a slow attack does not.
 BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 16_384
-#: What was sent must be taken within this time, even by a client whose window is closed (tcp(7), TCP_USER_TIMEOUT).
+#: A client must accept sent data within this time, even if its window is closed (tcp(7), TCP_USER_TIMEOUT).
 UNREAD_SECONDS = 25.0
-#: How sending ends to a client that does not read: by that time, or because live.py has cut its connection.
+#: The errors of sending to a client that does not read: after that time, or because live.py has cut the connection.
 CUT = {errno.ETIMEDOUT, errno.EBADF}
 
 
@@ -43,7 +43,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             super().patch()
 
     def init_process(self) -> None:
-        # What gunicorn can't read never reaches the app: its own answer (27.0.1, workers/base.py) is HTML.
+        # A request that gunicorn can't read never reaches the app, and gunicorn's own response (27.0.1,
+        # workers/base.py) is HTML.
         util.write_error = write_problem
         wsgi.Response = OneSend
         super().init_process()
@@ -68,8 +69,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         except OSError as error:
             if error.errno not in CUT:
                 raise
-            # No error of ours: gunicorn (27.0.1, workers/base_async.py) logs a trace of what is no usual end.
-            self.log.info("A client did not read, and was cut.")
+            # This is not our error, but gunicorn (27.0.1, workers/base_async.py) would log a trace of it.
+            self.log.info("A client did not read; its connection was cut.")
             raise ConnectionResetError(errno.ECONNRESET, "The client does not read.") from error
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
@@ -78,15 +79,15 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
 
 
 def _is_here(body: Any) -> bool:
-    """Whether all of a body came with the head, or there is none: reading it waits for nobody."""
+    """Return True if the body arrived with the head or is empty, so that reading it does not wait."""
     reader = body.reader
     return isinstance(reader, LengthReader) and reader.length <= reader.unreader.buf.getbuffer().nbytes
 
 
 class PacedBody(io.RawIOBase):
-    """A request's body that must come at some pace.
+    """A request's body that must arrive at a minimum rate.
 
-    A timeout of the socket would not do: each byte of a drip would start it anew.
+    A timeout of the socket is not enough: every byte that trickles in would restart it.
     """
 
     def __init__(self, body: Any) -> None:
@@ -96,7 +97,7 @@ class PacedBody(io.RawIOBase):
 
     @property
     def failed(self) -> bool:
-        """gunicorn asks this before it reuses the connection."""
+        """Return True if the connection can't be reused; gunicorn asks for it."""
         return bool(self._body.failed)
 
     def readable(self) -> bool:
@@ -116,7 +117,7 @@ class PacedBody(io.RawIOBase):
 
 
 class OneSend(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
-    """An answer whose head goes out together with the first part of its body: gunicorn (27.0.1) sends twice."""
+    """A response that sends its head and the first part of its body together: gunicorn (27.0.1) sends twice."""
 
     def write(self, part: bytes) -> None:
         if self.headers_sent:
@@ -140,7 +141,7 @@ class _Gathered:
 
 
 def write_problem(client: Any, status: int, reason: str, _message: str) -> None:
-    """Answer a request that is not HTTP, or too large in its head, as `webapp.problems` would."""
+    """Write the problem document for a request that is not HTTP, or whose head is too large."""
     code = "malformed_request" if status == 400 else reason.lower().replace(" ", "_")
     title = code.replace("_", " ").capitalize()
     document = {

@@ -1,4 +1,4 @@
-"""How gunicorn runs the app: its settings (https://docs.gunicorn.org/en/stable/settings.html)."""
+"""The settings of gunicorn (https://docs.gunicorn.org/en/stable/settings.html)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jobs.engine.errors import ConfigurationError
 from jobs.engine.settings import Settings
 from webapp.boot_failure import EXIT_CODE, boot_failure
 
-#: Held back from the grace time, for gunicorn to end what is left and to leave.
+#: The part of the grace time that gunicorn needs to stop the remaining requests and exit.
 _LEAVING_SECONDS = 3
 
 try:
@@ -20,12 +20,12 @@ except ConfigurationError as error:
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
 worker_class = "webapp.gevent_worker.Worker"
-#: Greenlets: each open stream or long poll holds one.
+#: Greenlets. Each open stream or long poll occupies one.
 worker_connections = _settings.max_streams + 1_000
-#: A worker whose loop stands still this long is replaced. Requests may take longer.
+#: A worker whose event loop is blocked for this long is replaced. Requests may take longer.
 timeout = 60
 graceful_timeout = max(1, int(_settings.shutdown_grace) - _LEAVING_SECONDS)
-#: Also what a client has to send a request's line and headers, and what an idle connection may hold up a shutdown.
+#: Also the time that a client has for a request's head, and by which an idle connection may delay a shutdown.
 keepalive = 5
 #: A hundred `depends_on` fit in a line.
 limit_request_line = 8_190

@@ -1,4 +1,4 @@
-"""Read the request headers that steer a job: Idempotency-Key and Prefer."""
+"""Read the request headers of a submission: Idempotency-Key and Prefer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def idempotency_key() -> str | None:
-    """The Idempotency-Key, if one was sent.
+    """Return the Idempotency-Key; None if the request has none.
 
     Raises:
-        MalformedRequest: it is none: 1 to 255 visible ASCII characters.
+        MalformedRequest: it is not 1 to 255 visible ASCII characters.
     """
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise MalformedRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.")
+        raise MalformedRequest("An Idempotency-Key must be 1 to 255 visible ASCII characters.")
     return key
 
 
 def preferred_wait() -> int | None:
-    """The N of 'Prefer: wait=N', in seconds. Other preferences are passed over (RFC 7240).
+    """Return the N of `Prefer: wait=N`, in seconds. Other preferences are ignored (RFC 7240).
 
     Raises:
         InvalidRequest: N is not a whole number from 0 to 25.
@@ -42,6 +42,6 @@ def preferred_wait() -> int | None:
 
 def _seconds(value: str) -> int:
     if not _SECONDS.fullmatch(value) or int(value) > MAX_WAIT_SECONDS:
-        message = f"wait is a whole number of seconds from 0 to {MAX_WAIT_SECONDS}"
+        message = f"wait must be a whole number of seconds from 0 to {MAX_WAIT_SECONDS}"
         raise InvalidRequest([Fault(message, "bad_wait", parameter="Prefer")])
     return int(value)

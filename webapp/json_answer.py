@@ -1,4 +1,4 @@
-"""Answer in JSON, written by pydantic's core: in an eighth of the time of the standard library."""
+"""Write JSON responses with pydantic's core, which takes an eighth of the time of the standard library."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pydantic_core import PydanticSerializationError, to_json
 
 
 def json_answer(value: Any, status: int = 200) -> Response:
-    """An answer that holds `value`, as compact JSON in UTF-8, and the end of a line."""
+    """Return a response with `value` as compact JSON in UTF-8 and a line break."""
     try:
         text = to_json(value)
     except PydanticSerializationError:
-        # Half a surrogate pair, in what a function returned: only an escape can say it.
+        # A function returned a lone surrogate, which only an escape can represent.
         text = json.dumps(value).encode()
     return Response(text + b"\n", status, content_type="application/json")

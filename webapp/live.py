@@ -1,4 +1,4 @@
-"""What every stream has in common: where it resumes, and when it ends although its job has not."""
+"""Resume a stream, send its heartbeats, and end it when its client, its credential or the process is gone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .auth import credential_check
 from .services import services
 from .shutdown import shutdown
 
-#: Silence after which something is sent, so that nothing on the way takes the connection for dead.
+#: Silence after which a heartbeat is sent, so that no proxy closes the connection.
 HEARTBEAT_SECONDS = 15.0
-#: Silence after which it is seen whether the client is still there.
+#: Silence after which the client's connection is checked.
 IDLE_SECONDS = 5.0
-#: A revoked credential may go on for this long, and the five seconds that a look-up is remembered.
+#: Time between two checks of the credential. A revoked one may be cached for five seconds more.
 CHECK_SECONDS = 20.0
-#: What the kernel may hold for a client that doesn't read: more would only be later to notice it.
+#: The kernel's buffer for a client that does not read. A larger one would delay noticing that.
 SEND_BUFFER_BYTES = 65_536
 
 _REVOKED = "The credential of this stream was revoked, or has expired."
@@ -47,7 +47,7 @@ class WithTicket(BaseModel):
 
 @dataclass(frozen=True)
 class Connection:
-    """The client's socket, as gunicorn hands it over. Elsewhere there is none, and all of this does nothing."""
+    """The client's socket, from gunicorn. Other servers provide none, and then the methods do nothing."""
 
     socket: Any
 
@@ -59,7 +59,7 @@ class Connection:
         return connection
 
     def cut(self) -> None:
-        """Break it, also under somebody who is sending: nobody reads at its other end."""
+        """Break the connection, even while a message is being sent: the client does not read."""
         if self.socket is not None:
             try:
                 self.socket.shutdown(socket.SHUT_RDWR)
@@ -68,7 +68,7 @@ class Connection:
 
     @property
     def gone(self) -> bool:
-        """Whether the client has hung up. Asking the kernel costs less than a greenlet that waits for it."""
+        """Return True if the client has disconnected. Asking the kernel is cheaper than a greenlet that waits."""
         if self.socket is None or not hasattr(socket, "TCP_INFO") or self.socket.family == socket.AF_UNIX:
             return False
         try:
@@ -78,25 +78,25 @@ class Connection:
 
 
 def last_event_id() -> int | None:
-    """The id that the client saw last.
+    """Return the id of the last event that the client received.
 
     Raises:
-        MalformedRequest: if it is none of ours.
+        MalformedRequest: it is not an id of a stream.
     """
     text = request.headers.get("Last-Event-ID", "").strip()
     if text and not _ID.fullmatch(text):
-        raise MalformedRequest("Last-Event-ID is the id of an event of this stream: a whole number.")
+        raise MalformedRequest("Last-Event-ID must be the id of an event of this stream, a whole number.")
     return int(text) if text else None
 
 
 class Live:
-    """Passes on what a follower is told, with a None when a heartbeat is due.
+    """Passes on a follower's messages, with a None when a heartbeat is due.
 
-    It ends with the process's shutdown, with the client's hanging up, and with its credential.
+    It ends when the process shuts down, the client disconnects, or the credential stops being valid.
     """
 
     def __init__(self, allowed: Callable[[User], bool]) -> None:
-        """Made in the request: later it is over. `allowed` tells whether a user may still see this."""
+        """Create it during the request, which ends before the stream. `allowed` decides if a user may still see it."""
         self.connection = Connection.of_request()
         self.inbox = Inbox(on_cut=self.connection.cut)
         self._allowed = allowed
@@ -104,15 +104,15 @@ class Live:
         self._ticket: str | None = g.get("ticket")
         self._tickets = services().accounts.tickets
 
-    def follow(self, news: Iterator[Message | None]) -> Iterator[Message | None]:
+    def follow(self, messages: Iterator[Message | None]) -> Iterator[Message | None]:
         try:
-            yield from self._passed_on(news)
+            yield from self._forwarded(messages)
         except BrokerUnavailable:
-            pass  # while it read the current state: the client comes back with what it has
+            pass  # while reading the current state: the client reconnects with its last id
 
-    def _passed_on(self, news: Iterator[Message | None]) -> Iterator[Message | None]:
+    def _forwarded(self, messages: Iterator[Message | None]) -> Iterator[Message | None]:
         checked = sent = time.monotonic()
-        for each in news:
+        for each in messages:
             now = time.monotonic()
             if shutdown.begun or (each is None and self.connection.gone):
                 return
@@ -122,7 +122,7 @@ class Live:
                         raise Unauthenticated
                     checked = now
                 except BrokerUnavailable:
-                    pass  # asked again with the next message
+                    pass  # checked again with the next message
                 except Unauthenticated:
                     yield Message("error", error={"job_id": None, "code": Unauthenticated.code, "detail": _REVOKED})
                     return
@@ -137,4 +137,4 @@ class Live:
             try:
                 self._tickets.close(self._ticket)
             except BrokerUnavailable:
-                pass  # it runs out
+                pass  # the ticket expires

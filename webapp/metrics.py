@@ -1,4 +1,4 @@
-"""`/metrics`, in Prometheus' text format: what the broker counts, as of now. For administrators."""
+"""Serve the current counts of the broker at `/metrics`, in Prometheus' text format, for administrators."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .stopwatch import elapsed_seconds
 blueprint = Blueprint("metrics", __name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: Anything else that a client may send as a method is one label.
+#: All other methods share one label.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: Files of our pages.
+#: The files of our pages.
 _UNCOUNTED = frozenset({"static"})
 
 
 def install(app: Flask) -> None:
-    """Count every request of `app`, also those that are refused at the door."""
+    """Count every request of `app`, even unauthenticated ones."""
     app.after_request(_count)
 
 
@@ -55,7 +55,7 @@ def scrape() -> Response:
 
 
 def _count(answer: Response) -> Response:
-    asked = request_ctx.request  # itself: each look through Flask's `request` costs
+    asked = request_ctx.request  # Flask's `request` proxy costs time at each access
     if asked.endpoint not in _UNCOUNTED:
         method = asked.method if asked.method in METHODS else "OTHER"
         route = asked.url_rule.rule if asked.url_rule else "(none)"
@@ -64,7 +64,7 @@ def _count(answer: Response) -> Response:
 
 
 class _Now(Collector):
-    """The figures of one scrape as families of metrics."""
+    """The figures of one request as metric families."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
@@ -78,15 +78,15 @@ class _Now(Collector):
 
 
 def _of_queues(figures: Figures) -> Iterator[Metric]:
-    told = {
-        "depth": "Jobs in the queue; cancelled ones count until a worker drops them.",
-        "oldest_wait_seconds": "How long the job that waits longest near the head has been ready to run.",
-        "scheduled": "Jobs that are to run at a time to come: delayed, or between two attempts.",
-        "overdue_seconds": "How late the first scheduled job is.",
-        "deferred": "Jobs that wait for other jobs, or for room under a limit.",
-        "running": "Jobs that are held by a worker.",
+    texts = {
+        "depth": "Jobs in the queue, including cancelled ones until a worker drops them.",
+        "oldest_wait_seconds": "The longest wait of a job near the head of the queue.",
+        "scheduled": "Jobs that are delayed or between two attempts.",
+        "overdue_seconds": "The delay of the first scheduled job past its time.",
+        "deferred": "Jobs that wait for other jobs or for a limit.",
+        "running": "Jobs that a worker is running.",
     }
-    for name, text in told.items():
+    for name, text in texts.items():
         family = GaugeMetricFamily(f"workhorse_queue_{name}", text, labels=["queue"])
         for queue in figures.queues:
             family.add_metric([queue.name], getattr(queue, name))
@@ -94,59 +94,59 @@ def _of_queues(figures: Figures) -> Iterator[Metric]:
 
 
 def _of_jobs(figures: Figures) -> Iterator[Metric]:
-    status = "How many jobs came to a status; pending: submitted, or retried by hand."
+    status = "Jobs that entered a status; pending: submitted, or retried manually."
     yield _counter("workhorse_jobs", status, ["job_type", "status"], figures.jobs)
     active = GaugeMetricFamily("workhorse_jobs_active", "Jobs that have not ended.", labels=["job_type"])
     for name, count in _active(figures.jobs).items():
         active.add_metric([name], count)
     yield active
-    failed = "Jobs that failed, and why; error: an exception of the function's own."
+    failed = "Jobs that failed, by reason; error: an exception of the function."
     yield _counter("workhorse_jobs_failed", failed, ["job_type", "reason"], figures.failed)
-    yield _counter("workhorse_jobs_retried", "Attempts that are to be tried again.", ["job_type"], figures.retried)
-    resumed = "Executions that were put back uncharged, and why: shutdown or worker_lost."
+    yield _counter("workhorse_jobs_retried", "Failed attempts that are retried.", ["job_type"], figures.retried)
+    resumed = "Executions that were requeued uncharged, by reason: shutdown or worker_lost."
     yield _counter("workhorse_jobs_resumed", resumed, ["job_type", "reason"], figures.resumed)
-    yield _histogram("workhorse_job_run_seconds", "How long executions took.", ["job_type"], figures.run)
-    wait = "How long jobs that were ready waited for a worker."
+    yield _histogram("workhorse_job_run_seconds", "The duration of executions.", ["job_type"], figures.run)
+    wait = "The time that ready jobs waited for a worker."
     yield _histogram("workhorse_job_wait_seconds", wait, ["job_type"], figures.wait)
 
 
 def _of_processes(figures: Figures) -> Iterator[Metric]:
-    workers = GaugeMetricFamily("workhorse_workers", "Workers that are on record, by state.", labels=["state"])
+    workers = GaugeMetricFamily("workhorse_workers", "Registered workers, by state.", labels=["state"])
     for state in sorted({"idle", "busy", *figures.workers}):
         workers.add_metric([state], figures.workers.get(state, 0))
     yield workers
     counts = {("horse",): 0, ("worker",): 0} | figures.lost
     yield _counter("workhorse_lost", "Work horses and workers that died with a job.", ["process"], counts)
-    leases = "Claims whose holder was not heard of in time, and that nobody has taken yet."
+    leases = "Claims whose worker sent no heartbeat in time, and that are not yet recovered."
     yield GaugeMetricFamily("workhorse_expired_leases", leases, value=figures.expired_leases)
-    yield GaugeMetricFamily("workhorse_outbox", "Events that webhooks are yet to be told of.", value=figures.outbox)
+    yield GaugeMetricFamily("workhorse_outbox", "Events not yet sent to webhooks.", value=figures.outbox)
 
 
 def _of_http(figures: Figures) -> Iterator[Metric]:
-    count = "Answered requests of all web processes."
+    count = "Requests to all web processes."
     yield _counter("workhorse_http_requests", count, ["method", "route", "status"], figures.http)
-    seconds = "To the first byte of the answer; a long poll's waiting counts."
+    seconds = "The time to the first byte of the response, including the waiting of a long poll."
     yield _histogram("workhorse_http_request_seconds", seconds, ["method", "route"], figures.http_seconds)
 
 
 def _of_broker(figures: Figures) -> Iterator[Metric]:
     info = figures.broker
     if not info:
-        return  # no figure is better than a wrong one: an alert can ask for `absent(…)`
+        return  # no figure is better than a wrong one: an alert can check `absent(…)`
     memory = "Memory that the broker uses."
     yield GaugeMetricFamily("workhorse_broker_memory_bytes", memory, value=info["used_memory"])
-    most = "Memory that the broker may use; 0: no limit."
+    most = "The memory limit of the broker; 0: no limit."
     yield GaugeMetricFamily("workhorse_broker_max_memory_bytes", most, value=info.get("maxmemory", 0))
-    evicts = "1 if the broker throws jobs away when it is full (maxmemory-policy is not noeviction)."
+    evicts = "1 if the broker discards jobs when its memory is full (maxmemory-policy is not noeviction)."
     policy = info.get("maxmemory_policy", "noeviction")
     yield GaugeMetricFamily("workhorse_broker_may_evict", evicts, value=int(policy != "noeviction"))
-    durable = "1 if the broker keeps an append-only file and its last write went well."
+    durable = "1 if the broker writes an append-only file and the last write succeeded."
     good = bool(info.get("aof_enabled")) and info.get("aof_last_write_status", "ok") == "ok"
     yield GaugeMetricFamily("workhorse_broker_append_only", durable, value=int(good))
 
 
 def _active(jobs: Counts) -> dict[str, int]:
-    """What came in less what has ended. Jobs older than the counts could make it negative."""
+    """Return the submitted jobs minus the ended ones; 0 if jobs older than the counts make it negative."""
     signs = {"pending": 1, "completed": -1, "failed": -1, "cancelled": -1}
     totals: dict[str, int] = {}
     for (name, status), count in jobs.items():

@@ -1,4 +1,4 @@
-"""How every error becomes an answer: the one place that knows an error's HTTP status (RFC 9457)."""
+"""Turn errors into responses (RFC 9457). This is the only module that knows the HTTP status of an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jobs.engine.errors import WorkhorseError
 
 log = logging.getLogger(__name__)
 
-#: A class stands for its subclasses, too. What is not named here is our fault, and its message stays in the log.
+#: A class includes its subclasses. Other errors are internal, and their messages are only logged.
 STATUSES: dict[type[WorkhorseError], HTTPStatus] = {
     errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -39,7 +39,7 @@ STATUSES: dict[type[WorkhorseError], HTTPStatus] = {
     WorkhorseError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
-#: Werkzeug's own refusals that have a word of ours.
+#: The errors of this project that stand for Werkzeug's.
 _OURS: dict[int, type[WorkhorseError]] = {
     HTTPStatus.BAD_REQUEST: errors.MalformedRequest,
     HTTPStatus.UNAUTHORIZED: errors.Unauthenticated,
@@ -52,20 +52,20 @@ _OURS: dict[int, type[WorkhorseError]] = {
 
 
 def install(app: Flask) -> None:
-    """Answer every error of `app` as application/problem+json."""
+    """Return every error of `app` as application/problem+json."""
     app.register_error_handler(WorkhorseError, of_error)
     app.register_error_handler(HTTPException, _of_http_exception)
     app.register_error_handler(Exception, _of_surprise)
 
 
 def status_of(error: WorkhorseError | type[WorkhorseError]) -> HTTPStatus:
-    """The status of an error's class, or of the nearest class that it is derived from."""
+    """Return the status of an error's class, or of its nearest base class that has one."""
     kind = error if isinstance(error, type) else type(error)
     return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
 
 
 def of_error(error: WorkhorseError) -> Response:
-    """The answer to an error of this project."""
+    """Return the response for an error of this project."""
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _of_surprise(error)
@@ -79,7 +79,7 @@ def of_error(error: WorkhorseError) -> Response:
 
 
 def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Response:
-    """A problem document of RFC 9457, with `code` and any further members."""
+    """Return a problem document (RFC 9457) with `code` and further members."""
     document = {
         "type": f"urn:workhorse:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -89,7 +89,7 @@ def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Respo
         "code": code,
         **members,
     }
-    # In ASCII: a detail may quote what the client sent, which may be no valid text.
+    # In ASCII: a detail may quote invalid text from the client.
     answer = Response(json.dumps(document) + "\n", status=int(status), content_type="application/problem+json")
     if status is HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -103,7 +103,7 @@ def _faults(error: WorkhorseError) -> list[errors.Fault]:
 
 
 def _of_http_exception(error: HTTPException) -> Any:
-    """The answer to a refusal of Flask or Werkzeug; a redirect or a ready answer goes out as it is."""
+    """Return the response for an error of Flask or Werkzeug. A redirect stays as it is."""
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
     if error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -119,8 +119,8 @@ def _of_http_exception(error: HTTPException) -> Any:
 
 
 def _of_surprise(error: BaseException) -> Response:
-    """The answer to what should not have happened: a sentence and a reference, the rest in the log."""
+    """Return a general message with a reference to the log, which has the details."""
     reference = secrets.token_hex(6)
     log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=error)
-    detail = f"Something went wrong inside; the operator finds it in the log under {reference}."
+    detail = f"An internal error occurred. The log has the details under the reference {reference}."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, WorkhorseError.code, detail)

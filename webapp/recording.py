@@ -1,6 +1,6 @@
-"""Write down what was asked: every request in the log of the process, and what somebody did in the audit log.
+"""Record requests: each one in the access log, and what users did in the audit log.
 
-Both are written behind the request. It neither waits for them nor can fail by them.
+Both are written after the request, which does not wait for them and does not fail if they do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .stopwatch import elapsed_seconds
 log = logging.getLogger(__name__)
 _encode = json.JSONEncoder().encode
 
-#: Words for what changes something. What is not named here is called by its endpoint.
+#: The names of actions. An action that is not listed has the name of its endpoint.
 ACTIONS = {
     "tokens.issue": "sign-in",
     "sign_in.sign_in": "sign-in",
@@ -59,13 +59,13 @@ ACTIONS = {
 }
 SIGN_IN = "sign-in"
 ADMIN_READ = "admin-read"
-#: What only a terminal can do.
+#: Actions of the command line.
 SET_PASSWORD = "set-password"  # noqa: S105 (a word of the log)
 REPAIR = "repair"
 
-#: These change nothing worth a line.
-_PASSED_OVER = frozenset({"calls.predict", "tickets.issue"})
-#: Asked again and again by machines.
+#: They change nothing that is worth an entry.
+_UNRECORDED = frozenset({"calls.predict", "tickets.issue"})
+#: Requested frequently by machines.
 _UNLOGGED = frozenset({"operations.health", "operations.readiness", "static"})
 
 _access_log: BackgroundWriter[str] = BackgroundWriter(
@@ -74,12 +74,12 @@ _access_log: BackgroundWriter[str] = BackgroundWriter(
 
 
 def install(app: Flask) -> None:
-    """Note in the audit log what is done through `app`."""
+    """Record the actions of the users of `app` in the audit log."""
     app.after_request(_note)
 
 
 def log_requests(app: Flask) -> None:
-    """Write a line for every request of `app` to stderr, also for those that are refused at the door."""
+    """Write a line for every request of `app` to stderr, even for unauthenticated ones."""
     app.after_request(_log)
 
 
@@ -89,12 +89,12 @@ def admin_reads(subject: str) -> None:
 
 
 def claims_to_be(name: str) -> None:
-    """Somebody tries to sign in under this name."""
+    """Record the name that the request tries to sign in with."""
     g.claimed_name = name[:200]
 
 
 def _log(answer: Response) -> Response:
-    asked = request_ctx.request  # itself: each look through Flask's `request` costs
+    asked = request_ctx.request  # Flask's `request` proxy costs time at each access
     if asked.endpoint not in _UNLOGGED:
         _access_log.add(_line(asked, answer))
     return answer
@@ -104,14 +104,14 @@ def _note(answer: Response) -> Response:
     try:
         for act in _acts(request_ctx.request, answer):
             services().audit.note(act)
-    except Exception:  # the answer is made: nothing that happens here may change it
+    except Exception:  # the response is complete, and an error here must not change it
         log.exception("%s %s was not recorded", request.method, request.path)
     return answer
 
 
 def _line(asked: Request, answer: Response) -> str:
     user = caller_if_any()
-    # Without the query: tickets and sign-in links stand there. In ASCII: a path may hold anything.
+    # Without the query, which may contain a ticket or a sign-in link. In ASCII: a path may contain any bytes.
     return _encode(
         {
             "at": rfc3339(datetime.now(UTC)),
@@ -133,14 +133,14 @@ def _acts(asked: Request, answer: Response) -> Iterator[Act]:
         yield Act(action, _who(), asked.remote_addr, status, _subject(answer))
         return
     if asked.method in SAFE_METHODS and status >= HTTPStatus.BAD_REQUEST:
-        return  # the answer shows nothing of it
+        return  # the response does not show it
     for subject in g.get("admin_reads", ()):
         yield Act(ADMIN_READ, _who(), asked.remote_addr, status, subject)
 
 
 def _action(asked: Request) -> str | None:
     endpoint = asked.endpoint
-    if endpoint is None or endpoint in _PASSED_OVER:
+    if endpoint is None or endpoint in _UNRECORDED:
         return None
     if asked.method not in SAFE_METHODS:
         return ACTIONS.get(endpoint, endpoint)
@@ -152,7 +152,7 @@ def _action(asked: Request) -> str | None:
 
 
 def _counts(action: str, status: int) -> bool:
-    """What was done, what was forbidden, and sign-ins that failed; but not what anybody can send without end."""
+    """Return True for actions that succeeded or were forbidden, and for failed sign-ins."""
     if status == HTTPStatus.UNAUTHORIZED:
         return action == SIGN_IN
     return status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.FORBIDDEN
@@ -169,6 +169,6 @@ def _who() -> str | None:
 
 def _subject(answer: Response) -> str | None:
     location = answer.headers.get("Location", "")
-    if location.startswith(("/api/", "/jobs/")):  # of what was made; other pages' redirects lead elsewhere
+    if location.startswith(("/api/", "/jobs/")):  # the address of a new resource; other redirects lead elsewhere
         return location.rpartition("/")[2][:200]
     return ", ".join(map(str, (request.view_args or {}).values()))[:200] or None

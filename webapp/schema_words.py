@@ -1,4 +1,4 @@
-"""JSON Schemas of parameters and results in a reader's words, and examples that fit them."""
+"""Describe JSON Schemas in words, and make valid examples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 Schema = dict[str, Any]
 Models = Mapping[str, Schema]
 
-#: What stands for an uploaded file in an example.
+#: The id of an uploaded file in examples.
 FILE = "0" * 32
 
 PLAIN = {
@@ -25,7 +25,7 @@ EXAMPLES = {"email": "reader@example.com", "uri": "https://example.com/article",
 
 
 def named_parts(schema: Schema, models: Models) -> Iterator[tuple[str, str, str]]:
-    """Of each property of an object: its name, what it is, and what else is to be said."""
+    """Yield the name, the type in words, and the notes of each property of an object."""
     schema = _resolved(schema, models)
     required = schema.get("required", ())
     for name, part in schema.get("properties", {}).items():
@@ -38,7 +38,7 @@ def named_parts(schema: Schema, models: Models) -> Iterator[tuple[str, str, str]
 
 
 def words(schema: Schema, models: Models) -> str:
-    """What a value is."""
+    """Return the type of a value in words."""
     schema = _resolved(schema, models)
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         return " or ".join(dict.fromkeys(words(choice, models) for choice in choices))
@@ -55,7 +55,7 @@ def words(schema: Schema, models: Models) -> str:
 
 
 def example(schema: Schema, models: Models, name: str = "text") -> Any:
-    """A value that fits: the author's own example, or the least that does."""
+    """Return a valid value: the author's own example, or a minimal one."""
     schema = _resolved(schema, models)
     if schema.get("examples"):
         return schema["examples"][0]

@@ -1,4 +1,4 @@
-"""The headers that keep an answer harmless in a browser."""
+"""Add the security headers to every response."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ POLICY = {
 
 
 def install(app: Flask) -> None:
-    """Send them with every answer of `app`; a view may have set its own before."""
-    app.wsgi_app = _Hardened(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation has it
+    """Add the headers to every response of `app`, unless the view has set them."""
+    app.wsgi_app = _Hardened(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation shows
 
 
 class _Hardened:
-    """A WSGI application whose answers carry the headers. At that level they are a list, and adding to it is cheap."""
+    """A WSGI application with the headers. At this level headers are a list, to which adding is cheap."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -36,7 +36,7 @@ class _Hardened:
 
 
 def allow_on_this_page(answer: Response, **sources: str) -> Response:
-    """Widen the policy of one answer: `style_src="'unsafe-inline'"` adds that to what 'self' allows."""
+    """Widen the policy of one response: `style_src="'unsafe-inline'"` allows that besides 'self'."""
     wider = {name.replace("_", "-"): f"'self' {source}" for name, source in sources.items()}
     answer.headers["Content-Security-Policy"] = _policy(POLICY | wider)
     return answer
@@ -54,7 +54,7 @@ _HEADERS = {
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Content-Security-Policy": _policy(POLICY),
-        # Answers are somebody's own, and change: nobody on the way may keep them.
+        # Responses belong to one user and change: proxies must not cache them.
         "Cache-Control": "no-store",
     }.items()
 }

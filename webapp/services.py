@@ -1,4 +1,4 @@
-"""What the views work with: one set of services for each app."""
+"""The services that the views use: one set for each app."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ class Services:
 
 
 def services() -> Services:
-    """The services of the current app."""
+    """Return the services of the current app."""
     return cast(Services, current_app.extensions[EXTENSION])

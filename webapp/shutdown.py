@@ -1,4 +1,4 @@
-"""Whether this web process was told to stop: long polls and streams end early then."""
+"""Remember that this web process is shutting down: long polls and streams then end early."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Shutdown:
-    """A flag that a signal handler may set: a plain attribute, since a lock could be held by what it interrupts."""
+    """A flag that a signal handler sets. It has no lock, which the interrupted code might hold."""
 
     def __init__(self) -> None:
         self.begun = False

@@ -1,4 +1,4 @@
-"""Sign in and out with a browser: by password, by API key, or by the link that start-up prints."""
+"""Sign in and out with a browser: with a password, an API key, or the link printed at start-up."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ blueprint = Blueprint("sign_in", __name__)
 
 MAX_BODY_BYTES = 8_192
 
-#: A path of this site. `//host` and `/\host` are other sites to a browser, which also drops tabs and newlines.
+#: A path of this site. Browsers read `//host` and `/\host` as other sites, and drop tabs and line breaks.
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
 
 @blueprint.after_request
 def _send_origin(answer: Response) -> Response:
-    """With 'no-referrer', browsers send 'Origin: null' along with our own forms."""
+    """Allow the Origin header: with `no-referrer`, browsers send `Origin: null` with our own forms."""
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer
 
 
 @blueprint.get("/sign-in")
 def form() -> Response:
-    # A HEAD, as link checkers and chats send it, must not use the link up.
+    # A HEAD request, as link checkers and chats send it, must not use up the link.
     if "token" in request.args and request.method == "GET":
         return _follow_link(request.args["token"])
     return Response(_page(), content_type="text/html; charset=utf-8")
@@ -63,7 +63,7 @@ def _follow_link(token: str) -> Response:
     except Unauthenticated as error:
         if session_user() is None:
             return _refusal(error)
-        # The link was followed before, by this browser: it is where it wants to be.
+        # The link was used before by this browser, which is signed in already.
     return redirect(_destination(), 303)
 
 

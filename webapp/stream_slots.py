@@ -1,4 +1,4 @@
-"""How many streams this process holds open: each costs memory, and a place among gunicorn's connections."""
+"""Limit the open streams of this process: each uses memory and one of gunicorn's connections."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class StreamSlots:
         self._lock = Lock()
 
     def take(self) -> Callable[[], None]:
-        """Take a slot, and return what gives it back, however often it is called.
+        """Take a slot, and return a function that gives it back. Further calls of it have no effect.
 
         Raises:
-            TooManyStreams: if none is free.
+            TooManyStreams: no slot is free.
         """
         with self._lock:
             if self._taken >= self._count:
@@ -45,6 +45,6 @@ def install(app: Flask, count: int) -> None:
 
 
 def take_slot() -> Callable[[], None]:
-    """Take a slot of the current app. Raises TooManyStreams if none is free."""
+    """Take a slot of the current app. Raises TooManyStreams if no slot is free."""
     slots: StreamSlots = current_app.extensions[EXTENSION]
     return slots.take()

@@ -77,10 +77,10 @@ def follow_job(job_id: str) -> Response:
             return Response(status=204)
         after = after if after == job.version else None
     live = Live(lambda user: user.is_admin or user.user_id == job.user_id)
-    news = services().follower.follow_job(
+    messages = services().follower.follow_job(
         job_id, after, live.inbox, logs=options.logs == "true", idle_seconds=IDLE_SECONDS
     )
-    return event_stream(_lines(live.follow(news)))
+    return event_stream(_lines(live.follow(messages)))
 
 
 @blueprint.get("/jobs/stream")
@@ -106,30 +106,30 @@ def follow_all() -> Response:
     admit()
     user_id = caller().user_id
     live = Live(lambda user: user.user_id == user_id)
-    news = services().follower.follow_user(user_id, after, live.inbox, idle_seconds=IDLE_SECONDS)
-    return event_stream(_lines(live.follow(news)))
+    messages = services().follower.follow_user(user_id, after, live.inbox, idle_seconds=IDLE_SECONDS)
+    return event_stream(_lines(live.follow(messages)))
 
 
-def _lines(news: Iterator[Message | None]) -> Iterator[bytes]:
+def _lines(messages: Iterator[Message | None]) -> Iterator[bytes]:
     yield HEARTBEAT  # at once, so that a client without news sees that it is connected
-    for each in news:
+    for each in messages:
         yield HEARTBEAT if each is None else _text(each)
 
 
-def _text(news: Message) -> bytes:
-    text = _written.get(news)
+def _text(message: Message) -> bytes:
+    text = _written.get(message)
     if text is None:
-        text = _written[news] = "".join(_events(news)).encode()
+        text = _written[message] = "".join(_events(message)).encode()
     return text
 
 
-def _events(news: Message) -> Iterator[str]:
-    head = "" if news.id is None else f"id: {news.id}\n"
-    if news.event == "position":
+def _events(message: Message) -> Iterator[str]:
+    head = "" if message.id is None else f"id: {message.id}\n"
+    if message.event == "position":
         yield f"{head}\n"  # no event: it only sets the position to resume from
-    elif news.event == "log":
-        for line in news.lines:
+    elif message.event == "log":
+        for line in message.lines:
             yield f"event: log\ndata: {json.dumps(line)}\n\n"
     else:
-        data = news.resource if news.job is not None else json.dumps(news.error or {})
-        yield f"{head}event: {news.event}\ndata: {data}\n\n"
+        data = message.resource if message.job is not None else json.dumps(message.error or {})
+        yield f"{head}event: {message.event}\ndata: {data}\n\n"

@@ -1,4 +1,4 @@
-"""Hold a request until a job changes, its time is over or the process is to stop."""
+"""Hold a request until a job changes, the time is up, or the process shuts down."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from jobs.engine.client.job import Job
 from .services import services
 from .shutdown import shutdown
 
-#: How soon a held request notices that the process was told to stop.
+#: Time after which a held request notices that the process is shutting down.
 _SLICE_SECONDS = 5.0
 
 
 def job_after(job: Job, *, version: int | None, seconds: float) -> Job:
-    """The job as soon as it passes `version` (None: as soon as it has ended), at the latest after `seconds`."""
+    """Return the job when it passes `version` (None: when it has ended), or after `seconds`."""
     deadline = time.monotonic() + seconds
     while not _reached(job, version) and not shutdown.begun and (left := deadline - time.monotonic()) > 0:
         job = services().follower.wait(job.job_id, after=version, timeout=min(left, _SLICE_SECONDS))

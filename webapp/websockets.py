@@ -1,4 +1,4 @@
-"""WebSocket: one job until it ends, with the same messages as its event stream, and a way to cancel it."""
+"""Follow one job over a WebSocket, with the same messages as its event stream, and cancel it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from .stream_slots import take_slot
 blueprint = Blueprint("websockets", __name__, url_prefix="/api/v1")
 _sock = Sock()
 
-#: What a client says is short.
+#: Messages of clients are short.
 MAX_MESSAGE_BYTES = 4_096
-#: Why it was closed (RFC 6455, 7.4.1).
+#: The reasons for closing (RFC 6455, 7.4.1).
 DONE, GOING_AWAY, POLICY = 1000, 1001, 1008
 
 
-class Whole:
-    """A socket that sends all or fails, one frame after the other.
+class WholeFrames:
+    """A socket that sends a frame completely or fails, one frame at a time.
 
-    simple_websocket (1.1.0, ws.py) takes a part for the whole, and a follower, an answer and a ping may send at once.
+    simple_websocket (1.1.0, ws.py) ignores partial sends, and a follower, a reply and a ping may send at the same time.
     """
 
     def __init__(self, socket: Any) -> None:
@@ -65,7 +65,7 @@ def _configure(state: BlueprintSetupState) -> None:
 
 @blueprint.before_request
 def _before_the_handshake() -> None:
-    """Refuse while it can be done in HTTP. Browsers let any page open a WebSocket, so its origin counts."""
+    """Refuse the request while it is still HTTP. Browsers let any page open a WebSocket, so check the origin."""
     refuse_foreign_origin()
     g.job = visible_job((request.view_args or {})["job_id"])
     query(WithTicket)
@@ -74,15 +74,15 @@ def _before_the_handshake() -> None:
     g.live = Live(lambda user, owner=g.job.user_id: user.is_admin or user.user_id == owner)  # type: ignore[misc]
     g.give_back = take_slot()
     if "gunicorn.socket" in request.environ:
-        request.environ["gunicorn.socket"] = Whole(request.environ["gunicorn.socket"])
-    # Compression would cost each connection a quarter of a megabyte.
+        request.environ["gunicorn.socket"] = WholeFrames(request.environ["gunicorn.socket"])
+    # Compression would use a quarter of a megabyte for each connection.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
 
 @blueprint.errorhandler(RemoteProtocolError)
 def _no_handshake(_error: RemoteProtocolError) -> Response:
-    """The request is none that begins a WebSocket, as with another version than 13 (RFC 6455, 4.4)."""
-    answer = of_error(MalformedRequest("This is no WebSocket handshake of version 13."))
+    """Refuse a request that does not open a WebSocket, or uses another version than 13 (RFC 6455, 4.4)."""
+    answer = of_error(MalformedRequest("This is not a WebSocket handshake of version 13."))
     answer.headers["Sec-WebSocket-Version"] = "13"
     return answer
 
@@ -106,52 +106,52 @@ def _after(_error: BaseException | None) -> None:
 def follow(connection: Server, job_id: str) -> None:
     live: Live = g.live
     Thread(target=_listen, args=(connection, live, services().client, job_id), daemon=True).start()
-    news = services().follower.follow_job(job_id, g.after, live.inbox, idle_seconds=IDLE_SECONDS)
+    messages = services().follower.follow_job(job_id, g.after, live.inbox, idle_seconds=IDLE_SECONDS)
     reason = GOING_AWAY
     try:
-        for each in live.follow(news):
-            for message in _messages(each):
-                connection.send(message)
+        for each in live.follow(messages):
+            for text in _texts(each):
+                connection.send(text)
             if each is not None and each.event in ("complete", "error"):
                 reason = DONE if each.event == "complete" else POLICY
                 break
         connection.close(reason)
     except (ConnectionClosed, OSError):
-        pass  # the client has gone
+        pass  # the client has disconnected
     finally:
         live.inbox.end()
 
 
-def _messages(news: Message | None) -> Iterator[str]:
-    if news is None:
+def _texts(message: Message | None) -> Iterator[str]:
+    if message is None:
         return
-    if news.job is not None:
-        yield f'{{"event": "{news.event}", "job": {news.resource}}}'
+    if message.job is not None:
+        yield f'{{"event": "{message.event}", "job": {message.resource}}}'
     else:
-        yield json.dumps({"event": news.event, **(news.error or {})})
+        yield json.dumps({"event": message.event, **(message.error or {})})
 
 
 def _listen(connection: Server, live: Live, client: Any, job_id: str) -> None:
-    """Do what the client asks for, until it goes."""
+    """Execute the client's messages until it disconnects."""
     try:
         while True:
-            _obey(connection, client, job_id, connection.receive())
+            _execute(connection, client, job_id, connection.receive())
     except (ConnectionClosed, OSError):
         live.inbox.end()
 
 
-def _obey(connection: Server, client: Any, job_id: str, message: str | bytes | None) -> None:
+def _execute(connection: Server, client: Any, job_id: str, message: str | bytes | None) -> None:
     try:
         asked = json.loads(message or "null")
     except (ValueError, RecursionError):
         asked = None
     if asked != {"action": "cancel"}:
-        detail = 'The only message that is understood is {"action": "cancel"}.'
+        detail = 'The only valid message is {"action": "cancel"}.'
         connection.send(json.dumps({"event": "error", "code": "invalid_request", "detail": detail}))
         return
     try:
         client.cancel(job_id)
     except JobEnded:
-        pass  # it will be told, or has been
+        pass  # the stream reports the end
     except WorkhorseError as error:
         connection.send(json.dumps({"event": "error", "code": error.code, "detail": error.message}))

@@ -23,7 +23,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 _NAME = "openapi_description"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-#: What each variable part of a path is.
+#: The descriptions of the variable parts of paths.
 PATH_PARAMETERS = {
     "batch_id": "The id of the batch.",
     "file_id": "The id of the file.",

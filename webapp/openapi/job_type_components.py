@@ -10,22 +10,22 @@ from jobs.engine.catalogue.job_type import JobType
 
 
 def params_name(job_type: JobType) -> str:
-    """The component that holds a job type's parameters."""
+    """Return the name of the schema of a job type's parameters."""
     return f"{job_type.name}.params"
 
 
 def result_name(job_type: JobType) -> str:
-    """The component that holds a job type's result."""
+    """Return the name of the schema of a job type's result."""
     return f"{job_type.name}.result"
 
 
 def job_name(job_type: JobType) -> str:
-    """The component that holds the job resource of a job type."""
+    """Return the name of the schema of a job type's job resource."""
     return f"{job_type.name}.job"
 
 
 def job_type_components(catalogue: Catalogue) -> dict[str, Any]:
-    """Every job type's schemas, by component name.
+    """Return the schemas of every job type, by name.
 
     A model is put under its job type and direction (`train-model.params.Config`): two job types
     may each have a `Config`, and one model reads differently as a parameter and as a result.

@@ -55,7 +55,7 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
     ),
     401: (
         "Unauthenticated",
-        "There are no credentials, or bad ones.",
+        "The credentials are missing or not valid.",
         "unauthenticated",
         "Send an API key or a token as 'Authorization: Bearer …'.",
     ),
@@ -81,32 +81,32 @@ REASONS: dict[int, tuple[str, str, str, str]] = {
     ),
     416: (
         "RangeNotSatisfiable",
-        "The file has no such bytes; `Content-Range` says how many it has.",
+        "The range is outside of the file; `Content-Range` has the size of the file.",
         "range_not_satisfiable",
-        "The file has 100 bytes, and none in that range.",
+        "The file has 100 bytes; the range is outside of them.",
     ),
     422: (
         "Invalid",
-        "It is well-formed, but not valid; `errors` says where. Also: a reused Idempotency-Key.",
+        "The request is well-formed but not valid, and `errors` says where; or an Idempotency-Key was reused.",
         "invalid_parameters",
         "/texts/3: Input should be a valid string",
     ),
     429: (
         "TooMany",
-        "The caller's rate limit, or limit of unfinished jobs, is reached.",
+        "The caller has reached the rate limit or the limit of unfinished jobs.",
         "rate_limited",
         "You have sent too many requests; try again in 3 s.",
     ),
-    500: ("Failed", "Any other refusal, or something went wrong inside.", "internal_error", "Something went wrong."),
+    500: ("Failed", "Any other refusal, or an internal error.", "internal_error", "An internal error occurred."),
     503: (
         "Unavailable",
-        "The broker can't be reached, or can't store anything now.",
+        "The broker can't be reached or can't store anything, or no stream slot is free.",
         "broker_unavailable",
         "The broker can't be reached; try again shortly.",
     ),
 }
 
-CONTENT_RANGE = {"description": "How many bytes there are.", "schema": {"type": "string"}}
+CONTENT_RANGE = {"description": "The size of the file.", "schema": {"type": "string"}}
 
 HEADERS: dict[int, Schema] = {
     401: {"WWW-Authenticate": WWW_AUTHENTICATE},
@@ -119,7 +119,7 @@ FAULTS = [{"pointer": "/texts/3", "message": "Input should be a valid string", "
 
 
 def refusal(status: int) -> dict[str, str]:
-    """A reference to the response of that status."""
+    """Return a reference to the response of a status."""
     return {"$ref": f"#/components/responses/{REASONS[status][0]}"}
 
 

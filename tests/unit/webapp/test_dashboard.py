@@ -230,7 +230,7 @@ def test_actions_on_many_jobs_are_refused(door: Door, path: str) -> None:
     fail(door, door.submit())
     before = stored(door)
     answer = post(door, path)
-    assert answer.status_code == 409 and "one by one" in answer.json["detail"]
+    assert answer.status_code == 409 and "Bulk changes are disabled" in answer.json["detail"]
     assert stored(door) == before
 
 

@@ -114,4 +114,4 @@ def test_a_client_that_was_cut_off_is_logged_in_one_line_without_a_trace(
 
     # gunicorn ignores the first error, and logs a trace of others.
     assert raised.value.errno == ends_as
-    assert logged == (["A client did not read, and was cut."] if ends_as == errno.ECONNRESET else [])
+    assert logged == (["A client did not read; its connection was cut."] if ends_as == errno.ECONNRESET else [])
