@@ -235,7 +235,7 @@ def remove_users(services: Services, admin: Caller, watch: Watch) -> None:
 
 def test_each_key_is_on_the_list_of_exactly_one_room(seen: set[str]) -> None:
     strays = {key: lists_of(key) for key in sorted(seen) if len(lists_of(key)) != 1}
-    assert strays == {}
+    assert strays == {}, "each key belongs on the sign of one room, its __init__, in the form of the others"
 
 
 def test_each_listed_key_is_used(seen: set[str]) -> None:

@@ -14,10 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
-from fakeredis import FakeRedis
 
 from jobs.engine.broker.connection import connect
-from jobs.engine.broker.safety import warn_about
 from jobs.engine.errors import BrokerNotFound, CannotStart
 from jobs.engine.local.embedded_broker import STOP_TIMEOUT_SECONDS, EmbeddedBroker
 from jobs.engine.local.server_binary import find_binary
@@ -211,41 +209,3 @@ def test_one_that_cannot_start_says_what_its_log_says(settings: Settings, monkey
     monkeypatch.undo()
     with EmbeddedBroker(settings), connect(settings) as connection:
         assert connection.ping()
-
-
-# --- warnings about any broker --------------------------------------------------------
-
-
-def test_the_embedded_broker_gives_no_reason_to_warn(connection: redis.Redis) -> None:
-    assert warn_about(connection) == []
-
-
-def test_a_broker_that_may_evict_is_warned_about(connection: redis.Redis) -> None:
-    connection.config_set("maxmemory-policy", "allkeys-lru")
-    (sentence,) = warn_about(connection)
-    assert "allkeys-lru" in sentence
-    assert "noeviction" in sentence
-
-
-def test_a_broker_that_keeps_nothing_on_disk_is_warned_about(connection: redis.Redis) -> None:
-    connection.config_set("appendonly", "no")
-    (sentence,) = warn_about(connection)
-    assert "nothing on disk" in sentence
-
-
-def test_a_broker_that_only_takes_snapshots_keeps_something(connection: redis.Redis) -> None:
-    connection.config_set("appendonly", "no")
-    connection.config_set("save", "3600 1")
-    assert warn_about(connection) == []
-
-
-def test_a_broker_that_forbids_config_is_judged_by_info(connection: redis.Redis, settings: Settings) -> None:
-    connection.config_set("maxmemory-policy", "volatile-lru")
-    connection.execute_command("ACL", "SETUSER", "default", "-config")
-    (sentence,) = warn_about(connection)
-    assert "volatile-lru" in sentence
-
-
-def test_a_broker_that_tells_nothing_is_not_warned_about() -> None:
-    with FakeRedis() as silent:
-        assert warn_about(silent) == []

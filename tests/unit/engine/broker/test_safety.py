@@ -1,0 +1,43 @@
+"""Warnings about brokers that may lose jobs."""
+
+from __future__ import annotations
+
+import redis
+from fakeredis import FakeRedis
+
+from jobs.engine.broker.safety import warn_about
+
+
+def test_the_embedded_broker_causes_no_warning(connection: redis.Redis) -> None:
+    assert warn_about(connection) == []
+
+
+def test_a_broker_that_may_evict_jobs_causes_a_warning(connection: redis.Redis) -> None:
+    connection.config_set("maxmemory-policy", "allkeys-lru")
+    (sentence,) = warn_about(connection)
+    assert "allkeys-lru" in sentence
+    assert "noeviction" in sentence
+
+
+def test_a_broker_that_stores_nothing_on_disk_causes_a_warning(connection: redis.Redis) -> None:
+    connection.config_set("appendonly", "no")
+    (sentence,) = warn_about(connection)
+    assert "nothing on disk" in sentence
+
+
+def test_a_broker_that_only_takes_snapshots_causes_no_warning(connection: redis.Redis) -> None:
+    connection.config_set("appendonly", "no")
+    connection.config_set("save", "3600 1")
+    assert warn_about(connection) == []
+
+
+def test_a_broker_that_forbids_config_is_judged_by_its_info(connection: redis.Redis) -> None:
+    connection.config_set("maxmemory-policy", "volatile-lru")
+    connection.execute_command("ACL", "SETUSER", "default", "-config")
+    (sentence,) = warn_about(connection)
+    assert "volatile-lru" in sentence
+
+
+def test_a_broker_that_shows_nothing_causes_no_warning() -> None:
+    with FakeRedis() as silent:
+        assert warn_about(silent) == []
