@@ -31,7 +31,7 @@ def test_no_credential_outlives_its_user(accounts: Accounts, elsewhere: Accounts
     link, session = accounts.sign_in.issue_link("alice"), accounts.sign_in.open_session(user)
     accounts.bearers.authenticate(key), accounts.bearers.authenticate(token), accounts.sign_in.session_user(session)
     accounts.delete("alice")
-    register(accounts)  # somebody else, under the same name
+    register(accounts)  # another user with the same name
     for anywhere in (accounts, elsewhere):
         for use in (
             lambda to: to.bearers.authenticate(key),

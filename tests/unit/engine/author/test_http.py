@@ -25,7 +25,7 @@ MEGABYTE = 1_000_000
 
 
 class Site(ThreadingHTTPServer):
-    """A web site on loopback that answers as its test says, and counts its requests."""
+    """A web site on loopback that responds as its test says, and counts its requests."""
 
     daemon_threads = True
 
