@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from jobs.engine.json_pointer import Path, pointer
 from jobs.engine.pydantic_errors import plain_errors
 
 from .services import services
@@ -45,7 +46,7 @@ def json_value(max_bytes: int | None = None) -> Any:
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise _too_deep()
     # Only an escape can produce these characters: JSON forbids a bare NUL, and UTF-8 a surrogate.
-    if "\\u" in text and (faults := list(_bad_texts(value, ""))):
+    if "\\u" in text and (faults := list(_bad_texts(value))):
         raise InvalidRequest(faults)
     return value
 
@@ -90,7 +91,7 @@ def no_body() -> None:
     if request.content_length == 0 or (request.content_length is None and "Transfer-Encoding" not in request.headers):
         return
     if value := json_object():
-        faults = [Fault("unknown field", "extra_forbidden", pointer=_pointer("", name)) for name in value]
+        faults = [Fault("unknown field", "extra_forbidden", pointer=_pointer((name,))) for name in value]
         raise InvalidRequest(faults)
 
 
@@ -181,35 +182,31 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _bad_texts(value: Any, pointer: str) -> Iterator[Fault]:
+def _bad_texts(value: Any, path: Path = ()) -> Iterator[Fault]:
     """Yield a fault for each text that can't be stored; the fault of a key points to its object."""
     if isinstance(value, str) and not _storable(value):
-        yield Fault("contains NUL or a lone surrogate", "unstorable_text", pointer=pointer)
+        yield Fault("contains NUL or a lone surrogate", "unstorable_text", pointer=_pointer(path))
     elif isinstance(value, dict):
         if not all(map(_storable, value)):
-            yield Fault("a key contains NUL or a lone surrogate", "unstorable_text", pointer=pointer)
+            yield Fault("a key contains NUL or a lone surrogate", "unstorable_text", pointer=_pointer(path))
         for name, child in value.items():
-            yield from _bad_texts(child, _pointer(pointer, name))
+            yield from _bad_texts(child, (*path, name))
     elif isinstance(value, list):
         for position, child in enumerate(value):
-            yield from _bad_texts(child, _pointer(pointer, position))
+            yield from _bad_texts(child, (*path, position))
 
 
 def _storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _pointer(parent: str, step: str | int) -> str:
-    """Return a JSON Pointer (RFC 6901) extended by one step. Characters that can't be encoded are replaced."""
-    name = str(step).encode("utf-8", "replace").decode().replace("\0", "?")
-    return f"{parent}/{name.replace('~', '~0').replace('/', '~1')}"
+def _pointer(path: Path) -> str:
+    """Return a JSON Pointer in which characters that can't be encoded are replaced."""
+    return pointer(path).encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _fault(error: Any) -> Fault:
-    pointer = ""
-    for step in error["loc"]:
-        pointer = _pointer(pointer, step)
-    return Fault(error["msg"], error["type"], pointer=pointer)
+    return Fault(error["msg"], error["type"], pointer=_pointer(error["loc"]))
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field
 
 from jobs.engine.errors import Fault, InvalidRequest, UnsupportedMediaType
+from jobs.engine.json_pointer import pointer
 
 from . import body
 from .openapi.describing import described
@@ -85,4 +86,4 @@ def _is_known(name: str) -> bool:
 
 
 def _fault(name: str, message: str, code: str) -> Fault:
-    return Fault(message, code, pointer="/" + name[:64].replace("~", "~0").replace("/", "~1"))
+    return Fault(message, code, pointer=pointer((name[:64],)))
