@@ -23,7 +23,7 @@ MAX_EARLY_SOUNDS = 5_000
 #: The formats that are read. Some of ffmpeg's other formats name further files and addresses to fetch.
 READ = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
 
-Height = Annotated[int, Field(ge=16, le=2160, multiple_of=2, description="In pixels; even.")]
+Height = Annotated[int, Field(ge=16, le=2160, multiple_of=2, description="An even number of pixels.")]
 
 
 class ProcessedVideo(SavedFile):
