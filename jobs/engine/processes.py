@@ -55,11 +55,12 @@ def children() -> set[int]:
 
 
 def end_children_except(known: set[int]) -> None:
-    """Kill and reap the children that this process has adopted from dead descendants."""
-    for pid in children() - known:
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+    """Kill and reap the children that this process has adopted from dead descendants, and what these leave to it."""
+    while strays := children() - known:
+        for pid in strays:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def kill_family(pid: int) -> None:

@@ -81,7 +81,7 @@ def job(
         retry: which errors are tried again, and when.
         max_running: jobs of this type that may run at once, over all workers.
         result_ttl: seconds that a result is kept.
-        preload: heavy modules that a worker imports once, before it forks.
+        preload: heavy modules that a worker imports once for all job types that name the same ones.
 
     Raises:
         UnservableFunction: with the function, and the invalid option or the reason why it can't be a job.

@@ -22,6 +22,7 @@ from .broker_trouble import BrokerTrouble
 from .horse_reports import Reports
 from .outcome import AttemptEnd, Death, KillReason, Limits, decide
 from .zygote import Horse, Zygote
+from .zygotes import Zygotes
 
 #: Seconds from the moment at which the function should have stopped by itself until it is killed.
 KILL_AFTER_TIMEOUT_SECONDS = 0.8
@@ -58,11 +59,13 @@ class Execution:
     store: Store
     settings: Settings
     stop: Stop
-    zygote: Zygote
+    zygotes: Zygotes
     trouble: BrokerTrouble
     #: Called a few times a second while the horse runs, to read commands from RQ's tools.
     listen: Callable[[], None]
 
+    #: The one that forked the horse.
+    zygote: Zygote = field(init=False)
     horse: Horse = field(init=False)
     reports: Reports = field(init=False)
     #: Why the worker killed the horse, if it did.
@@ -97,14 +100,39 @@ class Execution:
     # --- start -------------------------------------------------------------------
 
     def _start(self) -> None:
-        now = time.monotonic()
         self._timeout = self.order.timeout or self.job_type.timeout
-        self._began = now
-        self._heartbeat_at = now + HEARTBEAT_SECONDS
-        self._listen_at = now + LISTEN_SECONDS
-        self.horse = self.zygote.take()
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
+        self.zygote = self.zygotes.of(self.job_type.preload)
+        self.horse = self.zygote.take() if self._horse_in_time() else self._dead_horse()
+        self._began = time.monotonic()
+        self._listen_at = self._began + LISTEN_SECONDS
         self.reports = Reports(self.horse, self.claim, self.store)
         self.horse.send(self._assignment().as_message())
+
+    def _horse_in_time(self) -> bool:
+        """Wait for a horse and keep the lease: a new zygote may import modules for longer than a lease lasts.
+
+        Return False if the execution must end before there is one.
+        """
+        while not self.zygote.is_ready(FLUSH_SECONDS):
+            now = time.monotonic()
+            if now >= self._heartbeat_at:
+                self._heartbeat_at = now + HEARTBEAT_SECONDS
+                lease = self._heartbeat()
+                self._lost = lease is Lease.LOST
+                self.killed_for = KillReason.CANCELLED if lease is Lease.CANCEL else None
+            if now >= self.stop.kill_at:
+                self.killed_for = KillReason.SHUTDOWN
+            if self._lost or self.killed_for:
+                return False
+        return True
+
+    def _dead_horse(self) -> Horse:
+        """Return a horse that is killed before it has its job, so that the execution ends like any other."""
+        self.zygote = self.zygotes.lean
+        horse = self.zygote.take()
+        horse.kill()
+        return horse
 
     def _assignment(self) -> Assignment:
         return Assignment(
@@ -154,7 +182,7 @@ class Execution:
             self._check_memory()
         if now >= self._listen_at:
             self._listen_at = now + LISTEN_SECONDS
-            self.zygote.read_notices()
+            self.zygotes.read_notices()
             self.listen()
         self._check_clocks(now)
 
@@ -189,13 +217,16 @@ class Execution:
         if not held:
             self._lose()
 
-    def _prolong_lease(self, now: float) -> None:
+    def _heartbeat(self) -> Lease:
         try:
-            lease = self.store.heartbeat(self.worker, self.claim.job_id, self.claim.execution, self.worker_ttl)
+            return self.store.heartbeat(self.worker, self.claim.job_id, self.claim.execution, self.worker_ttl)
         except NOT_NOW as error:
             # The horse continues: only another holder ends our right to the job, and without a broker there is none.
             self.trouble.away(error)
-            return
+            return Lease.HELD
+
+    def _prolong_lease(self, now: float) -> None:
+        lease = self._heartbeat()
         if lease is Lease.LOST:
             self._lose()
         elif lease is Lease.CANCEL and self._cancel_kill_at == NEVER:

@@ -35,7 +35,7 @@ from .execution import Stop
 from .horse import ignore_stop_signals
 from .outcome import SHUTDOWN, Death, after_death
 from .plain_rq import refusal
-from .zygote import Zygote
+from .zygotes import Zygotes
 
 logger = logging.getLogger("workhorse")
 
@@ -58,7 +58,7 @@ class Engine:
     settings: Settings
     catalogue: Catalogue
     store: Store
-    zygote: Zygote
+    zygotes: Zygotes
 
 
 class LeasedRQWorker(rq.Worker):

@@ -44,7 +44,7 @@ class Worker(LeasedRQWorker):
         if self.engine is None:
             return bool(super().work(burst, *args, **kwargs))
         self._install_signal_handlers()
-        self.engine.zygote.wait_until_ready()
+        self.engine.zygotes.lean.wait_until_ready()
         while not self._register() and not self._stop_requested:
             time.sleep(IDLE_SECONDS)
         worked = False
@@ -113,7 +113,7 @@ class Worker(LeasedRQWorker):
         engine = self._given_engine
         try:
             self._read_commands()
-            engine.zygote.read_notices()
+            engine.zygotes.read_notices()
             engine.store.wait_for_doorbell(self.queue_names(), IDLE_SECONDS)
             self.heartbeat(WORKER_TTL)
         except NOT_NOW as error:
@@ -152,7 +152,7 @@ class Worker(LeasedRQWorker):
             engine.store,
             engine.settings,
             self.stop,
-            engine.zygote,
+            engine.zygotes,
             self._trouble,
             listen=lambda: self._follow_commands(claim, execution),
         )

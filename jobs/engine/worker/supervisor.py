@@ -22,7 +22,7 @@ from jobs.engine.processes import adopt_orphans, die_with_parent, end_children_e
 from jobs.engine.settings import Settings
 
 from .attempt import perform
-from .zygote import Zygote
+from .zygotes import Zygotes
 
 logger = logging.getLogger("workhorse")
 
@@ -127,8 +127,8 @@ class Supervisor:
             os._exit(code)
 
     def _work(self) -> None:
-        preload = [module for job_type in self.catalogue.values() for module in job_type.preload]
-        zygote = Zygote.start(partial(perform, catalogue=self.catalogue, settings=self.settings), preload)
+        main = partial(perform, catalogue=self.catalogue, settings=self.settings)
+        zygotes = Zygotes.start(main, self.catalogue.values())
         # After the fork: every horse is a copy of the zygote, and no horse needs rq or the broker's client.
         from jobs.engine.broker.connection import connect, wait_for_broker
         from jobs.engine.broker.store.store import Store
@@ -139,7 +139,7 @@ class Supervisor:
         connection = connect(self.settings)
         wait_for_broker(connection)
         store = Store(connection, self.settings.max_running_jobs_per_user)
-        Worker(engine=Engine(self.settings, self.catalogue, store, zygote)).work()
+        Worker(engine=Engine(self.settings, self.catalogue, store, zygotes)).work()
 
     def _schedule(self) -> None:
         from .chores import run_scheduler

@@ -3,6 +3,8 @@
 It is a copy of the worker from before the worker had a connection: the catalogue is loaded, and there is one thread. It
 keeps a few horses waiting for a job, sends the worker the descriptors of each, reaps them, and reports how they ended.
 It dies with its worker, and its horses die with it.
+
+A zygote can fork another one, a branch, which imports heavy modules before it forks horses of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +25,7 @@ from typing import Any
 from jobs.engine.processes import kill_family
 
 from .horse import CANCEL_SIGNAL, SocketChannel
-from .zygote_process import NOTICE_BYTES, become_zygote
+from .zygote_process import NOTICE_BYTES, Modules, become_zygote
 
 #: Horses that wait for a job. One is being forked while another runs; a second one covers a slow fork.
 WARM_HORSES = 2
@@ -73,19 +75,20 @@ class Zygote:
     """The worker's end."""
 
     control: socket.socket
-    pid: int
+    #: Names it in the error that its end raises.
+    name: str
     _ready: deque[Horse] = field(default_factory=deque)
     _horses: dict[int, Horse] = field(default_factory=dict)
     #: Horses that have reported their ending and must end by themselves, with their deadline.
     _leaving: dict[int, float] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, main: Callable[[SocketChannel], None], preload: Iterable[str] = ()) -> Zygote:
+    def start(cls, main: Callable[[SocketChannel], None], groups: Sequence[Modules] = ()) -> Zygote:
         """Fork the zygote. Call this before the process has threads or connections.
 
         Args:
             main: called by each horse with its channel.
-            preload: modules that the zygote imports once, so that no horse has to.
+            groups: the modules that a branch may import.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.getpid()
@@ -94,15 +97,44 @@ class Zygote:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            become_zygote(main, parent, theirs, preload)
+            become_zygote(main, parent, theirs, groups)
         theirs.close()
-        zygote = cls(ours, pid)
+        return cls._with_warm_horses(ours, f"the zygote (pid {pid})")
+
+    @classmethod
+    def _with_warm_horses(cls, control: socket.socket, name: str) -> Zygote:
+        zygote = cls(control, name)
         for _ in range(WARM_HORSES):
             zygote._request_horse()
         return zygote
 
+    def branch(self, number: int, modules: Modules) -> Zygote:
+        """Have this zygote fork one that imports its `groups[number]`. Return at once: the imports may take seconds."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        socket.send_fds(self.control, [b"branch %d" % number], [theirs.fileno()])
+        theirs.close()
+        return self._with_warm_horses(ours, f"the zygote with {', '.join(modules)}")
+
+    def retire(self) -> None:
+        """End the zygote and its waiting horses. None of them may be at work."""
+        for horse in self._horses.values():
+            horse.close()
+        self.control.close()
+
+    @property
+    def at_work(self) -> bool:
+        """Return True while a horse that it forked has a job."""
+        return len(self._horses) > len(self._ready)
+
+    def is_ready(self, seconds: float) -> bool:
+        """Return True once there is a horse, or False after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not self._ready and select.select([self.control], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            self._read_notice()
+        return bool(self._ready)
+
     def wait_until_ready(self) -> None:
-        """Return once there is a horse: the imports of a preload may take longer than a lease lasts."""
+        """Return once there is a horse."""
         while not self._ready:
             self._read_notice()
 
@@ -145,7 +177,7 @@ class Zygote:
     def _read_notice(self) -> None:
         data, descriptors, _flags, _address = socket.recv_fds(self.control, NOTICE_BYTES, 3)
         if not data:
-            raise ConnectionResetError(f"the zygote (pid {self.pid}) ended")
+            raise ConnectionResetError(f"{self.name} ended")
         kind, pid, *status = data.split()
         if kind == b"born":
             channel, stdout, stderr = descriptors

@@ -1,4 +1,8 @@
-"""The zygote's own process: fork horses when the worker asks for them, reap them, and report how they ended."""
+"""The zygote's own process: fork horses when the worker asks for them, reap them, and report how they ended.
+
+For a job type with heavy modules the worker asks for a branch: a zygote of its own, which is forked from this one,
+imports the modules once, and serves the worker over a socket of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
@@ -25,18 +29,30 @@ logger = logging.getLogger("workhorse")
 #: Bytes of the longest notice between the zygote and its worker.
 NOTICE_BYTES = 256
 
+#: The names of modules that a job type preloads.
+Modules = tuple[str, ...]
+
 
 def become_zygote(
-    main: Callable[[SocketChannel], None], parent: int, control: socket.socket, preload: Iterable[str]
+    main: Callable[[SocketChannel], None],
+    parent: int,
+    control: socket.socket,
+    groups: Sequence[Modules] = (),
+    modules: Modules = (),
 ) -> NoReturn:
-    """Turn this freshly forked process into a zygote whose horses call `main` with their channel."""
+    """Turn this freshly forked process into a zygote whose horses call `main` with their channel.
+
+    Args:
+        groups: the modules that a branch of this zygote may import.
+        modules: those that this zygote imports before it forks a horse.
+    """
     try:
         die_with_parent(parent)
         adopt_orphans()
         # The worker decides when this ends; a platform's signal goes to every process at once.
         ignore_stop_signals()
         prepare_output()
-        for module in preload:
+        for module in modules:
             _import(module)
         gc.collect()
         use_huge_pages()
@@ -44,28 +60,34 @@ def become_zygote(
         gc.freeze()
         if threading.active_count() == 1:
             fork_hooks.skip()
-        _serve(main, control)
+        _serve(main, control, groups)
     finally:
         os._exit(0)
 
 
-def _serve(main: Callable[[SocketChannel], None], control: socket.socket) -> None:
+def _serve(main: Callable[[SocketChannel], None], control: socket.socket, groups: Sequence[Modules]) -> None:
     woken, wake = os.pipe()
     for end in (woken, wake):
         os.set_blocking(end, False)
     signal.signal(signal.SIGCHLD, _note)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     horses: set[int] = set()
+    branches: set[int] = set()
     while True:
         ready, _, _ = select.select([control.fileno(), woken], [], [])
         if control.fileno() in ready:
-            if not control.recv(NOTICE_BYTES):
+            order, descriptors, _flags, _address = socket.recv_fds(control, NOTICE_BYTES, 1)
+            if not order:
                 return
-            horses.add(_fork_horse(main, control, (woken, wake)))
+            if descriptors:
+                modules = groups[int(order.split()[1])]
+                branches.add(_fork_branch(main, control, (woken, wake), descriptors[0], modules))
+            else:
+                horses.add(_fork_horse(main, control, (woken, wake)))
         if woken in ready:
             with suppress(BlockingIOError):
                 os.read(woken, 1024)
-            _reap(horses, control)
+            _reap(horses, branches, control)
 
 
 def _import(module: str) -> None:
@@ -102,7 +124,28 @@ def _fork_horse(main: Callable[[SocketChannel], None], control: socket.socket, o
     return pid
 
 
-def _reap(horses: set[int], control: socket.socket) -> None:
+def _fork_branch(
+    main: Callable[[SocketChannel], None],
+    control: socket.socket,
+    ours: tuple[int, ...],
+    descriptor: int,
+    modules: Modules,
+) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        control.close()
+        for end in ours:
+            os.close(end)
+        # Its modules may start threads: it decides for itself whether the hooks can be skipped.
+        fork_hooks.restore()
+        become_zygote(main, parent, socket.socket(fileno=descriptor), modules=modules)
+    os.close(descriptor)
+    return pid
+
+
+def _reap(horses: set[int], branches: set[int], control: socket.socket) -> None:
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -110,9 +153,10 @@ def _reap(horses: set[int], control: socket.socket) -> None:
             return
         if not pid:
             return
+        branches.discard(pid)
         if pid in horses:
             horses.discard(pid)
             # Nothing that it started outlives it: its group is killed, and a process that left the group is our child.
             kill_group(pid)
-            end_children_except(horses)
+            end_children_except(horses | branches)
             control.send(b"died %d %d" % (pid, status))

@@ -1,0 +1,1 @@
+"""A module that only one job type needs."""
