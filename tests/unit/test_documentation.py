@@ -145,6 +145,19 @@ def test_a_page_names_only_make_targets_that_exist(page: Path) -> None:
     assert set(re.findall(r"`make ([a-z]+)", page.read_text())) <= targets
 
 
+# The changelog also names what was removed.
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "CHANGELOG"], ids=lambda page: page.name)
+def test_a_page_names_only_files_and_modules_that_exist(page: Path) -> None:
+    text = page.read_text()
+    files = set(re.findall(r"`((?:jobs/engine|webapp|bench|tests|docs)/[\w/]+\.\w+)`", text))
+    modules = re.findall(r"python -m ((?:bench|demo|jobs|webapp)[\w.]*)\b", text)
+    places = [ROOT / module.replace(".", "/") for module in modules]
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    assert [
+        place for place in places if not (place / "__main__.py").exists() and not place.with_suffix(".py").exists()
+    ] == []
+
+
 # --- links ---------------------------------------------------------------------------------
 
 
