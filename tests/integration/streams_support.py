@@ -56,7 +56,7 @@ class Web:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        eventually(self._ready, "the web process is ready")
+        eventually(self.is_ready, "the web process is ready")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
@@ -69,7 +69,7 @@ class Web:
             psutil.wait_procs(processes, 15)
             self._process = None
 
-    def tell_to_stop(self) -> None:
+    def terminate(self) -> None:
         assert self._process is not None
         self._process.terminate()
 
@@ -83,7 +83,7 @@ class Web:
         process: psutil.Process = psutil.Process(self._process.pid).children()[0]
         return process
 
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return self.call("GET", "/readyz")[0] == 200
         except OSError:

@@ -1,4 +1,4 @@
-"""What has expired goes away by itself, and nothing of it stays."""
+"""Expired jobs leave nothing in the broker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
-#: What stays of a system that has run: counters, names, and what belongs to users rather than to jobs.
+#: Keys that stay after all jobs have expired: counters, names, and keys of users.
 LASTING = ("rq:queues", "rq:workers", "rq:worker:", "rq:clean_registries", "wh:pushed:", "wh:popped:", "wh:doorbell:")
 OF_USERS = ("wh:user:", "wh:feed:", "wh:limits:", "wh:metrics", "wh:audit", "wh:trend")
 
@@ -17,7 +17,7 @@ def keys_of_jobs(harness: Harness) -> set[str]:
     return {key for key in keys if not key.startswith(LASTING + OF_USERS)}
 
 
-def test_after_a_run_and_its_expiry_no_key_of_a_job_is_left(harness: Harness, tmp_path: Path) -> None:
+def test_expired_jobs_leave_no_key(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers()
     harness.use(result_ttl=2, failure_ttl=2)
     jobs = [

@@ -1,4 +1,4 @@
-"""A local start with real processes: stand-ins for web and worker, and at the end the real ones."""
+"""The instance of `make run` with real processes: stand-ins for web and worker, and at the end the real ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ready(BaseHTTPRequestHandler):
 HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Ready).serve_forever()
 """
 
-#: Says good-bye to the broker when it is told to stop.
+#: Says good-bye to the broker on SIGTERM.
 WORKER = """
 import signal, sys, time
 from pathlib import Path
@@ -70,7 +70,7 @@ sys.exit(main(Path(sys.argv[1])))
 
 
 class Instance:
-    """A local start in a process of its own, and what it prints."""
+    """An instance in a process of its own, and its output."""
 
     def __init__(self, procfile: Path, settings: Settings, **environment: str) -> None:
         self._printed = procfile.parent / f"printed-{time.monotonic_ns()}"
@@ -92,7 +92,7 @@ class Instance:
         return self._printed.read_text()
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: "is ready" in self.printed and "worker is up" in self.printed, "it is up", 20)
+        eventually(lambda: "is ready" in self.printed and "worker is up" in self.printed, "the instance is up", 20)
 
     def ends(self) -> int:
         return self.process.wait(40)
@@ -139,7 +139,7 @@ def counted(settings: Settings, name: str) -> int:
         return int(connection.get(name) or 0)
 
 
-def test_it_says_where_it_is_and_how_to_get_in(start: Callable[..., Instance], settings: Settings) -> None:
+def test_it_prints_its_address_a_sign_in_link_and_the_key(start: Callable[..., Instance], settings: Settings) -> None:
     instance = start()
     instance.wait_until_ready()
     address = f"http://127.0.0.1:{settings.port}"
@@ -149,7 +149,7 @@ def test_it_says_where_it_is_and_how_to_get_in(start: Callable[..., Instance], s
     assert f"{key.read_text()} (shown only once; stored in {key})" in instance.printed
 
 
-def test_the_key_that_is_kept_is_not_shown_again(start: Callable[..., Instance], settings: Settings) -> None:
+def test_a_stored_key_is_not_shown_again(start: Callable[..., Instance], settings: Settings) -> None:
     for _ in range(2):
         instance = start()
         instance.wait_until_ready()
@@ -160,7 +160,7 @@ def test_the_key_that_is_kept_is_not_shown_again(start: Callable[..., Instance],
     assert key.read_text() not in instance.printed
 
 
-def test_a_key_that_may_be_guessed_is_used_and_warned_of(start: Callable[..., Instance], settings: Settings) -> None:
+def test_a_weak_key_is_used_with_a_warning(start: Callable[..., Instance], settings: Settings) -> None:
     instance = start(ADMIN_API_KEY="my little key")
     instance.wait_until_ready()
     assert "WARNING: ADMIN_API_KEY has only 13 characters" in instance.printed
@@ -168,20 +168,22 @@ def test_a_key_that_may_be_guessed_is_used_and_warned_of(start: Callable[..., In
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_that_was_asked_for_ends_the_broker_last_and_is_a_success(
+def test_a_requested_stop_ends_the_broker_last_and_succeeds(
     start: Callable[..., Instance], settings: Settings, how: signal.Signals
 ) -> None:
     instance = start()
     instance.wait_until_ready()
     processes = descendants(instance)
-    # As a terminal does it: the whole group in the foreground gets it.
+    # As in a terminal: the whole foreground group gets the signal.
     os.killpg(instance.process.pid, how)
     assert instance.ends() == 0
     assert alive(processes) == []
     assert counted(settings, "good-byes") == 1
 
 
-def test_the_next_start_goes_on_where_the_last_one_stopped(start: Callable[..., Instance], settings: Settings) -> None:
+def test_the_next_start_continues_where_the_last_one_stopped(
+    start: Callable[..., Instance], settings: Settings
+) -> None:
     for _ in range(2):
         instance = start()
         instance.wait_until_ready()
@@ -190,7 +192,7 @@ def test_the_next_start_goes_on_where_the_last_one_stopped(start: Callable[..., 
     assert counted(settings, "starts") == 2
 
 
-def test_a_process_that_ends_by_itself_stops_everything_and_is_a_failure(
+def test_a_process_that_ends_by_itself_stops_everything_and_fails(
     start: Callable[..., Instance], procfile: Path, settings: Settings
 ) -> None:
     (procfile.parent / "web.py").write_text("import sys; sys.exit(7)")
@@ -200,7 +202,9 @@ def test_a_process_that_ends_by_itself_stops_everything_and_is_a_failure(
     assert counted(settings, "good-byes") == counted(settings, "starts")
 
 
-def test_a_busy_port_is_a_sentence_and_nothing_is_started(start: Callable[..., Instance], settings: Settings) -> None:
+def test_a_busy_port_is_reported_in_a_sentence_before_anything_starts(
+    start: Callable[..., Instance], settings: Settings
+) -> None:
     with socket.create_server(("127.0.0.1", settings.port)):
         instance = start()
         assert instance.ends() == 1
@@ -209,7 +213,7 @@ def test_a_busy_port_is_a_sentence_and_nothing_is_started(start: Callable[..., I
     assert not settings.data_dir.exists()
 
 
-def test_a_bad_setting_is_a_sentence(start: Callable[..., Instance]) -> None:
+def test_an_invalid_setting_is_reported_in_a_sentence(start: Callable[..., Instance]) -> None:
     instance = start(RATE_LIMIT="often")
     assert instance.ends() == 1
     assert "RATE_LIMIT='often'" in instance.printed
@@ -226,7 +230,7 @@ def test_two_instances_cannot_share_their_data(
     assert f"in use by another instance (process {first.process.pid})" in second.printed
 
 
-def test_a_broker_that_is_named_is_used_and_left_running(
+def test_the_broker_of_redis_url_is_used_and_left_running(
     start: Callable[..., Instance], settings: Settings, tmp_path: Path
 ) -> None:
     theirs = Settings(data_dir=tmp_path / "theirs", redis_url=None)
@@ -241,7 +245,7 @@ def test_a_broker_that_is_named_is_used_and_left_running(
     assert not (settings.data_dir / "broker").exists()
 
 
-def test_a_broker_that_is_named_but_away_is_a_sentence(start: Callable[..., Instance]) -> None:
+def test_an_unreachable_broker_is_reported_in_a_sentence(start: Callable[..., Instance]) -> None:
     instance = start(REDIS_URL="redis://127.0.0.1:9")
     assert instance.ends() == 1
     assert "can't be reached" in instance.printed
@@ -249,7 +253,7 @@ def test_a_broker_that_is_named_but_away_is_a_sentence(start: Callable[..., Inst
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_after_a_kill_9_nothing_holds_the_port_and_the_next_start_works(start: Callable[..., Instance]) -> None:
+def test_after_a_kill_9_the_port_is_free_and_the_next_start_works(start: Callable[..., Instance]) -> None:
     killed = start()
     killed.wait_until_ready()
     processes = [each for each in descendants(killed) if "valkey" not in each.name()]
@@ -261,7 +265,7 @@ def test_after_a_kill_9_nothing_holds_the_port_and_the_next_start_works(start: C
 
 @pytest.fixture
 def piped(procfile: Path, settings: Settings) -> Iterator[subprocess.Popen[str]]:
-    """A local start whose reader has seen that it is up, and may now do what readers do."""
+    """An instance whose output goes to a pipe, once it is up."""
     process = subprocess.Popen(
         [sys.executable, "-c", START, str(procfile)],
         env=os.environ | {"PORT": str(settings.port), "DATA_DIR": str(settings.data_dir), "PYTHONPATH": str(ROOT)},
@@ -283,7 +287,7 @@ def piped(procfile: Path, settings: Settings) -> Iterator[subprocess.Popen[str]]
         process.stdout.close()
 
 
-def test_it_stops_in_order_although_its_reader_has_gone(piped: subprocess.Popen[str], settings: Settings) -> None:
+def test_it_stops_in_order_after_its_reader_has_gone(piped: subprocess.Popen[str], settings: Settings) -> None:
     assert piped.stdout is not None
     piped.stdout.close()
     piped.terminate()
@@ -291,7 +295,7 @@ def test_it_stops_in_order_although_its_reader_has_gone(piped: subprocess.Popen[
     assert counted(settings, "good-byes") == 1
 
 
-def test_it_stops_in_order_although_its_reader_does_not_read(
+def test_it_stops_in_order_while_its_reader_does_not_read(
     procfile: Path, piped: subprocess.Popen[str], settings: Settings
 ) -> None:
     (procfile.parent / "chatty").touch()
@@ -302,7 +306,7 @@ def test_it_stops_in_order_although_its_reader_does_not_read(
 
 
 def pipe_is_full(process: subprocess.Popen[str]) -> bool:
-    """Whether what the process prints has nowhere to go any more."""
+    """Return True if the process can't write to its output without blocking."""
     assert process.stdout is not None
     writer = os.open(f"/proc/{process.pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
     try:
@@ -311,7 +315,7 @@ def pipe_is_full(process: subprocess.Popen[str]) -> bool:
         os.close(writer)
 
 
-def test_the_tour_starts_an_instance_runs_real_jobs_on_it_and_stops_it(settings: Settings) -> None:
+def test_the_demo_starts_an_instance_runs_real_jobs_and_stops_it(settings: Settings) -> None:
     tour = subprocess.run(
         [sys.executable, "-m", "demo"],
         env=os.environ | {"PORT": str(settings.port), "DATA_DIR": str(settings.data_dir), "WORKERS": "1"},

@@ -1,4 +1,4 @@
-"""/metrics on a real broker with real workers; the example alerts and the page about operations tell what is there."""
+"""/metrics on a real broker with real workers; the example alerts and the operations page match it."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def samples(admin: FlaskClient) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def told(admin: FlaskClient) -> dict[str, set[str]]:
-    """The labels of every metric."""
+def metric_labels(admin: FlaskClient) -> dict[str, set[str]]:
+    """Return the labels of every metric."""
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(scrape(admin)):
         for sample in family.samples:
@@ -69,7 +69,7 @@ def told(admin: FlaskClient) -> dict[str, set[str]]:
     return found
 
 
-def test_what_workers_did_is_counted(admin: FlaskClient) -> None:
+def test_the_work_of_workers_is_counted(admin: FlaskClient) -> None:
     found = samples(admin)
     assert found["workhorse_jobs_total"]["echo", "completed"] == 1
     assert found["workhorse_jobs_failed_total"]["sleep-too-long", "timeout"] == 1
@@ -82,7 +82,7 @@ def test_what_workers_did_is_counted(admin: FlaskClient) -> None:
     assert found["workhorse_jobs_active"]["noop",] == 1
 
 
-def test_workers_and_queues_are_told_as_they_are(admin: FlaskClient, harness: Harness) -> None:
+def test_workers_and_queues_are_shown_as_they_are(admin: FlaskClient, harness: Harness) -> None:
     assert samples(admin)["workhorse_workers"] == {("busy",): 0, ("idle",): 1}
     running = harness.running(harness.submit("sleep", seconds=60))
     waiting = harness.submit("noop", options={"priority": "low"})
@@ -95,7 +95,7 @@ def test_workers_and_queues_are_told_as_they_are(admin: FlaskClient, harness: Ha
     harness.ended(waiting)
 
 
-def test_the_broker_tells_of_its_memory_and_its_files(admin: FlaskClient) -> None:
+def test_the_memory_and_files_of_the_broker_are_shown(admin: FlaskClient) -> None:
     found = samples(admin)
     assert found["workhorse_broker_memory_bytes"][()] > 0
     assert found["workhorse_broker_may_evict"][()] == 0
@@ -121,39 +121,39 @@ each_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["aler
 
 
 @each_rule
-def test_an_alert_speaks_of_metrics_and_labels_that_exist(rule: dict[str, Any], told: dict[str, set[str]]) -> None:
+def test_an_alert_uses_metrics_and_labels_that_exist(rule: dict[str, Any], metric_labels: dict[str, set[str]]) -> None:
     expression = re.sub(r'"[^"]*"', '""', rule["expr"])
     bare = re.sub(r"\{[^}]*\}|by \([^)]*\)|\[[^]]*\]", " ", expression)
     names = set(re.findall(r"[a-z][a-z_]+", bare))
     metrics = {name for name in names if name.startswith("workhorse_")}
     assert names - metrics - WORDS <= {"up"} and (metrics or "up" in names)
-    assert metrics <= set(told)
+    assert metrics <= set(metric_labels)
     for name, labels in re.findall(r"(workhorse_\w+)\{([^}]*)\}", expression):
-        assert set(re.findall(r"(\w+)=", labels)) <= told[name]
+        assert set(re.findall(r"(\w+)=", labels)) <= metric_labels[name]
     by = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in re.split(r"[ ,]+", labels)}
-    assert by <= set[str]().union(*(told[name] for name in metrics))
+    assert by <= set[str]().union(*(metric_labels[name] for name in metrics))
     used = set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
     assert used <= (by | {"instance"})
 
 
 @each_rule
-def test_an_alert_says_which_promise_breaks_and_what_to_do(rule: dict[str, Any]) -> None:
+def test_an_alert_names_the_broken_promise_and_the_action(rule: dict[str, Any]) -> None:
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
     assert set(rule["annotations"]) == {"promise", "summary", "action"}
     assert rule["labels"]["severity"] in ("page", "warn")
     assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
-def test_every_metric_is_in_the_page_about_operations(told: dict[str, set[str]]) -> None:
+def test_every_metric_is_on_the_operations_page(metric_labels: dict[str, set[str]]) -> None:
     _, _, section = OPERATIONS.read_text().partition("\n## Metrics\n")
     written = re.findall(r"`(workhorse_\w+?|…_\w+?)(?:…)?`", section.partition("\n## ")[0])
-    for name in {re.sub(r"_(bucket|count|sum)$", "", name) if "seconds" in name else name for name in told}:
+    for name in {re.sub(r"_(bucket|count|sum)$", "", name) if "seconds" in name else name for name in metric_labels}:
         assert any(name == word or name.endswith(word.removeprefix("…")) for word in written) or (
             name.startswith("workhorse_broker_")
         ), name
 
 
-def test_what_somebody_else_has_left_in_the_broker_does_not_silence_it(admin: FlaskClient, harness: Harness) -> None:
+def test_malformed_records_do_not_silence_the_metrics(admin: FlaskClient, harness: Harness) -> None:
     harness.connection.set("rq:worker:nobody", "no record")
     harness.connection.sadd("rq:workers", "rq:worker:nobody")
     harness.connection.set("rq:job:nobody", "no record")

@@ -1,4 +1,4 @@
-"""What reaches a receiver of webhooks: a real HTTP server, with all the ways in which one can fail."""
+"""Webhooks delivered to a real HTTP server, which fails in every way that a receiver can."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Message:
 
 @dataclass
 class Receiver:
-    """Answers each path as its test says: a list of answers, the last of which is given for ever."""
+    """Responds to each path with a list of answers from its test; the last answer is repeated."""
 
     port: int = 0
     answers: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
@@ -151,7 +151,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def sleeper() -> Iterator[Receiver]:
-    """Down, until a test opens it."""
+    """A receiver that is down until a test opens it."""
     receiver = Receiver()
     receiver.close()
     yield receiver
@@ -160,7 +160,7 @@ def sleeper() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def forbidden() -> Iterator[Receiver]:
-    """On loopback, and what is worse: the workers are not told that it may be reached."""
+    """A receiver on loopback that the workers may not reach."""
     receiver = Receiver()
     yield receiver
     receiver.close()
@@ -187,7 +187,7 @@ def settings(
 def door(
     harness: Harness, broker: EmbeddedBroker, settings: Settings, receiver: Receiver, sleeper: Receiver
 ) -> Callable[[str], Api]:
-    """Registers somebody who calls the API. Two hosts look after the webhooks."""
+    """Registers callers of the API. Two hosts process the outbox."""
     allowed = f"{receiver.host},{sleeper.host}"
     for _ in range(2):
         harness.start_workers(ALLOWED_PRIVATE_HOSTS=allowed)
@@ -208,7 +208,7 @@ def alice(door: Callable[[str], Api], request: pytest.FixtureRequest) -> Api:
 
 
 def delivery_to(harness: Harness, url: str) -> Job:
-    """The job that delivers to a URL."""
+    """Return the job that delivers to a URL."""
 
     def found() -> Job | None:
         jobs = harness.client.page("", job_type="deliver-webhook", limit=200).jobs
@@ -223,17 +223,15 @@ def reason_for_retrying(harness: Harness, job: Job) -> str:
         events = harness.client.events(job.job_id)
         return next((event["error"] for event in events if event["type"] == "job_retrying"), None)
 
-    return str(eventually(found, "the job is to be tried again", timeout=25))
+    return str(eventually(found, "the job is retried", timeout=25))
 
 
 def delivered(harness: Harness, message: Message) -> Job:
-    """The delivering job of a message, when it has ended."""
+    """Return the job that delivered a message, once it has ended."""
     return harness.ended(harness.client.find(message.id.removeprefix("msg_")))
 
 
-def test_the_url_of_a_job_is_told_of_its_end_once_with_a_signature(
-    alice: Api, harness: Harness, receiver: Receiver
-) -> None:
+def test_the_url_of_a_job_gets_one_signed_message_at_its_end(alice: Api, harness: Harness, receiver: Receiver) -> None:
     secret = alice("POST", "/webhooks/secret/rotate", status=200)["secret"]
     job = alice.submit("echo", {"text": "hello"}, webhook_url=receiver.url("/once"))
 
@@ -249,7 +247,7 @@ def test_the_url_of_a_job_is_told_of_its_end_once_with_a_signature(
     assert len(receiver.at("/once")) == 1
 
 
-def test_a_failure_and_a_cancellation_are_told_as_well(alice: Api, receiver: Receiver) -> None:
+def test_a_failure_and_a_cancellation_are_sent_as_well(alice: Api, receiver: Receiver) -> None:
     alice.submit("fail", {"message": "the well is dry"}, webhook_url=receiver.url("/failed"))
     waiting = alice.submit(webhook_url=receiver.url("/cancelled"), delay="60")
     alice("DELETE", f"/jobs/{waiting['job_id']}", status=200)
@@ -259,9 +257,7 @@ def test_a_failure_and_a_cancellation_are_told_as_well(alice: Api, receiver: Rec
     assert (cancelled.event["type"], cancelled.event["data"]["status"]) == ("job_cancelled", "cancelled")
 
 
-def test_a_subscription_is_told_of_the_events_it_names_exactly_once_each_by_two_hosts(
-    alice: Api, harness: Harness, receiver: Receiver
-) -> None:
+def test_two_hosts_send_each_subscribed_event_exactly_once(alice: Api, harness: Harness, receiver: Receiver) -> None:
     alice.subscribe(receiver.url("/each"), "job_queued", "job_completed")
     jobs = {alice.submit()["job_id"] for _ in range(15)}
 
@@ -275,14 +271,14 @@ def test_a_subscription_is_told_of_the_events_it_names_exactly_once_each_by_two_
     assert len({message.id for message in receiver.at("/each")}) == len(told)
 
 
-def test_deliveries_stand_in_no_list_of_the_user_and_count_against_no_limit(alice: Api, receiver: Receiver) -> None:
+def test_deliveries_are_not_listed_among_the_users_jobs(alice: Api, receiver: Receiver) -> None:
     job = alice.submit(webhook_url=receiver.url("/unlisted"))
     receiver.until("/unlisted")
 
     assert [each["job_id"] for each in alice("GET", "/jobs")["jobs"]] == [job["job_id"]]
 
 
-def test_a_batch_is_told_of_once_when_all_of_it_has_ended(alice: Api, receiver: Receiver) -> None:
+def test_a_batch_is_announced_once_when_all_its_jobs_have_ended(alice: Api, receiver: Receiver) -> None:
     entries = [{"job_type": "noop"}, {"job_type": "fail", "params": {"message": "no"}}, {"job_type": "noop"}]
     batch = alice("POST", "/batches", {"jobs": entries, "webhook_url": receiver.url("/batch")}, status=202)
 
@@ -291,7 +287,7 @@ def test_a_batch_is_told_of_once_when_all_of_it_has_ended(alice: Api, receiver: 
     assert message.event["data"] == alice("GET", f"/batches/{batch['batch_id']}")
 
 
-def test_a_large_result_is_left_where_it_is(alice: Api, receiver: Receiver) -> None:
+def test_a_large_result_is_left_out_of_the_message(alice: Api, receiver: Receiver) -> None:
     alice.submit("return-too-much", {"size": 50_000}, webhook_url=receiver.url("/large"))
 
     (message,) = receiver.until("/large")
@@ -299,7 +295,7 @@ def test_a_large_result_is_left_where_it_is(alice: Api, receiver: Receiver) -> N
     assert len(message.body) < 5_000
 
 
-def test_old_and_new_secret_sign_during_a_rotation_and_the_new_one_alone_after_it(
+def test_both_secrets_sign_during_a_rotation_and_only_the_new_one_after_it(
     alice: Api, harness: Harness, receiver: Receiver
 ) -> None:
     old = alice.subscribe(receiver.url("/rotated"), "job_completed")["secret"]
@@ -315,9 +311,7 @@ def test_old_and_new_secret_sign_during_a_rotation_and_the_new_one_alone_after_i
     assert later.verifies(rotated["secret"]) and not later.verifies(old)
 
 
-def test_a_receiver_that_was_down_gets_its_message_once_it_is_back(
-    alice: Api, harness: Harness, sleeper: Receiver
-) -> None:
+def test_a_receiver_that_was_down_gets_its_message_later(alice: Api, harness: Harness, sleeper: Receiver) -> None:
     alice.submit(webhook_url=sleeper.url("/back"))
     delivery = delivery_to(harness, sleeper.url("/back"))
     assert "can't be reached" in reason_for_retrying(harness, delivery)
@@ -327,7 +321,7 @@ def test_a_receiver_that_was_down_gets_its_message_once_it_is_back(
     assert delivered(harness, message).status == "completed"
 
 
-def test_a_500_is_tried_again_with_the_same_id(alice: Api, harness: Harness, receiver: Receiver) -> None:
+def test_a_500_is_retried_with_the_same_id(alice: Api, harness: Harness, receiver: Receiver) -> None:
     receiver.answers["/500"] = [(500, {}), OK]
     alice.submit(webhook_url=receiver.url("/500"))
 
@@ -337,7 +331,7 @@ def test_a_500_is_tried_again_with_the_same_id(alice: Api, harness: Harness, rec
     assert delivered(harness, second).attempt == 2
 
 
-def test_a_429_with_retry_after_is_come_back_to_in_time_and_spends_no_attempt(
+def test_a_429_with_retry_after_is_retried_at_that_time_without_an_attempt(
     alice: Api, harness: Harness, receiver: Receiver
 ) -> None:
     receiver.answers["/429"] = [(429, {"Retry-After": "3"}), OK]
@@ -376,7 +370,7 @@ def test_a_redirect_to_loopback_is_not_followed(
     assert forbidden.messages == []
 
 
-def test_a_private_address_that_was_not_seen_at_submit_is_refused_at_connect(
+def test_a_private_address_that_submission_allowed_is_refused_on_connecting(
     alice: Api, harness: Harness, forbidden: Receiver
 ) -> None:
     alice.submit(webhook_url=forbidden.url("/inside"))
@@ -387,7 +381,7 @@ def test_a_private_address_that_was_not_seen_at_submit_is_refused_at_connect(
 
 
 @pytest.mark.slow
-def test_a_receiver_that_never_answers_is_given_up_within_a_bounded_time(
+def test_a_receiver_that_never_responds_is_given_up_after_15_seconds(
     alice: Api, harness: Harness, receiver: Receiver
 ) -> None:
     receiver.silent.add("/silent")
@@ -401,12 +395,12 @@ def test_a_receiver_that_never_answers_is_given_up_within_a_bounded_time(
 @pytest.mark.parametrize(
     "url", ["http://10.0.0.1/", "http://localhost/", "http://127.1/", "http://[::1]/", "ftp://a.b/"]
 )
-def test_what_is_visibly_private_is_refused_at_submit(alice: Api, url: str) -> None:
+def test_a_private_url_is_refused_at_submission(alice: Api, url: str) -> None:
     alice("POST", f"/jobs/noop?webhook_url={url}", {}, status=422)
     alice("POST", "/webhooks", {"url": url, "events": ["job_completed"]}, status=422)
 
 
-def test_a_webhook_is_its_owners_alone(alice: Api, door: Callable[[str], Api], receiver: Receiver) -> None:
+def test_only_its_owner_sees_or_removes_a_webhook(alice: Api, door: Callable[[str], Api], receiver: Receiver) -> None:
     webhook = alice.subscribe(receiver.url("/mine"), "job_completed")
     assert "secret" not in alice("GET", "/webhooks")["webhooks"][0]
     mallory = door("mallory")
@@ -417,11 +411,11 @@ def test_a_webhook_is_its_owners_alone(alice: Api, door: Callable[[str], Api], r
 
 
 @pytest.mark.parametrize("events", [[], ["job_progress"], ["job_done"], "job_completed"])
-def test_events_that_can_not_be_told_are_refused(alice: Api, events: Any) -> None:
+def test_events_that_can_not_be_sent_are_refused(alice: Api, events: Any) -> None:
     alice("POST", "/webhooks", {"url": "https://example.com/", "events": events}, status=422)
 
 
-def test_a_job_that_a_user_submits_to_deliver_is_signed_with_their_own_secret(alice: Api, receiver: Receiver) -> None:
+def test_a_delivery_that_a_user_submits_is_signed_with_their_own_secret(alice: Api, receiver: Receiver) -> None:
     secret = alice("POST", "/webhooks/secret/rotate", status=200)["secret"]
     alice.submit("deliver-webhook", {"url": receiver.url("/own"), "payload": {"type": "order.paid"}})
 

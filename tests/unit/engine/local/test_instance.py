@@ -26,16 +26,16 @@ from jobs.engine.settings import Settings
         ("python migrate.py && python worker.py", "python migrate.py && python worker.py"),
     ],
 )
-def test_a_line_that_is_one_program_needs_no_shell_around_it(line: str, expected: str) -> None:
+def test_a_line_with_one_program_runs_without_a_shell(line: str, expected: str) -> None:
     assert local.without_shell(line) == expected
 
 
 @pytest.mark.parametrize(("code", "expected"), [(130, 0), (143, 0), (0, 1), (None, 1), (3, 3), (-9, 1)])
-def test_only_a_stop_that_was_asked_for_is_a_success(code: int | None, expected: int) -> None:
+def test_only_a_requested_stop_succeeds(code: int | None, expected: int) -> None:
     assert local.exit_code(code) == expected
 
 
-def test_a_busy_port_is_refused_with_the_port_to_take_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_port_is_refused_with_another_port_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.engine.local.port.TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -44,7 +44,7 @@ def test_a_busy_port_is_refused_with_the_port_to_take_instead(monkeypatch: pytes
     refuse_busy_port(port)
 
 
-def test_the_processes_get_the_same_settings_and_the_programs_of_this_python(tmp_path: Path) -> None:
+def test_the_processes_get_the_same_settings_and_this_pythons_programs(tmp_path: Path) -> None:
     environment = local.environment(Settings(port=8123, data_dir=tmp_path))
     assert environment["PORT"] == "8123"
     assert environment["DATA_DIR"] == str(tmp_path)
@@ -58,7 +58,7 @@ def test_an_address_where_nothing_listens_is_not_ready(monkeypatch: pytest.Monke
     assert "refused" in (not_ready(f"http://127.0.0.1:{port}") or "")
 
 
-def test_a_broker_of_ones_own_is_only_started_without_redis_url(tmp_path: Path) -> None:
+def test_the_embedded_broker_is_only_started_without_redis_url(tmp_path: Path) -> None:
     assert isinstance(local.broker(Settings(data_dir=tmp_path, redis_url=None), print), EmbeddedBroker)
     theirs = local.broker(Settings(data_dir=tmp_path, redis_url="redis://localhost"), print)
     assert not isinstance(theirs, EmbeddedBroker)
