@@ -154,9 +154,9 @@ def test_every_metric_is_on_the_operations_page(metric_labels: dict[str, set[str
 
 
 def test_malformed_records_do_not_silence_the_metrics(admin: FlaskClient, harness: Harness) -> None:
-    harness.connection.set("rq:worker:nobody", "no record")
-    harness.connection.sadd("rq:workers", "rq:worker:nobody")
-    harness.connection.set("rq:job:nobody", "no record")
-    harness.connection.rpush("rq:queue:strange", "nobody")
+    harness.connection.set("rq:worker:malformed", "not a hash")
+    harness.connection.sadd("rq:workers", "rq:worker:malformed")
+    harness.connection.set("rq:job:malformed", "not a hash")
+    harness.connection.rpush("rq:queue:strange", "malformed")
     harness.connection.sadd("rq:queues", "rq:queue:strange")
     assert samples(admin)["workhorse_queue_depth"]["strange",] == 1

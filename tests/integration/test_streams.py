@@ -96,8 +96,8 @@ def test_a_resumed_stream_has_every_version_but_superseded_progress(held: Held, 
         held.report(percent)
     held.end()
     with web.stream(stream_of(held), after=1) as stream:
-        told = [(event.id, event.name, event.data["status"], event.data["progress"]) for event in stream]
-    assert told == [(2, "update", "running", 0), (5, "update", "running", 30), (6, "complete", "completed", 100)]
+        events = [(event.id, event.name, event.data["status"], event.data["progress"]) for event in stream]
+    assert events == [(2, "update", "running", 0), (5, "update", "running", 30), (6, "complete", "completed", 100)]
 
 
 def test_a_stream_is_refused_before_it_begins(held: Held, web: Web) -> None:
@@ -147,9 +147,9 @@ def test_one_connection_streams_all_jobs_of_a_user_and_resumes(harness: Harness,
     second.end()
     with web.stream("stream", after=position) as stream:
         events = iter(stream)
-        told = [next(events) for _ in range(6)]
-    assert rising(told)
-    assert [(event.data["job_id"], event.data["version"], event.name) for event in told] == [
+        received = [next(events) for _ in range(6)]
+    assert rising(received)
+    assert [(event.data["job_id"], event.data["version"], event.name) for event in received] == [
         (first.id, 2, "update"),
         (second.id, 1, "update"),
         (second.id, 2, "update"),
@@ -157,9 +157,9 @@ def test_one_connection_streams_all_jobs_of_a_user_and_resumes(harness: Harness,
         (first.id, 4, "complete"),
         (second.id, 3, "complete"),
     ]
-    with web.stream("stream", after=told[3].id) as stream:
+    with web.stream("stream", after=received[3].id) as stream:
         again = [event.id for _, event in zip(range(2), stream, strict=False)]
-    assert again == [told[4].id, told[5].id]
+    assert again == [received[4].id, received[5].id]
 
 
 def test_a_position_that_is_too_old_is_reset(harness: Harness, web: Web) -> None:
@@ -394,7 +394,7 @@ def test_a_websocket_follows_a_job_and_cancels_it(harness: Harness, web: Web) ->
         messages += map(json.loads, connection)  # until it is closed as it should be
         assert connection.close_code == 1000
     assert [message["code"] for message in messages if message["event"] == "error"] == ["invalid_request"]
-    told = [message for message in messages if message["event"] != "error"]
-    assert told[-1]["event"] == "complete" and told[-1]["job"]["status"] == "cancelled"
-    versions = [message["job"]["version"] for message in told]
+    updates = [message for message in messages if message["event"] != "error"]
+    assert updates[-1]["event"] == "complete" and updates[-1]["job"]["status"] == "cancelled"
+    versions = [message["job"]["version"] for message in updates]
     assert versions == sorted(set(versions))

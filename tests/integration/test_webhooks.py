@@ -240,9 +240,9 @@ def test_the_url_of_a_job_gets_one_signed_message_at_its_end(alice: Api, harness
     assert message.verifies(secret)
     assert message.headers["content-type"] == "application/json"
     assert message.event["type"] == "job_completed"
-    told = message.event["data"]
-    assert (told["job_id"], told["status"], told["result"]) == (job["job_id"], "completed", ["hello"])
-    assert told == alice("GET", f"/jobs/{job['job_id']}")
+    data = message.event["data"]
+    assert (data["job_id"], data["status"], data["result"]) == (job["job_id"], "completed", ["hello"])
+    assert data == alice("GET", f"/jobs/{job['job_id']}")
     assert delivered(harness, message).status == "completed"
     assert len(receiver.at("/once")) == 1
 
@@ -266,9 +266,9 @@ def test_two_hosts_send_each_subscribed_event_exactly_once(alice: Api, harness: 
     for message in receiver.at("/each"):
         delivered(harness, message)
 
-    told = [(message.event["data"]["job_id"], message.event["type"]) for message in receiver.at("/each")]
-    assert sorted(told) == sorted((job, kind) for job in jobs for kind in ("job_queued", "job_completed"))
-    assert len({message.id for message in receiver.at("/each")}) == len(told)
+    sent = [(message.event["data"]["job_id"], message.event["type"]) for message in receiver.at("/each")]
+    assert sorted(sent) == sorted((job, kind) for job in jobs for kind in ("job_queued", "job_completed"))
+    assert len({message.id for message in receiver.at("/each")}) == len(sent)
 
 
 def test_deliveries_are_not_listed_among_the_users_jobs(alice: Api, receiver: Receiver) -> None:

@@ -18,7 +18,7 @@ def configuration(settings: Settings) -> str:
         f"pidfile {_quoted(folder / 'broker.pid')}",
         f"logfile {_quoted(folder / 'broker.log')}",
         "daemonize no",
-        # Our broker is told apart from a process with a recycled pid by its command line.
+        # The command line distinguishes our broker from another process with a recycled pid.
         "set-proc-title no",
         "appendonly yes",
         "appendfsync everysec",

@@ -41,7 +41,7 @@ def connection(running: EmbeddedBroker) -> Iterator[redis.Redis]:
         yield connection
 
 
-def answers(connection: redis.Redis) -> bool:
+def responds(connection: redis.Redis) -> bool:
     try:
         return bool(connection.ping())
     except redis.ConnectionError:
@@ -114,7 +114,7 @@ def test_acknowledged_writes_survive_a_kill_9_and_it_restarts(running: EmbeddedB
     killed = running.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    eventually(lambda: running.pid != killed and answers(connection), "it is started again", 10)
+    eventually(lambda: running.pid != killed and responds(connection), "the server is started again", 10)
     assert connection.dbsize() == 1_000
 
 
