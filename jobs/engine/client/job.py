@@ -227,7 +227,8 @@ def _sentence(value: Any) -> str | None:
 
 
 def _finite(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number and math.isfinite(value) else None
 
 
 def _number(value: Any) -> float | None:
