@@ -11,7 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from jobs.engine.operate.metrics import Counts, Figures, Histograms, Request
+from jobs.engine.operate.figures import Counts, Figures, Histograms
+from jobs.engine.operate.metrics import Request
 
 from .auth import require_admin
 from .openapi.describing import described

@@ -27,7 +27,7 @@ class Damage(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """What one call of a script examines: a job, or one entry of a key."""
+    """A job, or one entry of a key, which one call of a script examines."""
 
     #: `job`, or the kind of the entry (doctor_entry.lua).
     place: str

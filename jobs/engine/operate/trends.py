@@ -20,7 +20,8 @@ from jobs.engine.broker.malformed import readable, readable_all
 from jobs.engine.broker.store.store import Store
 from jobs.engine.states import Status
 
-from .metrics import Figures, Metrics
+from .figures import Figures
+from .metrics import Metrics
 
 KEY = "wh:trend"
 STEP_SECONDS = 60

@@ -8,7 +8,8 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs.engine.operate.metrics import HTTP_BOUNDS, Histogram, Request
+from jobs.engine.operate.figures import Histogram
+from jobs.engine.operate.metrics import HTTP_BOUNDS, Request
 
 from .command import Command, end_next
 

@@ -1,25 +1,18 @@
-"""The figures: how counts are read, and how requests are added to them."""
+"""Metrics: the requests of all processes, in one set of counts."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import fakeredis
 import pytest
 
 from jobs.engine.broker.store.store import Store
-from jobs.engine.operate.metrics import INFINITY, Histogram, Metrics, Request
+from jobs.engine.operate.metrics import Metrics, Request
 from tests.imitation import ImitatedRedis
 
 
 @pytest.fixture
 def store() -> Store:
     return Store(ImitatedRedis(server=fakeredis.FakeServer(), protocol=2))
-
-
-def test_a_histogram_adds_up_its_counts() -> None:
-    histogram = Histogram((("0.1", 2), ("1", 3), (INFINITY, 1)), 4.5)
-    assert histogram.cumulative == [("0.1", 2), ("1", 5), ("+Inf", 6)]
 
 
 def test_an_empty_broker_has_empty_figures(store: Store) -> None:
@@ -40,9 +33,3 @@ def test_requests_of_all_processes_are_added_up(store: Store) -> None:
     assert dict(histogram.cumulative)["0.05"] == 2
     assert dict(histogram.cumulative)["+Inf"] == 3
     assert histogram.sum == pytest.approx(60.05)
-
-
-def test_counts_with_other_labels_are_left_out(store: Store) -> None:
-    connection: Any = store.connection
-    connection.hset("wh:metrics:jobs", mapping={"noop|completed": 2, "noop": 3, "a|b|c": 4, "x|failed": "many"})
-    assert Metrics(store).read().jobs == {("noop", "completed"): 2, ("x", "failed"): 0}
