@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import AfterValidator, BaseModel, Field
 
 from jobs.engine.accounts.api_keys import ApiKey
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 
 from . import body
 from .auth import caller

@@ -11,7 +11,7 @@ from pydantic import Field
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.groups import Group, Groups
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 
 from .body import no_body
 from .openapi.operation import LOCATION, RETRY_AFTER, response, response_header

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from jobs.engine.client.cron import MAX_CHARACTERS
 from jobs.engine.client.schedules import Plan, Schedule, Schedules
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 
 from . import body
 from .auth import caller

@@ -16,7 +16,7 @@ from jobs.engine.accounts.user import User
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.errors import Forbidden, WorkhorseError
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 from jobs.engine.settings import Settings
 
 from . import body

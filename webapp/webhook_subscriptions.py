@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field, field_validator
 
 from jobs.engine.author.public_addresses import PublicUrl
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 from jobs.engine.times import rfc3339
 from jobs.engine.webhooks.subscriptions import WEBHOOK_EVENTS, Subscription
 

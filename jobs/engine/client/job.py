@@ -18,7 +18,7 @@ from pydantic import Field, computed_field
 from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.malformed import whole as _whole
 from jobs.engine.broker.store.records import Record
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import read_time
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def test_every_command_can_print_json(run, command):
 
 def test_the_help_of_submit_names_the_parameters_of_the_signature(run):
     shown = run("jobs", "submit", "echo", "--help").out
-    assert "Give back a text." in shown
+    assert "Return a text." in shown
     _, _, rest = shown.partition("Parameters:\n")
     parameters, _, options = rest.partition("\nOptions:\n")
     assert parameters == "  --text TEXT      [required]\n  --times INTEGER  [default: 1]\n"

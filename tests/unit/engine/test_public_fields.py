@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from jobs.engine.resource import public_fields
+from jobs.engine.public_fields import public_fields
 
 
 @dataclass(frozen=True)
