@@ -16,7 +16,7 @@ from .auth import caller
 from .openapi.components import component, page_of, resource
 from .openapi.describing import described
 from .openapi.models import body_schema
-from .openapi.operation import empty_response, json_body, response
+from .openapi.operation import empty_response, json_body, returns
 from .openapi.schemas import TEXT, returned
 from .query import Nothing, query
 from .rate_limit import admit
@@ -47,7 +47,7 @@ _NEW_KEY = component(
     "create-api-key",
     "Account",
     "Create an API key",
-    {"201": response("The key. It is shown only once.", _NEW_KEY)},
+    {"201": returns("The key. It is shown only once.", _NEW_KEY)},
     body=json_body(body_schema(NewKey), example={"name": "laptop"}, required=False),
     refused=(400, 409, 413, 415),
 )
@@ -65,7 +65,7 @@ def create() -> tuple[Response, int]:
     "list-api-keys",
     "Account",
     "List my API keys",
-    {"200": response("All keys, without their secrets.", page_of("ApiKeyPage", "api_keys", _KEY))},
+    {"200": returns("All keys, without their secrets.", page_of("ApiKeyPage", "api_keys", _KEY))},
 )
 def page() -> Response:
     query(Nothing)

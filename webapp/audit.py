@@ -13,7 +13,7 @@ from jobs.engine.accounts.audit import check_cursor
 from .auth import require_admin
 from .openapi.components import component, page_of
 from .openapi.describing import described
-from .openapi.operation import response
+from .openapi.operation import returns
 from .openapi.schemas import TEXT, TIME, nullable, returned
 from .query import WHOLE_NUMBER, Moment, query
 from .rate_limit import admit
@@ -57,7 +57,7 @@ _ENTRY = component(
     "Operations",
     "List who did what, when and from where",
     {
-        "200": response(
+        "200": returns(
             "Newest first. A filtered page may be short and still have a next one.",
             page_of("AuditPage", "entries", _ENTRY),
         )

@@ -192,9 +192,9 @@ def _require_caller() -> Response | None:
 
 
 def _is_open() -> bool:
-    asked = request_ctx.request  # Flask's `request` proxy costs time at each access
-    rule = asked.url_rule.rule if asked.url_rule else None
-    method = "GET" if asked.method == "HEAD" else asked.method
+    received = request_ctx.request  # Flask's `request` proxy costs time at each access
+    rule = received.url_rule.rule if received.url_rule else None
+    method = "GET" if received.method == "HEAD" else received.method
     if (method, rule) in OPEN:
         return True
     registers = (method, rule) == REGISTER and services().settings.registration == "open"

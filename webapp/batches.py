@@ -29,7 +29,7 @@ from .groups import (
 from .headers import idempotency_key
 from .openapi.components import resource
 from .openapi.describing import described
-from .openapi.operation import json_body, response
+from .openapi.operation import json_body, returns
 from .openapi.schemas import TEXT, JobCounts, nullable, sent
 from .openapi.shared_headers import IDEMPOTENCY_KEY
 from .options import JsonOptions, json_properties, submission_of
@@ -121,7 +121,7 @@ _NEW_BATCH_EXAMPLE = {
     "submit-batch",
     "Many at once",
     "Submit many jobs",
-    {"202": response("All of the jobs are stored.", BATCH, headers=STORED_HEADERS)},
+    {"202": returns("All of the jobs are stored.", BATCH, headers=STORED_HEADERS)},
     description="At most 1,000 jobs. All are stored, or none. Entries take the same options as a single job. The "
     "pointers of a refusal begin with the entry: `/jobs/3/params/texts/0`.",
     headers=(IDEMPOTENCY_KEY,),

@@ -135,23 +135,23 @@ def enter() -> AnyResponse:
 
 
 @blueprint.after_request
-def _harden(answer: Response) -> Response:
-    if answer.mimetype == "application/json":
-        _escape(answer)
-    if answer.mimetype == "text/html":
-        _allow_inline_script(answer)
-    answer.headers["Referrer-Policy"] = "same-origin"
-    return answer
+def _harden(response: Response) -> Response:
+    if response.mimetype == "application/json":
+        _escape(response)
+    if response.mimetype == "text/html":
+        _allow_inline_script(response)
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
 
 
-def _escape(answer: Response) -> None:
+def _escape(response: Response) -> None:
     """Escape the data of the pages' templates, which copy most of it into the page unescaped.
 
     A job's description, result and error may hold what its user sent.
     """
     exempt = _ESCAPED_BY_PAGE.get((request.endpoint or "").rpartition(".")[2])
-    if exempt is not None and answer.status_code == 200:
-        answer.set_data(json.dumps(_escaped(answer.get_json(), exempt)))
+    if exempt is not None and response.status_code == 200:
+        response.set_data(json.dumps(_escaped(response.get_json(), exempt)))
 
 
 def _escaped(value: Any, exempt: frozenset[str]) -> Any:
@@ -167,15 +167,15 @@ def _escaped(value: Any, exempt: frozenset[str]) -> Any:
     return value
 
 
-def _allow_inline_script(answer: Response) -> None:
+def _allow_inline_script(response: Response) -> None:
     """Allow only the page's one inline script, by a nonce.
 
     Its templates (underscore) are compiled in the browser, and its elements have styles of their own.
     """
     nonce = secrets.token_urlsafe(16)
-    page = answer.get_data(as_text=True)
-    answer.set_data(page.replace(_INLINE_SCRIPT, f'{_INLINE_SCRIPT[:-1]} nonce="{nonce}">'))
-    answer.headers["Content-Security-Policy"] = (
+    page = response.get_data(as_text=True)
+    response.set_data(page.replace(_INLINE_SCRIPT, f'{_INLINE_SCRIPT[:-1]} nonce="{nonce}">'))
+    response.headers["Content-Security-Policy"] = (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data:; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
     )

@@ -19,10 +19,10 @@ def event_stream(events: Iterator[str] | Iterator[bytes]) -> Response:
         TooManyStreams: no slot is free.
     """
     give_back = take_slot()
-    answer = Response(events, content_type="text/event-stream; charset=utf-8")
-    answer.call_on_close(give_back)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Accel-Buffering"] = "no"  # nginx would wait for more
+    response = Response(events, content_type="text/event-stream; charset=utf-8")
+    response.call_on_close(give_back)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would wait for more
     if request.method == "HEAD":
-        answer.response = []
-    return answer
+        response.response = []
+    return response

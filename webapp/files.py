@@ -17,7 +17,7 @@ from .auth import caller
 from .body import no_body
 from .openapi.components import resource
 from .openapi.describing import described
-from .openapi.operation import LOCATION, empty_response, request_header, response, response_header
+from .openapi.operation import LOCATION, empty_response, request_header, response_header, returns
 from .openapi.schemas import TEXT, Schema
 from .openapi.shared_headers import ETAG_SEEN
 from .ownership import visible_file
@@ -59,7 +59,7 @@ _RANGE_HEADERS = _CONTENT_HEADERS | {
     "upload-file",
     "Files",
     "Upload a file",
-    {"201": response("The file is stored.", _FILE, headers={"Location": LOCATION})},
+    {"201": returns("The file is stored.", _FILE, headers={"Location": LOCATION})},
     description="One file, in the field `file`. It is stored while it arrives. A file over the limit is refused "
     "without being read to its end.",
     body={"required": True, "content": {"multipart/form-data": {"schema": _FORM}}},
@@ -79,7 +79,7 @@ def upload() -> tuple[Response, int, dict[str, str]]:
     "show-file",
     "Files",
     "Show a file's record",
-    {"200": response("The file, without its content.", _FILE)},
+    {"200": returns("The file, without its content.", _FILE)},
     refused=(403, 404),
 )
 def show(file_id: str) -> Response:
@@ -113,19 +113,19 @@ def content(file_id: str) -> Response:
     if request.if_none_match.contains_weak(file.sha256):
         admit()
         return _described(Response(status=HTTPStatus.NOT_MODIFIED), file)
-    asked = _asked_range(file)
-    if asked is not None and not asked:
-        answer = of_error(RangeNotSatisfiable(f"The file has {file.size} bytes; the range is outside of them."))
-        answer.headers["Content-Range"] = f"bytes */{file.size}"
-        return answer
+    wanted = _requested_range(file)
+    if wanted is not None and not wanted:
+        response = of_error(RangeNotSatisfiable(f"The file has {file.size} bytes; the range is outside of them."))
+        response.headers["Content-Range"] = f"bytes */{file.size}"
+        return response
     admit()
-    sent = range(file.size) if asked is None else asked
-    answer = Response(_store().read(file, sent.start, sent.stop), content_type=_type(file))
-    if asked is not None:
-        answer.status_code = HTTPStatus.PARTIAL_CONTENT
-        answer.headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{file.size}"
-    answer.content_length = len(sent)
-    return _described(answer, file)
+    sent = range(file.size) if wanted is None else wanted
+    response = Response(_store().read(file, sent.start, sent.stop), content_type=_type(file))
+    if wanted is not None:
+        response.status_code = HTTPStatus.PARTIAL_CONTENT
+        response.headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{file.size}"
+    response.content_length = len(sent)
+    return _described(response, file)
 
 
 @blueprint.delete("/<file_id>")
@@ -149,31 +149,31 @@ def _store() -> FileStore:
     return services().client.files
 
 
-def _asked_range(file: StoredFile) -> range | None:
+def _requested_range(file: StoredFile) -> range | None:
     """Return the requested range: None for the whole file, an empty range if it is outside of the file."""
-    asked = request.range
-    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1 or not _still_holds(file):
+    wanted = request.range
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1 or not _is_current(file):
         return None
-    first, after = asked.ranges[0]
+    first, after = wanted.ranges[0]
     if first < 0:  # the last so many bytes
         first, after = max(0, file.size + first), file.size
     return range(first, file.size if after is None else min(after, file.size))
 
 
-def _still_holds(file: StoredFile) -> bool:
+def _is_current(file: StoredFile) -> bool:
     """Return True if the part that the client already has is of the same content."""
     condition = request.if_range
     return condition.date is None and condition.etag in (None, file.sha256)
 
 
-def _described(answer: Response, file: StoredFile) -> Response:
-    answer.set_etag(file.sha256)
-    answer.headers["Accept-Ranges"] = "bytes"
+def _described(response: Response, file: StoredFile) -> Response:
+    response.set_etag(file.sha256)
+    response.headers["Accept-Ranges"] = "bytes"
     plain = re.sub(r"[^\w .()+-]", "_", file.filename, flags=re.ASCII)
     named = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.filename, safe='')}"
-    answer.headers["Content-Disposition"] = named  # RFC 6266, and RFC 5987 for names that are not ASCII
-    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return answer
+    response.headers["Content-Disposition"] = named  # RFC 6266, and RFC 5987 for names that are not ASCII
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
 
 
 def _type(file: StoredFile) -> str:

@@ -14,7 +14,7 @@ from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobType
 from jobs.engine.public_fields import public_fields
 
 from .body import no_body
-from .openapi.operation import LOCATION, RETRY_AFTER, response, response_header
+from .openapi.operation import LOCATION, RETRY_AFTER, response_header, returns
 from .openapi.schemas import Schema
 from .openapi.shared_headers import REPLAYED
 from .ownership import visible_group
@@ -37,14 +37,14 @@ _UNFINISHED_HEADERS = {"Retry-After": response_header("Until it has ended.", {"t
 
 def shown_as(kind: str, schema: Schema) -> dict[str, Schema]:
     """Describe the responses of the view that shows a group."""
-    return {"200": response(f"The {kind}.", schema, headers=_UNFINISHED_HEADERS)}
+    return {"200": returns(f"The {kind}.", schema, headers=_UNFINISHED_HEADERS)}
 
 
 def cancelled_as(schema: Schema) -> dict[str, Schema]:
     """Describe the responses of the view that cancels a group."""
     return {
-        "200": response("All of its jobs have ended.", schema),
-        "202": response("Jobs were running. They stop within 5 s.", schema, headers=_UNFINISHED_HEADERS),
+        "200": returns("All of its jobs have ended.", schema),
+        "202": returns("Jobs were running. They stop within 5 s.", schema, headers=_UNFINISHED_HEADERS),
     }
 
 
@@ -63,21 +63,21 @@ def cancel_group(kind: str, group_id: str, resource: Resource) -> Response:
     query(Nothing)
     admit(group.check_cancel)
     group = Groups(services().client).cancel(kind, group_id)
-    answer = _current(group, resource)
-    answer.status_code = 200 if group.status.terminal else 202
-    return answer
+    response = _current(group, resource)
+    response.status_code = 200 if group.status.terminal else 202
+    return response
 
 
 def stored_group(kind: str, group_id: str, resource: Resource, address: str, *, replayed: bool) -> Response:
     """Return a batch or pipeline that was stored now or, if it was replayed, by an earlier request."""
     group = Groups(services().client).find(kind, group_id)
-    answer = jsonify(public_fields(resource(group)))
-    answer.status_code = 202
-    answer.headers["Location"] = address
-    answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    response = jsonify(public_fields(resource(group)))
+    response.status_code = 202
+    response.headers["Location"] = address
+    response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
     if replayed:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def valid_types(jobs: list[tuple[str, str, dict[str, Any]]], *, check_params: bool = True) -> list[JobType]:
@@ -104,10 +104,10 @@ def valid_types(jobs: list[tuple[str, str, dict[str, Any]]], *, check_params: bo
 
 
 def _current(group: Group, resource: Resource) -> Response:
-    answer = jsonify(public_fields(resource(group)))
+    response = jsonify(public_fields(resource(group)))
     if not group.status.terminal:
-        answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
-    return answer
+        response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    return response
 
 
 def _moved(faults: list[Fault], place: str) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from jobs.engine.client.inline_calls import call, submit_behind
 from .auth import caller
 from .body import json_object
 from .openapi.describing import described
-from .openapi.operation import json_body, response
+from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, TEXT, returned, sent
 from .query import WHOLE_NUMBER, Nothing, query
 from .rate_limit import admit
@@ -50,7 +50,7 @@ _RESULTS = returned({"total": COUNT, "results": {"type": "array", "items": _FOUN
     "predict",
     "Calls",
     "Predict the label of one text",
-    {"200": response("The prediction. It is logged after the response.", _PREDICTION)},
+    {"200": returns("The prediction. It is logged after the response.", _PREDICTION)},
     body=json_body(_PREDICT, example={"text": "Great!"}),
     refused=(400, 404, 413, 415),
 )
@@ -61,11 +61,11 @@ def predict() -> Response:
     query(Nothing)
     job_type.parameters.validate(params)
     admit()
-    answer: dict[str, Any] = call(job_type, params, caller().user_id)
-    logged = {"text": params["text"], **{name: answer[name] for name in ("label", "confidence", "model_id")}}
+    result: dict[str, Any] = call(job_type, params, caller().user_id)
+    logged = {"text": params["text"], **{name: result[name] for name in ("label", "confidence", "model_id")}}
     side_jobs = {"log-prediction": logged, "update-user-stats": {"kind": "predict"}}
     submit_behind(services().client, caller().user_id, side_jobs)
-    return jsonify(answer)
+    return jsonify(result)
 
 
 @blueprint.get("/search")
@@ -73,7 +73,7 @@ def predict() -> Response:
     "search",
     "Calls",
     "Search my index",
-    {"200": response("The best documents that contain all of the words.", _RESULTS)},
+    {"200": returns("The best documents that contain all of the words.", _RESULTS)},
     description="Searches what `update-search-index` has added to your index. The last word may be a prefix.",
     query=Search,
     refused=(404,),

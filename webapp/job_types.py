@@ -8,7 +8,7 @@ from jobs.engine.author.retry import BACKOFFS
 
 from .openapi.components import component, page_of
 from .openapi.describing import described
-from .openapi.operation import response
+from .openapi.operation import returns
 from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, nullable, returned
 from .query import Nothing, query
 from .rate_limit import admit
@@ -60,7 +60,7 @@ _JOB_TYPE = component(
     "list-job-types",
     "Job types",
     "List the job types",
-    {"200": response("All job types.", page_of("JobTypePage", "job_types", _JOB_TYPE))},
+    {"200": returns("All job types.", page_of("JobTypePage", "job_types", _JOB_TYPE))},
 )
 def page() -> Response:
     query(Nothing)
@@ -73,7 +73,7 @@ def page() -> Response:
     "show-job-type",
     "Job types",
     "Show a job type",
-    {"200": response("Its schemas, defaults and limits.", _JOB_TYPE)},
+    {"200": returns("Its schemas, defaults and limits.", _JOB_TYPE)},
     refused=(404,),
 )
 def show(job_type: str) -> Response:

@@ -17,11 +17,11 @@ from jobs.engine.states import EventType, Status
 from .auth import caller
 from .body import no_body
 from .headers import MAX_WAIT_SECONDS
-from .json_answer import json_answer
+from .json_response import json_response
 from .openapi.components import component
 from .openapi.describing import described
 from .openapi.job_resource import JOB, JOB_EXAMPLE, JOB_PAGE
-from .openapi.operation import LOCATION, RETRY_AFTER, response, response_header
+from .openapi.operation import LOCATION, RETRY_AFTER, response_header, returns
 from .openapi.schemas import COUNT, CURSOR, TEXT, TIME, returned
 from .openapi.shared_headers import ETAG_SEEN
 from .ownership import if_visible, visible_job, visible_user_jobs
@@ -80,7 +80,7 @@ _JOB_HEADERS = {
     "list-jobs",
     "Jobs",
     "List jobs, newest first",
-    {"200": response("One page. Filtered by job type or tag, it may be short and still have a next one.", JOB_PAGE)},
+    {"200": returns("One page. Filtered by job type or tag, it may be short and still have a next one.", JOB_PAGE)},
     query=Filters,
     refused=(403,),
 )
@@ -89,7 +89,7 @@ def page() -> Response:
     filters = query(Filters)
     admit(lambda: filters.cursor and read_job_cursor(filters.cursor))
     found = services().client.page(user_id, **filters.model_dump(exclude={"user_id"}))
-    return json_answer({"jobs": [job.as_dict() for job in found.jobs], "next_cursor": found.next_cursor})
+    return json_response({"jobs": [job.as_dict() for job in found.jobs], "next_cursor": found.next_cursor})
 
 
 @blueprint.get("/jobs/<job_id>")
@@ -98,7 +98,7 @@ def page() -> Response:
     "Jobs",
     "Show a job, or wait for it to change",
     {
-        "200": response("The job.", JOB, headers=_JOB_HEADERS),
+        "200": returns("The job.", JOB, headers=_JOB_HEADERS),
         "304": {"description": "The version is still that of `If-None-Match`.", "headers": _JOB_HEADERS},
     },
     description="With `wait=N` it returns as soon as the version passes that of `If-None-Match` or, without this "
@@ -126,8 +126,8 @@ def show(job_id: str) -> Response:
     "Jobs",
     "Cancel a job",
     {
-        "200": response("The job was pending, and is cancelled.", JOB),
-        "202": response("The job was running. Its process stops within 5 s.", JOB),
+        "200": returns("The job was pending, and is cancelled.", JOB),
+        "202": returns("The job was running. Its process stops within 5 s.", JOB),
     },
     refused=(400, 403, 404, 409, 413, 415),
 )
@@ -137,7 +137,7 @@ def cancel(job_id: str) -> Response:
     query(Nothing)
     admit(partial(raise_if_ended, job))
     job = services().client.cancel(job_id)
-    return json_answer(job.as_dict(), 200 if job.status is Status.CANCELLED else 202)
+    return json_response(job.as_dict(), 200 if job.status is Status.CANCELLED else 202)
 
 
 @blueprint.post("/jobs/<job_id>/retry")
@@ -145,7 +145,7 @@ def cancel(job_id: str) -> Response:
     "retry-job",
     "Jobs",
     "Retry a failed or cancelled job from its checkpoint",
-    {"202": response("The job is pending again.", JOB, headers={"Location": LOCATION, "Retry-After": RETRY_AFTER})},
+    {"202": returns("The job is pending again.", JOB, headers={"Location": LOCATION, "Retry-After": RETRY_AFTER})},
     refused=(400, 403, 404, 409, 413, 415),
 )
 def retry(job_id: str) -> Response:
@@ -162,7 +162,7 @@ def retry(job_id: str) -> Response:
     "Jobs",
     "Show what a job logged and printed",
     {
-        "200": response(
+        "200": returns(
             "Oldest first. Logs are capped: the oldest lines are dropped first.",
             returned({"lines": {"type": "array", "items": _LOG_LINE}, "next_cursor": CURSOR}),
             example={"lines": [_LOG_EXAMPLE], "next_cursor": None},
@@ -185,7 +185,7 @@ def logs(job_id: str) -> Response:
     "Jobs",
     "Show a job's history",
     {
-        "200": response(
+        "200": returns(
             "In order, except for superseded progress. The newest 200 entries are kept.",
             returned({"events": {"type": "array", "items": _EVENT}}),
             example={"events": [_EVENT_EXAMPLE]},
@@ -207,15 +207,15 @@ def _is_held(job: Job, first_version: int) -> bool:
 
 
 def _whole(job: Job) -> Response:
-    return _tagged(json_answer(job.as_dict()), job)
+    return _tagged(json_response(job.as_dict()), job)
 
 
 def _unchanged(job: Job) -> Response:
     return _tagged(Response(status=304), job)
 
 
-def _tagged(answer: Response, job: Job) -> Response:
-    answer.set_etag(str(job.version))
+def _tagged(response: Response, job: Job) -> Response:
+    response.set_etag(str(job.version))
     if not job.status.terminal:
-        answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
-    return answer
+        response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    return response

@@ -55,13 +55,13 @@ def scrape() -> Response:
     return Response(generate_latest(registry), content_type=CONTENT_TYPE)
 
 
-def _count(answer: Response) -> Response:
-    asked = request_ctx.request  # Flask's `request` proxy costs time at each access
-    if asked.endpoint not in _UNCOUNTED:
-        method = asked.method if asked.method in METHODS else "OTHER"
-        route = asked.url_rule.rule if asked.url_rule else "(none)"
-        services().metrics.note(Request(method, route, answer.status_code, elapsed_seconds()))
-    return answer
+def _count(response: Response) -> Response:
+    received = request_ctx.request  # Flask's `request` proxy costs time at each access
+    if received.endpoint not in _UNCOUNTED:
+        method = received.method if received.method in METHODS else "OTHER"
+        route = received.url_rule.rule if received.url_rule else "(none)"
+        services().metrics.note(Request(method, route, response.status_code, elapsed_seconds()))
+    return response
 
 
 class _Now(Collector):

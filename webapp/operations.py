@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 
 from .openapi import openapi_document
 from .openapi.describing import described
-from .openapi.operation import response
+from .openapi.operation import returns
 from .openapi.schemas import TEXT, Schema, returned
 from .query import Nothing, query
 from .rate_limit import admit
@@ -23,7 +23,7 @@ _STATE = returned({"status": TEXT})
     "healthz",
     "Operations",
     "Check that the process is alive",
-    {"200": response("The process is alive.", _STATE, example={"status": "ok"})},
+    {"200": returns("The process is alive.", _STATE, example={"status": "ok"})},
     always=(),
     security=[],
 )
@@ -37,7 +37,7 @@ def health() -> Response:
     "readyz",
     "Operations",
     "Check that the server can accept work",
-    {"200": response("The broker can be reached.", _STATE, example={"status": "ready"})},
+    {"200": returns("The broker can be reached.", _STATE, example={"status": "ready"})},
     always=(503,),
     security=[],
 )
@@ -47,7 +47,7 @@ def readiness() -> Response:
 
 
 @blueprint.get("/openapi.json")
-@described("openapi", "Operations", "Get this document", {"200": response("OpenAPI 3.1.", {"type": "object"})})
+@described("openapi", "Operations", "Get this document", {"200": returns("OpenAPI 3.1.", {"type": "object"})})
 def openapi() -> Response:
     query(Nothing)
     admit()
@@ -65,8 +65,8 @@ def openapi() -> Response:
 def docs() -> Response:
     """Allow Swagger UI, on this page alone, to write its styles and icons into the page."""
     admit()
-    answer = Response(render_template("docs.html"), content_type="text/html; charset=utf-8")
-    return allow_on_this_page(answer, style_src="'unsafe-inline'", img_src="data:")
+    response = Response(render_template("docs.html"), content_type="text/html; charset=utf-8")
+    return allow_on_this_page(response, style_src="'unsafe-inline'", img_src="data:")
 
 
 def _document() -> Schema:

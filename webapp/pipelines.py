@@ -30,7 +30,7 @@ from .headers import idempotency_key
 from .openapi.components import resource
 from .openapi.describing import described
 from .openapi.models import body_schema
-from .openapi.operation import json_body, response
+from .openapi.operation import json_body, returns
 from .openapi.shared_headers import IDEMPOTENCY_KEY
 from .query import Nothing, query
 from .rate_limit import admission
@@ -133,7 +133,7 @@ _NEW_PIPELINE_EXAMPLE = {
     "submit-pipeline",
     "Many at once",
     "Submit jobs that use each other's results",
-    {"202": response("All of the steps are stored.", PIPELINE, headers=STORED_HEADERS)},
+    {"202": returns("All of the steps are stored.", PIPELINE, headers=STORED_HEADERS)},
     description='`{"$ref": "#/steps/0/result/model_id"}` anywhere in `params` stands for a part of the result of an '
     "earlier step. Its value is checked when the step starts.",
     headers=(IDEMPOTENCY_KEY,),

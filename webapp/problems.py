@@ -72,10 +72,10 @@ def of_error(error: WorkhorseError) -> Response:
     members: dict[str, Any] = {}
     if status is HTTPStatus.UNPROCESSABLE_ENTITY:
         members["errors"] = [fault.as_dict() for fault in _faults(error)]
-    answer = problem(status, error.code, error.message, **members)
+    response = problem(status, error.code, error.message, **members)
     if isinstance(error, errors.TryAgainLater):
-        answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    return answer
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return response
 
 
 def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Response:
@@ -90,10 +90,10 @@ def problem(status: HTTPStatus, code: str, detail: str, **members: Any) -> Respo
         **members,
     }
     # In ASCII: a detail may quote invalid text from the client.
-    answer = Response(json.dumps(document) + "\n", status=int(status), content_type="application/problem+json")
+    response = Response(json.dumps(document) + "\n", status=int(status), content_type="application/problem+json")
     if status is HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _faults(error: WorkhorseError) -> list[errors.Fault]:
@@ -109,13 +109,13 @@ def _of_http_exception(error: HTTPException) -> Any:
     if error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _of_surprise(getattr(error, "original_exception", None) or error)
     if kind := _OURS.get(error.code):
-        answer = of_error(kind())
+        response = of_error(kind())
     else:
         status = HTTPStatus(error.code)
-        answer = problem(status, re.sub(r"\W", "_", status.phrase.lower()), status.description or status.phrase)
+        response = problem(status, re.sub(r"\W", "_", status.phrase.lower()), status.description or status.phrase)
     if isinstance(error, WrongMethod) and error.valid_methods:
-        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    return answer
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _of_surprise(error: BaseException) -> Response:

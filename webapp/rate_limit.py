@@ -59,10 +59,10 @@ def admission() -> Admission:
     return services().accounts.gate.admission(g.rate_user)
 
 
-def _count_refused(answer: Response) -> Response:
+def _count_refused(response: Response) -> Response:
     if "rate_user" in g and "microseconds_early" not in g:
         try:
             services().accounts.gate.count(g.rate_user)
         except WorkhorseError:
             pass  # the request has been refused already
-    return answer
+    return response

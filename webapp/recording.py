@@ -93,60 +93,60 @@ def claims_to_be(name: str) -> None:
     g.claimed_name = name[:200]
 
 
-def _log(answer: Response) -> Response:
-    asked = request_ctx.request  # Flask's `request` proxy costs time at each access
-    if asked.endpoint not in _UNLOGGED:
-        _access_log.add(_line(asked, answer))
-    return answer
+def _log(response: Response) -> Response:
+    received = request_ctx.request  # Flask's `request` proxy costs time at each access
+    if received.endpoint not in _UNLOGGED:
+        _access_log.add(_line(received, response))
+    return response
 
 
-def _note(answer: Response) -> Response:
+def _note(response: Response) -> Response:
     try:
-        for act in _acts(request_ctx.request, answer):
+        for act in _acts(request_ctx.request, response):
             services().audit.note(act)
     except Exception:  # the response is complete, and an error here must not change it
         log.exception("%s %s was not recorded", request.method, request.path)
-    return answer
+    return response
 
 
-def _line(asked: Request, answer: Response) -> str:
+def _line(received: Request, response: Response) -> str:
     user = caller_if_any()
     # Without the query, which may contain a ticket or a sign-in link. In ASCII: a path may contain any bytes.
     return _encode(
         {
             "at": rfc3339(datetime.now(UTC)),
-            "method": asked.method,
-            "path": asked.path,
-            "status": answer.status_code,
+            "method": received.method,
+            "path": received.path,
+            "status": response.status_code,
             "milliseconds": round(elapsed_seconds() * 1_000, 1),
             "user_id": user.user_id if user else None,
-            "address": asked.remote_addr,
+            "address": received.remote_addr,
         }
     )
 
 
-def _acts(asked: Request, answer: Response) -> Iterator[Act]:
+def _acts(received: Request, response: Response) -> Iterator[Act]:
     """Yield what a request did or, if it did nothing that is recorded, what an admin read with it."""
-    status = answer.status_code
-    action = _action(asked)
+    status = response.status_code
+    action = _action(received)
     if action is not None and _counts(action, status):
-        yield Act(action, _who(), asked.remote_addr, status, _subject(answer))
+        yield Act(action, _who(), received.remote_addr, status, _subject(response))
         return
-    if asked.method in SAFE_METHODS and status >= HTTPStatus.BAD_REQUEST:
+    if received.method in SAFE_METHODS and status >= HTTPStatus.BAD_REQUEST:
         return  # the response does not show it
     for subject in g.get("admin_reads", ()):
-        yield Act(ADMIN_READ, _who(), asked.remote_addr, status, subject)
+        yield Act(ADMIN_READ, _who(), received.remote_addr, status, subject)
 
 
-def _action(asked: Request) -> str | None:
-    endpoint = asked.endpoint
+def _action(received: Request) -> str | None:
+    endpoint = received.endpoint
     if endpoint is None or endpoint in _UNRECORDED:
         return None
-    if asked.method not in SAFE_METHODS:
+    if received.method not in SAFE_METHODS:
         return ACTIONS.get(endpoint, endpoint)
     if endpoint == "sign_in.form":
-        return SIGN_IN if "token" in asked.args else None
-    if asked.blueprint == "rq_dashboard" and not asked.path.endswith(".json"):
+        return SIGN_IN if "token" in received.args else None
+    if received.blueprint == "rq_dashboard" and not received.path.endswith(".json"):
         return ADMIN_READ
     return None
 
@@ -167,8 +167,8 @@ def _who() -> str | None:
     return cast("str | None", g.get("claimed_name"))
 
 
-def _subject(answer: Response) -> str | None:
-    location = answer.headers.get("Location", "")
+def _subject(response: Response) -> str | None:
+    location = response.headers.get("Location", "")
     if location.startswith(("/api/", "/jobs/")):  # the address of a new resource; other redirects lead elsewhere
         return location.rpartition("/")[2][:200]
     return ", ".join(map(str, (request.view_args or {}).values()))[:200] or None

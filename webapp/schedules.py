@@ -20,7 +20,7 @@ from .groups import JobTypeName, Params, valid_types
 from .openapi.components import page_of, resource
 from .openapi.describing import described
 from .openapi.models import body_schema
-from .openapi.operation import LOCATION, empty_response, json_body, response
+from .openapi.operation import LOCATION, empty_response, json_body, returns
 from .ownership import visible_schedule
 from .query import Nothing, query
 from .rate_limit import admit
@@ -94,7 +94,7 @@ SCHEDULE = resource(
     "create-schedule",
     "Many at once",
     "Run a job type on a cron line",
-    {"201": response("The schedule.", SCHEDULE, headers={"Location": LOCATION})},
+    {"201": returns("The schedule.", SCHEDULE, headers={"Location": LOCATION})},
     body=json_body(body_schema(NewSchedule), example=_PLAN_EXAMPLE),
     refused=(400, 403, 409, 413, 415),
 )
@@ -106,10 +106,10 @@ def create() -> Response:
     user = caller()
     admit(partial(_schedules().check_create, user.user_id, plan, admin=user.is_admin))
     schedule = _schedules().create(user.user_id, plan, admin=user.is_admin)
-    answer = jsonify(_resource(schedule))
-    answer.status_code = 201
-    answer.headers["Location"] = f"/api/v1/schedules/{schedule.schedule_id}"
-    return answer
+    response = jsonify(_resource(schedule))
+    response.status_code = 201
+    response.headers["Location"] = f"/api/v1/schedules/{schedule.schedule_id}"
+    return response
 
 
 @blueprint.get("")
@@ -117,7 +117,7 @@ def create() -> Response:
     "list-schedules",
     "Many at once",
     "List my schedules",
-    {"200": response("All schedules, oldest first.", page_of("SchedulePage", "schedules", SCHEDULE))},
+    {"200": returns("All schedules, oldest first.", page_of("SchedulePage", "schedules", SCHEDULE))},
 )
 def page() -> Response:
     query(Nothing)
@@ -131,7 +131,7 @@ def page() -> Response:
     "show-schedule",
     "Many at once",
     "Show a schedule",
-    {"200": response("The schedule.", SCHEDULE)},
+    {"200": returns("The schedule.", SCHEDULE)},
     refused=(403, 404),
 )
 def show(schedule_id: str) -> Response:

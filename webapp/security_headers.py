@@ -35,11 +35,11 @@ class _Hardened:
         return self._application(environ, start)
 
 
-def allow_on_this_page(answer: Response, **sources: str) -> Response:
+def allow_on_this_page(response: Response, **sources: str) -> Response:
     """Widen the policy of one response: `style_src="'unsafe-inline'"` allows that besides 'self'."""
     wider = {name.replace("_", "-"): f"'self' {source}" for name, source in sources.items()}
-    answer.headers["Content-Security-Policy"] = _policy(POLICY | wider)
-    return answer
+    response.headers["Content-Security-Policy"] = _policy(POLICY | wider)
+    return response
 
 
 def _policy(directives: dict[str, str]) -> str:

@@ -25,10 +25,10 @@ _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
 
 @blueprint.after_request
-def _send_origin(answer: Response) -> Response:
+def _send_origin(response: Response) -> Response:
     """Allow the Origin header: with `no-referrer`, browsers send `Origin: null` with our own forms."""
-    answer.headers["Referrer-Policy"] = "same-origin"
-    return answer
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
 
 
 @blueprint.get("/sign-in")
@@ -76,12 +76,12 @@ def _user(key: str) -> User:
 
 
 def _refusal(error: Unauthenticated | RateLimited) -> Response:
-    answer = Response(_page(error.message), status_of(error), content_type="text/html; charset=utf-8")
+    response = Response(_page(error.message), status_of(error), content_type="text/html; charset=utf-8")
     if isinstance(error, RateLimited):
-        answer.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+        response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
     else:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _page(message: str | None = None) -> str:

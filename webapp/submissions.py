@@ -17,10 +17,10 @@ from jobs.engine.settings import Settings
 from .auth import caller
 from .body import json_object
 from .headers import idempotency_key, preferred_wait
-from .json_answer import json_answer
+from .json_response import json_response
 from .openapi.describing import described_for_each_job_type
 from .openapi.job_type_components import job_name, params_name
-from .openapi.operation import LOCATION, RETRY_AFTER, json_body, operation, request_header, response, response_header
+from .openapi.operation import LOCATION, RETRY_AFTER, json_body, operation, request_header, response_header, returns
 from .openapi.schemas import TEXT, Schema
 from .openapi.shared_headers import IDEMPOTENCY_KEY, REPLAYED
 from .options import Options, openapi_parameters, submission_of
@@ -53,8 +53,8 @@ def _submitting(job_type: JobType, settings: Settings) -> Schema:
         "Submitting",
         job_type.summary or job_type.name,
         {
-            "202": response("The job is stored.", job, headers=known | {"Retry-After": RETRY_AFTER}),
-            "200": response(
+            "202": returns("The job is stored.", job, headers=known | {"Retry-After": RETRY_AFTER}),
+            "200": returns(
                 "The job ended within the preferred wait.", job, headers=known | {"Preference-Applied": applied}
             ),
         },
@@ -86,23 +86,23 @@ def submit(job_type: str) -> Response:
     kind.parameters.validate(params)
     digest = request_digest(params) if key else None
     submission = submission_of(kind, params, options, caller(), idempotency_key=key, digest=digest)
-    return _answer(services().client.submit(submission, admission()), seconds)
+    return _response(services().client.submit(submission, admission()), seconds)
 
 
 def accepted(job: Job) -> Response:
     """Return a 202 response for a stored job, to be polled after a second."""
-    answer = json_answer(job.as_dict(), 202)
-    answer.headers["Location"] = job.poll_url
-    answer.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
-    return answer
+    response = json_response(job.as_dict(), 202)
+    response.headers["Location"] = job.poll_url
+    response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
+    return response
 
 
-def _answer(submitted: Submitted, seconds: int | None) -> Response:
+def _response(submitted: Submitted, seconds: int | None) -> Response:
     job = submitted.job if seconds is None else _awaited(submitted.job, seconds)
-    answer = accepted(job) if seconds is None or not job.status.terminal else _done(job, seconds)
+    response = accepted(job) if seconds is None or not job.status.terminal else _done(job, seconds)
     if submitted.replayed:
-        answer.headers["Idempotency-Replayed"] = "true"
-    return answer
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def _awaited(job: Job, seconds: int) -> Job:
@@ -114,10 +114,10 @@ def _awaited(job: Job, seconds: int) -> Job:
 
 
 def _done(job: Job, seconds: int) -> Response:
-    answer = json_answer(job.as_dict())
-    answer.headers["Location"] = job.poll_url
-    answer.headers["Preference-Applied"] = f"wait={seconds}"
-    return answer
+    response = json_response(job.as_dict())
+    response.headers["Location"] = job.poll_url
+    response.headers["Preference-Applied"] = f"wait={seconds}"
+    return response
 
 
 def request_digest(params: Any) -> str:

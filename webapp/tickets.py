@@ -13,7 +13,7 @@ from . import body
 from .auth import bearer_token, caller, session_secret
 from .openapi.describing import described
 from .openapi.models import body_schema
-from .openapi.operation import json_body, response
+from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, TEXT, returned
 from .ownership import visible_job
 from .query import Nothing, query
@@ -37,7 +37,7 @@ class NewTicket(BaseModel):
     "Live",
     "Get a ticket for a stream",
     {
-        "200": response(
+        "200": returns(
             "The ticket. Use it within `expires_in` seconds.",
             returned({"ticket": TEXT, "expires_in": COUNT}),
             example={"ticket": "0k2vT7rW…", "expires_in": 60},

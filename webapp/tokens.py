@@ -13,7 +13,7 @@ from jobs.engine.json_pointer import pointer
 from . import body
 from .openapi.describing import described
 from .openapi.models import body_schema
-from .openapi.operation import json_body, response
+from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, TEXT, returned
 from .query import Nothing, query
 from .recording import claims_to_be
@@ -46,7 +46,7 @@ _BODY["content"] |= {form: {"schema": _FORM} for form in FORMS}
     "Account",
     "Get a short-lived token",
     {
-        "200": response(
+        "200": returns(
             "The token. Send it as `Authorization: Bearer …`.",
             returned({"access_token": TEXT, "token_type": {"const": "bearer"}, "expires_in": COUNT}),
             example={"access_token": "eyJhbGciOiJIUzI1NiJ9…", "token_type": "bearer", "expires_in": 3600},

@@ -24,7 +24,7 @@ from .auth import caller, caller_if_any, end_session
 from .openapi.components import resource
 from .openapi.describing import described, described_by_settings
 from .openapi.models import body_schema
-from .openapi.operation import empty_response, json_body, operation, response
+from .openapi.operation import empty_response, json_body, operation, returns
 from .openapi.schemas import JobCounts, Schema, returned
 from .query import Nothing, query
 from .rate_limit import admit
@@ -110,7 +110,7 @@ def _registering(settings: Settings) -> Schema:
         "register",
         "Account",
         "Register a user",
-        {"201": response("The user. A job sends a welcome e-mail.", _USER)},
+        {"201": returns("The user. A job sends a welcome e-mail.", _USER)},
         description="Open to everybody." if is_open else "For administrators: registration is closed.",
         body=json_body(body_schema(NewUser), example=example),
         refused=(400, 403, 409, 413, 415, 422),
@@ -135,7 +135,7 @@ def register() -> tuple[Response, int]:
 
 
 @blueprint.get("/me")
-@described("show-me", "Account", "Show my account", {"200": response("Roles, limits and usage.", _ME)})
+@described("show-me", "Account", "Show my account", {"200": returns("Roles, limits and usage.", _ME)})
 def me() -> Response:
     query(Nothing)
     admit()

@@ -18,7 +18,7 @@ from .auth import caller
 from .openapi.components import component, page_of, resource
 from .openapi.describing import described
 from .openapi.models import body_schema
-from .openapi.operation import empty_response, json_body, response
+from .openapi.operation import empty_response, json_body, returns
 from .openapi.schemas import TEXT, TIME, nullable, returned
 from .query import Nothing, query
 from .rate_limit import admit
@@ -70,7 +70,7 @@ _EXAMPLE = {"url": "https://example.com/hook", "events": ["job_completed", "job_
     "create-webhook",
     "Webhooks",
     "Receive the events of my jobs",
-    {"201": response("The webhook, with the secret that signs its messages.", _NEW_WEBHOOK)},
+    {"201": returns("The webhook, with the secret that signs its messages.", _NEW_WEBHOOK)},
     description=MESSAGES,
     body=json_body(body_schema(NewWebhook), example=_EXAMPLE),
     refused=(400, 409, 413, 415),
@@ -89,7 +89,7 @@ def subscribe() -> tuple[Response, int]:
     "list-webhooks",
     "Webhooks",
     "List my webhooks",
-    {"200": response("All webhooks, oldest first.", page_of("WebhookPage", "webhooks", _WEBHOOK))},
+    {"200": returns("All webhooks, oldest first.", page_of("WebhookPage", "webhooks", _WEBHOOK))},
 )
 def page() -> Response:
     query(Nothing)
@@ -120,7 +120,7 @@ def unsubscribe(webhook_id: str) -> tuple[str, int]:
     "rotate-webhook-secret",
     "Webhooks",
     "Create a new webhook secret",
-    {"200": response("The new secret. It is shown only once. The previous one also signs for a day.", _ROTATED)},
+    {"200": returns("The new secret. It is shown only once. The previous one also signs for a day.", _ROTATED)},
     refused=(400, 413, 415),
 )
 def rotate() -> Response:

@@ -82,9 +82,9 @@ def _before_the_handshake() -> None:
 @blueprint.errorhandler(RemoteProtocolError)
 def _no_handshake(_error: RemoteProtocolError) -> Response:
     """Refuse a request that does not open a WebSocket, or uses another version than 13 (RFC 6455, 4.4)."""
-    answer = of_error(MalformedRequest("This is not a WebSocket handshake of version 13."))
-    answer.headers["Sec-WebSocket-Version"] = "13"
-    return answer
+    response = of_error(MalformedRequest("This is not a WebSocket handshake of version 13."))
+    response.headers["Sec-WebSocket-Version"] = "13"
+    return response
 
 
 @blueprint.teardown_request
@@ -142,10 +142,10 @@ def _listen(connection: Server, live: Live, client: Any, job_id: str) -> None:
 
 def _execute(connection: Server, client: Any, job_id: str, message: str | bytes | None) -> None:
     try:
-        asked = json.loads(message or "null")
+        wanted = json.loads(message or "null")
     except (ValueError, RecursionError):
-        asked = None
-    if asked != {"action": "cancel"}:
+        wanted = None
+    if wanted != {"action": "cancel"}:
         detail = 'The only valid message is {"action": "cancel"}.'
         connection.send(json.dumps({"event": "error", "code": "invalid_request", "detail": detail}))
         return

@@ -37,7 +37,7 @@ def operation(
     }
 
 
-def response(description: str, schema: Schema, *, example: Any = None, headers: Schema | None = None) -> Schema:
+def returns(description: str, schema: Schema, *, example: Any = None, headers: Schema | None = None) -> Schema:
     """Describe a response in JSON."""
     content: Schema = {"schema": schema}
     if example is not None:

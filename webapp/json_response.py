@@ -9,7 +9,7 @@ from flask import Response
 from pydantic_core import PydanticSerializationError, to_json
 
 
-def json_answer(value: Any, status: int = 200) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """Return a response with `value` as compact JSON in UTF-8 and a line break."""
     try:
         text = to_json(value)
