@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.malformed import json_value
+from jobs.engine.broker.malformed import json_value, readable
 
 from .credentials import fingerprint, make_secret
 
@@ -52,7 +52,8 @@ class Sessions:
     @broker_errors()
     def find(self, secret: str) -> Grant | None:
         """Return the user of a session, or None if it has ended."""
-        return _grant(self._connection.get(session_key(secret)))
+        key = session_key(secret)
+        return _grant(readable(key, lambda: self._connection.get(key)))
 
     @broker_errors()
     def close(self, secret: str) -> None:
@@ -73,7 +74,6 @@ def session_key(secret: str) -> str:
 
 def _grant(record: bytes | None) -> Grant | None:
     parts = json_value(record)
-    well_formed = (
-        isinstance(parts, list) and len(parts) == 3 and isinstance(parts[0], str) and isinstance(parts[1], str)
-    )
-    return Grant(*parts) if well_formed else None
+    if not isinstance(parts, list) or len(parts) != 3 or not all(isinstance(each, str) for each in parts[:2]):
+        return None
+    return Grant(*parts) if parts[1].isascii() else None  # a generation is compared in constant time, as ASCII

@@ -13,6 +13,7 @@ from typing import Any
 
 import redis
 
+from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.errors import Unauthenticated, UserNotFound
 from jobs.engine.settings import Settings
@@ -102,19 +103,21 @@ class Tickets:
             Unauthenticated: the ticket is not valid, is for another stream, or was already used.
         """
         args = [stream, job_id, "1" if resumes else "", LATER_USE_SECONDS]
-        found = self._redeem(keys=[_key(secret)], args=args)
+        key = _key(secret)
+        found = malformed.readable(key, lambda: self._redeem(keys=[key], args=args)) or b"unknown"
         if isinstance(found, bytes):
             raise Unauthenticated(_REFUSALS[found])
-        flat = [part.decode() for part in found]
-        return self._bearer(dict(zip(flat[::2], flat[1::2], strict=True)))
+        flat = [malformed.text(part) for part in found]
+        return self._bearer(key, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     @broker_errors()
     def check(self, secret: str) -> User:
         """Return the user of a ticket whose stream is open. Raises Unauthenticated if the ticket has ended."""
-        record = {name.decode(): value.decode() for name, value in self._connection.hgetall(_key(secret)).items()}
-        if not record:
+        key = _key(secret)
+        fields = malformed.readable(key, lambda: self._connection.hgetall(key))
+        if not fields:
             raise Unauthenticated(_REFUSALS[b"unknown"])
-        user = self._bearer(record)
+        user = self._bearer(key, {malformed.text(name): malformed.text(value) for name, value in fields.items()})
         self._connection.expire(_key(secret), LATER_USE_SECONDS)
         return user
 
@@ -123,12 +126,13 @@ class Tickets:
         """End a ticket."""
         self._connection.delete(_key(secret))
 
-    def _bearer(self, record: dict[str, str]) -> User:
+    def _bearer(self, key: str, record: dict[str, str]) -> User:
         try:
-            user = self._users.find(record["user"])
+            user = self._users.find(record.get("user", ""))
         except UserNotFound:
             raise Unauthenticated("The user of this ticket has been removed.") from None
-        if user.generation != record["generation"] or not self._is_good(record):
+        is_good = malformed.readable(key, lambda: self._is_good(record))
+        if user.generation != record.get("generation") or not is_good:
             raise Unauthenticated("The credential that this ticket was issued for was revoked, or has expired.")
         return user
 

@@ -311,6 +311,47 @@ def test_a_malformed_count_of_requests_signs_nobody_out(world: World) -> None:
     assert world.status("/api/v1/users/me") == 200
 
 
+@pytest.mark.parametrize("record", [*GARBAGE, b"[5, 5, 5]", b'["alice", "x"]', '["alice", "\u00fc", null]'.encode()])
+def test_a_malformed_session_is_signed_out(world: World, record: bytes) -> None:
+    for key in world.connection.scan_iter("wh:session:*"):
+        world.connection.set(key, record)
+    assert world.status("/api/v1/jobs") == 401
+
+
+def test_a_session_of_another_type_is_signed_out(world: World) -> None:
+    for plant in (as_list, as_strange_hash):
+        for key in [key.decode() for key in world.connection.scan_iter("wh:session:*")]:
+            plant(world.connection, key)
+        assert world.status("/api/v1/jobs") == 401
+
+
+@pytest.mark.parametrize("fields", [{}, {"user": "alice"}, {"until": "x"}, {"session": "x"}, {"key": NOT_TEXT}])
+def test_a_malformed_ticket_is_not_valid(world: World, fields: dict[Any, Any]) -> None:
+    ticket = ticket_of(world)
+    key = f"wh:ticket:{fingerprint(ticket)}"
+    generation = world.connection.hget("wh:user:alice", "generation")
+    world.connection.delete(key)
+    world.connection.hset(key, mapping={"job": "", "user": "alice", "generation": generation} | fields)
+    assert stream_status(world, ticket) == 401
+
+
+@another_type
+def test_a_ticket_of_another_type_is_not_valid(world: World, plant: Plant) -> None:
+    ticket = ticket_of(world)
+    plant(world.connection, f"wh:ticket:{fingerprint(ticket)}")
+    assert stream_status(world, ticket) == 401
+
+
+def ticket_of(world: World) -> str:
+    answer = world.anybody().post("/api/v1/tickets", json={}, headers=world.bearer("alice"))
+    assert answer.status_code == 200, answer.text
+    return str(answer.get_json()["ticket"])
+
+
+def stream_status(world: World, ticket: str) -> int:
+    return world.anybody().head(f"/api/v1/jobs/{world.good.job_id}/stream?ticket={ticket}").status_code
+
+
 # --- audit, workers, figures --------------------------------------------------------------------
 
 
