@@ -20,7 +20,8 @@ from jobs.engine.accounts.audit import Act
 from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.times import rfc3339
 
-from .auth import SAFE_METHODS, caller_if_any
+from .auth import caller_if_any
+from .forgery import SAFE_METHODS
 from .services import services
 from .stopwatch import elapsed_seconds
 

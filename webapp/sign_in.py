@@ -11,7 +11,8 @@ from jobs.engine.accounts.user import User
 from jobs.engine.errors import RateLimited, Unauthenticated
 
 from . import body
-from .auth import end_session, refuse_foreign_origin, session_user, start_session
+from .browser_session import end_session, session_user, start_session
+from .forgery import refuse_foreign_origin
 from .problems import status_of
 from .rate_limit import admit
 from .services import services

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from jobs.engine.accounts.tickets import FIRST_USE_SECONDS
 
 from . import body
-from .auth import bearer_token, caller, session_secret
+from .auth import bearer_token, caller
+from .browser_session import session_secret
 from .openapi.describing import described
 from .openapi.models import body_schema
 from .openapi.operation import json_body, returns

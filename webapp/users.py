@@ -20,7 +20,8 @@ from jobs.engine.public_fields import public_fields
 from jobs.engine.settings import Settings
 
 from . import body
-from .auth import caller, caller_if_any, end_session
+from .auth import caller, caller_if_any
+from .browser_session import end_session
 from .openapi.components import resource
 from .openapi.describing import described, described_by_settings
 from .openapi.models import body_schema

@@ -16,7 +16,7 @@ from wsproto.utilities import RemoteProtocolError
 from jobs.engine.errors import JobEnded, MalformedRequest, WorkhorseError
 from jobs.engine.follow.message import Message
 
-from .auth import refuse_foreign_origin
+from .forgery import refuse_foreign_origin
 from .live import HEARTBEAT_SECONDS, IDLE_SECONDS, Live, WithTicket, last_event_id
 from .openapi.describing import described
 from .openapi.operation import empty_response
