@@ -35,7 +35,7 @@ def matches(stored: str, password: str) -> bool:
 def _verify(stored: str, password: bytes) -> bool:
     try:
         return _HASHER.verify(stored, password)
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeError):
         return False
 
 

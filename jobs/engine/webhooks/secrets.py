@@ -16,6 +16,7 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.malformed import text
 from jobs.engine.errors import UserNotFound
 
 ROTATION_SECONDS = 86_400
@@ -24,16 +25,25 @@ SECRET_BYTES = 32
 #: With more rotations than this in a day, the oldest secrets stop signing.
 MAX_SECRETS = 5
 
-_READ = """
+# Secrets of another type can't have been made here: they are replaced.
+_BEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'no_user' end
+if redis.call('TYPE', KEYS[2]).ok ~= 'zset' then redis.call('DEL', KEYS[2]) end
+"""
+
+_READ = (
+    _BEGIN
+    + """
 local now = redis.call('TIME')[1]
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 if redis.call('ZCOUNT', KEYS[2], '+inf', '+inf') == 0 then redis.call('ZADD', KEYS[2], '+inf', ARGV[1]) end
 return redis.call('ZREVRANGE', KEYS[2], 0, -1)
 """
+)
 
-_ROTATE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'no_user' end
+_ROTATE = (
+    _BEGIN
+    + """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local ends = ''
@@ -45,6 +55,7 @@ redis.call('ZADD', KEYS[2], '+inf', ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[3]))
 return tostring(ends)
 """
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class WebhookSecrets:
         found = self._read(keys=_keys(user_id), args=[_new()])
         if found == b"no_user":
             raise UserNotFound
-        return [secret.decode() for secret in found]
+        return [text(secret) for secret in found]
 
     @broker_errors()
     def rotate(self, user_id: str) -> Rotated:

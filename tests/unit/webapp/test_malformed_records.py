@@ -15,7 +15,7 @@ from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.webhooks.subscriptions import Subscriptions
-from tests.unit.webapp.door import Door
+from tests.unit.webapp.door import PASSWORD, Door
 
 NOT_TEXT = b"\x80\x04\x95\xff"
 DEEP = b"[" * 100_000
@@ -309,6 +309,33 @@ def test_a_user_whose_record_lacks_a_field_is_signed_out(world: World, name: str
 def test_a_malformed_count_of_requests_signs_nobody_out(world: World) -> None:
     world.connection.hset("wh:user:alice", mapping={"request_count": "x", "last_request_at": "y"})
     assert world.status("/api/v1/users/me") == 200
+
+
+@pytest.mark.parametrize("stored", [b"garbage", b"", NOT_TEXT])
+def test_a_malformed_password_hash_lets_no_user_in(world: World, stored: bytes) -> None:
+    world.connection.hset("wh:user:alice", "password", stored)
+    credentials = {"username": "alice", "password": PASSWORD}
+    assert world.anybody().post("/api/v1/token", json=credentials).status_code == 401
+
+
+@pytest.mark.parametrize("plant", [as_string, as_list, as_strange_hash])
+def test_a_malformed_idempotency_key_starts_a_new_job(world: World, plant: Plant) -> None:
+    headers = world.bearer("alice") | {"Idempotency-Key": "k"}
+    ids = []
+    for _ in range(2):
+        answer = world.anybody().post("/api/v1/jobs/reverse-text", json={"text": "x"}, headers=headers)
+        assert answer.status_code == 202, answer.text
+        ids.append(answer.get_json()["job_id"])
+        for key in [key.decode() for key in world.connection.scan_iter("wh:idempotency:*")]:
+            plant(world.connection, key)
+    assert ids[0] != ids[1]
+
+
+def test_webhook_secrets_of_another_type_are_replaced(world: World) -> None:
+    headers = world.bearer("alice")
+    for plant in (as_string, as_list, as_strange_hash):
+        plant(world.connection, "wh:webhook-secrets:alice")
+        assert world.anybody().post("/api/v1/webhooks/secret/rotate", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("record", [*GARBAGE, b"[5, 5, 5]", b'["alice", "x"]', '["alice", "\u00fc", null]'.encode()])

@@ -42,8 +42,8 @@ class Store(WorkerSteps):
 
     def is_bound(self, idempotency: str) -> bool:
         """Return True if this idempotency key has a job or group that still exists."""
-        bound = cast("bytes | None", self.connection.get(idempotency))
-        bound_id = text(bound).partition(":")[2] if bound else ""
+        bound = malformed.readable(idempotency, lambda: cast("bytes | None", self.connection.get(idempotency)))
+        bound_id = malformed.text(bound or b"").partition(":")[2]
         return bool(bound and self.connection.exists(f"rq:job:{bound_id}", f"wh:group:{bound_id}"))
 
     def cancel(self, job_id: str) -> CancelVerdict:

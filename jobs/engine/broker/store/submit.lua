@@ -8,11 +8,11 @@ local shared = cjson.decode(ARGV[2])
 local user = shared.user
 
 if shared.idempotency then
-  local bound = redis.call('GET', shared.idempotency)
+  local bound = readable('GET', shared.idempotency)
   if bound then
     local digest, id = string.match(bound, '^([^:]+):(.+)$')
-    -- The key may outlive what it was used for. It is free then.
-    if redis.call('EXISTS', job_key(id), group_key(id)) > 0 then
+    -- The key may outlive what it was used for, or be malformed. It is free then.
+    if id and redis.call('EXISTS', job_key(id), group_key(id)) > 0 then
       if digest ~= shared.digest then return { 'key_reused' } end
       if early > 0 then return { 'not_admitted', early } end
       return { 'replayed', id, not shared.group and read_job(id) }
