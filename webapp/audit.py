@@ -8,13 +8,13 @@ from typing import Annotated
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
-from jobs.engine.accounts.audit import check_cursor
+from jobs.engine.accounts.audit import Act, check_cursor
 
 from .auth import require_admin
-from .openapi.components import component, page_of
+from .openapi.components import component, page_of, schemas_of
 from .openapi.describing import described
 from .openapi.operation import returns
-from .openapi.schemas import TEXT, TIME, nullable, returned
+from .openapi.schemas import TEXT, TIME, returned
 from .query import WHOLE_NUMBER, Moment, query
 from .rate_limit import admit
 from .recording import admin_reads
@@ -34,21 +34,7 @@ class Filters(BaseModel):
     cursor: Annotated[Word | None, Field(description="The `next_cursor` of the page before.")] = None
 
 
-_ENTRY = component(
-    "AuditEntry",
-    returned(
-        {
-            "id": TEXT,
-            "at": TIME,
-            "action": TEXT
-            | {"description": "What was done, for example `sign-in`, `submit-job`, `cancel-job` or `admin-read`."},
-            "user_id": nullable(TEXT) | {"description": "Who did it, or the name of an attempt to sign in."},
-            "address": nullable(TEXT) | {"description": "The network address that it was done from."},
-            "status": {"type": "integer", "description": "The HTTP status of the response."},
-            "subject": nullable(TEXT) | {"description": "What it was done to."},
-        }
-    ),
-)
+_ENTRY = component("AuditEntry", {"allOf": [returned({"id": TEXT, "at": TIME}), schemas_of(Act)["Act"]]})
 
 
 @blueprint.get("")

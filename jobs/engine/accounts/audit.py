@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import redis
+from pydantic import Field
 from pydantic_core import to_json
 
 from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.malformed import readable, text
 from jobs.engine.errors import Fault, InvalidRequest
+from jobs.engine.public_fields import public_fields
 from jobs.engine.times import rfc3339
 
 KEY = "wh:audit"
@@ -36,16 +38,13 @@ end
 class Act:
     """An action that a caller took or tried."""
 
-    #: The kind of action: sign-in, submit-job, cancel-job …
-    action: str
-    #: None if the caller was not signed in.
-    user_id: str | None
-    #: The network address that the request came from.
-    address: str | None
-    #: The HTTP status of the response.
-    status: int
-    #: The id of the object of the action.
-    subject: str | None = None
+    action: Annotated[
+        str, Field(description="What was done, for example `sign-in`, `submit-job`, `cancel-job` or `admin-read`.")
+    ]
+    user_id: Annotated[str | None, Field(description="Who did it, or the name of an attempt to sign in.")]
+    address: Annotated[str | None, Field(description="The network address that it was done from.")]
+    status: Annotated[int, Field(description="The HTTP status of the response.")]
+    subject: Annotated[str | None, Field(description="What it was done to.")] = None
 
 
 @dataclass(frozen=True)
@@ -59,15 +58,7 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of the HTTP API."""
-        return {
-            "id": self.id,
-            "at": rfc3339(self.at),
-            "action": self.act.action,
-            "user_id": self.act.user_id,
-            "address": self.act.address,
-            "status": self.act.status,
-            "subject": self.act.subject,
-        }
+        return {"id": self.id, "at": rfc3339(self.at)} | public_fields(self.act)
 
 
 @dataclass(frozen=True)
