@@ -156,9 +156,17 @@ class FileStore:
         with broker_errors():
             due = self._due(args=[at_most])
         for member in due:
-            owner, _, file_id = member.decode().rpartition("/")
-            self._remove(owner, file_id)
+            owner, _, file_id = malformed.text(member).rpartition("/")
+            if f"{owner}/{file_id}".encode() == member and _ID.fullmatch(file_id):
+                self._remove(owner, file_id)
+            else:
+                self._drop_malformed(member)
         return len(due)
+
+    def _drop_malformed(self, member: bytes) -> None:
+        logger.warning("wh:files:expiry: %.200r is malformed and was removed", member)
+        with broker_errors():
+            self._connection.zrem("wh:files:expiry", member)
 
     def _remove(self, owner: str, file_id: str) -> None:
         self.bytes.delete(owner, file_id)

@@ -151,3 +151,12 @@ def test_an_unreachable_broker_is_reported(tmp_path):
     of = Settings(data_dir=tmp_path, redis_url=f"unix://{tmp_path}/nobody.sock")
     with pytest.raises(BrokerUnavailable):
         FileStore(connect(of), of).find("0" * 32)
+
+
+@pytest.mark.parametrize("member", [b"garbage", b"alice/garbage", b"\xff/x", b""])
+def test_a_malformed_entry_does_not_stop_the_sweep(store, member):
+    with connect(settings()) as connection:
+        connection.zadd("wh:files:expiry", {member: 1})
+        assert store.sweep() == 1
+        assert store.sweep() == 0
+        assert connection.zscore("wh:files:expiry", member) is None
