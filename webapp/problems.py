@@ -16,9 +16,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from jobs.engine import errors
+from jobs.engine.broker.connection import REFUSED
+from jobs.engine.broker.trouble import BrokerTrouble
 from jobs.engine.errors import WorkhorseError
 
 log = logging.getLogger(__name__)
+_trouble = BrokerTrouble("web")
 
 #: A class includes its subclasses. Other errors are internal, and their messages are only logged.
 STATUSES: dict[type[WorkhorseError], HTTPStatus] = {
@@ -69,6 +72,8 @@ def of_error(error: WorkhorseError) -> Response:
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _of_surprise(error)
+    if isinstance(error.__cause__, REFUSED):
+        _trouble.refused(error.__cause__)
     members: dict[str, Any] = {}
     if status is HTTPStatus.UNPROCESSABLE_ENTITY:
         members["errors"] = [fault.as_dict() for fault in _faults(error)]

@@ -5,8 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from jobs.engine.accounts.accounts import Accounts
+from jobs.engine.broker.connection import connect
+from jobs.engine.client.client import Client
+from jobs.engine.follow.follower import Follower
 from tests.integration.harness import Harness
 from tests.waiting import eventually
+from webapp.application import make_app
+from webapp.services import Services
 
 USER = "limited"
 REFUSAL = "no permissions to run the 'evalsha' command"
@@ -40,3 +48,23 @@ def test_a_user_without_scripts_is_one_line_for_each_process_until_it_may_run_th
     set_rules(harness, "reset", "on", ">secret", "~*", "&*", "+@all", "-@dangerous")
     assert harness.ended(job).status == "completed"
     assert "Traceback" not in log.read_text()
+
+
+def test_a_request_that_needs_scripts_gets_503_and_the_log_says_why(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = Accounts(harness.connection, harness.settings).ensure_admin()
+    set_rules(harness, "reset", "on", ">secret", "~*", "&*", "+@all", "-@scripting")
+    address = harness.settings.broker_url.replace("unix://", f"unix://{USER}:secret@")
+    settings = harness.settings.model_copy(update={"redis_url": address})
+    connection = connect(settings)
+    client = Client(connection, settings, harness.client.catalogue)
+    web = make_app(Services(settings, client.catalogue, client, Accounts(connection, settings), Follower(client)))
+
+    headers = {"Authorization": f"Bearer {key}"}
+    responses = [web.test_client().post("/api/v1/jobs/noop", json={}, headers=headers) for _ in range(3)]
+
+    assert [response.status_code for response in responses] == [503] * 3
+    assert all(response.get_json()["code"] == "broker_unavailable" for response in responses)
+    assert responses[0].headers["Retry-After"] == "60"
+    assert [REFUSAL in record.message and not record.exc_info for record in caplog.records] == [True]

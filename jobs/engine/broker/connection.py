@@ -97,7 +97,7 @@ def broker_errors() -> Iterator[None]:
     """Turn redis-py's errors into ours.
 
     Raises:
-        BrokerUnavailable: the broker can't be reached, or can't store anything now.
+        BrokerUnavailable: the broker can't be reached, can't store anything now, or refuses permission.
     """
     try:
         yield
@@ -105,3 +105,5 @@ def broker_errors() -> Iterator[None]:
         raise BrokerUnavailable("The broker can't be reached; try again shortly.") from error
     except FULL as error:
         raise BrokerUnavailable("The broker can't store anything now; try again shortly.", retry_after=5) from error
+    except REFUSED as error:
+        raise BrokerUnavailable("The broker does not permit this; see the server's log.", retry_after=60) from error

@@ -13,12 +13,12 @@ from jobs.engine.broker.store.claims import Claim, ForeignClaim, Order
 from jobs.engine.broker.store.leases import HEARTBEAT_SECONDS, Lease
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.broker.store.store import Store
+from jobs.engine.broker.trouble import BrokerTrouble
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.processes import memory_bytes
 from jobs.engine.settings import Settings
 
 from .assignment import Assignment
-from .broker_trouble import BrokerTrouble
 from .horse_reports import Reports
 from .outcome import AttemptEnd, Death, KillReason, Limits, decide
 from .zygote import Horse, Zygote

@@ -25,12 +25,12 @@ from jobs.engine.broker.connection import NOT_NOW, REFUSED
 from jobs.engine.broker.store.claims import ForeignClaim
 from jobs.engine.broker.store.leases import Lease
 from jobs.engine.broker.store.store import Store
+from jobs.engine.broker.trouble import BrokerTrouble
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.processes import die_with_parent
 from jobs.engine.settings import Settings
 from jobs.engine.states import Priority
 
-from .broker_trouble import BrokerTrouble
 from .execution import Stop
 from .horse import ignore_stop_signals
 from .outcome import SHUTDOWN, Death, after_death

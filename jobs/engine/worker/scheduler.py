@@ -20,9 +20,9 @@ import redis
 from jobs.engine.broker.connection import NOT_NOW, REFUSED
 from jobs.engine.broker.store.claims import Holding
 from jobs.engine.broker.store.store import Store
+from jobs.engine.broker.trouble import BrokerTrouble
 from jobs.engine.errors import BrokerUnavailable
 
-from .broker_trouble import BrokerTrouble
 from .leased_rq import QUEUES, LeasedRQWorker
 from .outcome import Death, after_death
 

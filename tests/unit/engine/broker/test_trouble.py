@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import redis
 
-from jobs.engine.worker.broker_trouble import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, BrokerTrouble
+from jobs.engine.broker.trouble import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, BrokerTrouble
 
 REFUSAL = redis.exceptions.NoPermissionError("User limited has no permissions to run the 'evalsha' command")
 

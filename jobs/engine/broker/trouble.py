@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from jobs.engine.broker.connection import REFUSED
+from .connection import REFUSED
 
 logger = logging.getLogger("workhorse")
 
@@ -28,9 +28,14 @@ class BrokerTrouble:
 
     def away(self, error: Exception) -> None:
         """Log that the broker can't do something now, and that it will be tried again."""
-        if not isinstance(error, REFUSED):
+        if isinstance(error, REFUSED):
+            self.refused(error)
+        else:
             logger.warning("%s: the broker is away, trying again: %s", self._name, error)
-        elif self._is_due(error):
+
+    def refused(self, error: Exception) -> None:
+        """Log that the broker does not permit something to the user that this process connects as."""
+        if self._is_due(error):
             logger.error(
                 "%s: the broker refuses permission: %s. Grant the broker's user what it needs, for example with "
                 "ACL SETUSER <user> ~* &* +@all -@dangerous; until then this is tried again.",
