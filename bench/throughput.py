@@ -99,7 +99,9 @@ ROWS = (
         "jobs/s",
         (
             Ratio("workhorse", "rq", "no-op jobs/s, one worker, against stock rq.Worker", at_least=4.0),
-            Ratio("workhorse", "celery", "the same against Celery prefork with one child", at_least=1.0),
+            Ratio(
+                "workhorse", "celery", "no-op jobs/s, one worker, against Celery prefork with one child", at_least=1.0
+            ),
         ),
         _one_worker,
     ),
@@ -109,7 +111,10 @@ ROWS = (
         "jobs/s",
         (
             Ratio(
-                "workhorse", "rq", f"the same with a {HEAP_MEGABYTES} MB heap, against stock RQ so loaded", at_least=4.0
+                "workhorse",
+                "rq",
+                f"no-op jobs/s with a {HEAP_MEGABYTES} MB heap, against stock rq.Worker with the same heap",
+                at_least=4.0,
             ),
         ),
         _big_heap,
@@ -118,14 +123,14 @@ ROWS = (
         "workers",
         "no-op jobs, one worker and two",
         "jobs/s",
-        (Ratio("two", "one", "two workers against one", at_least=1.6),),
+        (Ratio("two", "one", "no-op jobs/s, two workers against one", at_least=1.6),),
         _two_workers,
     ),
     Row(
         "latency",
-        "submit to the function's first line, idle",
+        "time from a submission to the function's first line, idle",
         "ms",
-        (Ratio("workhorse", "rq", "submit to the function's first line, idle, against stock RQ", at_most=0.5),),
+        (Ratio("workhorse", "rq", "time to the function's first line, idle, against stock rq.Worker", at_most=0.5),),
         _idle,
     ),
 )

@@ -87,7 +87,7 @@ ROWS = (
             Ratio(
                 "workhorse",
                 "bare Flask",
-                "poll of one job with API key, against the same",
+                "poll of one job with API key, against the bare Flask JSON route",
                 at_least=0.75,
             ),
         ),
