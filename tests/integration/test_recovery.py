@@ -24,7 +24,7 @@ def clean(harness: Harness) -> Iterator[None]:
 
 def started(harness: Harness, path: Path, seconds: float = 60) -> tuple[Job, int]:
     """Start a job. Return it with the process id of its horse."""
-    job = harness.submit("note-after-sigterm", path=str(path), seconds=seconds)
+    job = harness.submit("write-pid-and-sleep", path=str(path), seconds=seconds)
     eventually(lambda: path.exists() and path.read_text(), "the job starts")
     return harness.running(job), int(path.read_text())
 

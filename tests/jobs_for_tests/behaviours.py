@@ -183,7 +183,7 @@ def note(path: str, text: str) -> None:
 
 
 @job
-def note_after_sigterm(path: str, seconds: float) -> str:
+def write_pid_and_sleep(path: str, seconds: float) -> str:
     """Write this process's id to a file, and sleep."""
     Path(path).write_text(str(os.getpid()))
     time.sleep(seconds)
