@@ -53,10 +53,18 @@ def admit(*checks: Callable[[], object]) -> None:
         refuse_if_early(early)
 
 
+class _ByScript(Admission):
+    """An admission that counts once a script gets it. What is refused before that is still to be counted."""
+
+    def as_json(self) -> bytes:
+        g.microseconds_early = 0
+        return super().as_json()
+
+
 def admission() -> Admission:
     """Return what the script of a view in COUNTED_BY_SCRIPT needs to count the request."""
-    g.microseconds_early = 0
-    return services().accounts.gate.admission(g.rate_user)
+    found = services().accounts.gate.admission(g.rate_user)
+    return _ByScript(found.user, found.rate)
 
 
 def _count_refused(response: Response) -> Response:

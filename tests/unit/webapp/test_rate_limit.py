@@ -337,6 +337,13 @@ def test_whether_a_name_is_taken_is_not_said_over_the_rate_limit(world: World) -
     assert world.call("POST", "/api/v1/users", json=taken).status_code == 429
 
 
+def test_a_submission_with_an_unknown_file_counts(world: World) -> None:
+    world.reset_rate()
+    answer = world.call("POST", "/api/v1/jobs/count-lines", json={"file": GONE})
+    assert answer.status_code == 422
+    assert world.call("GET", "/api/v1/users/me").status_code == 429
+
+
 def test_a_refused_request_counts(world: World) -> None:
     for path in ("/api/v1/nowhere", "/api/v1/jobs/{gone}", "/api/v1/jobs?limit=0"):
         world.reset_rate()
