@@ -15,7 +15,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import backlog, checkout, environments, floor, progress, throughput, web
+from . import backlog, checkout, environments, floor, progress_cost, throughput, web
 from .chart import chart
 from .environments import ROOT
 from .http_load import BadAnswer
@@ -25,7 +25,7 @@ from .samples import Result, verdicts
 from .table import page, summary
 from .workbench import FULL, QUICK, NotMeasured, Workbench
 
-ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress.ROWS, *floor.ROWS)
+ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress_cost.ROWS, *floor.ROWS)
 PAGE = ROOT / "docs" / "performance-table.md"
 
 
