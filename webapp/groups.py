@@ -26,7 +26,7 @@ from .submissions import POLL_AFTER_SECONDS
 MAX_FAULTS = 100
 
 JobTypeName = Annotated[str, Field(min_length=1, max_length=100)]
-Params = Annotated[dict[str, Any], Field(description="The parameters of the job.")]
+Params = Annotated[dict[str, Any], Field(description="The parameters of the job.", json_schema_extra={"default": {}})]
 
 #: A dataclass made from a group, whose fields are the resource.
 Resource = Callable[[Group], object]

@@ -115,6 +115,5 @@ def _moment(text: Any) -> Any:
 WHOLE_NUMBER = BeforeValidator(_integer)
 NUMBER = BeforeValidator(_decimal)
 
-Whole = Annotated[int, WHOLE_NUMBER]
 #: pydantic alone would also accept a number as a time.
 Moment = Annotated[datetime, BeforeValidator(_moment)]

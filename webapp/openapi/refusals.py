@@ -37,7 +37,7 @@ _PROBLEM = component(
     ),
 )
 
-_INVALID_PROBLEM = component(
+component(
     "InvalidProblem",
     {"allOf": [_PROBLEM, returned({"errors": {"type": "array", "items": _FAULT}})]},
 )

@@ -10,13 +10,13 @@ from flask import Flask
 from pydantic import BaseModel, Field
 
 from jobs.engine.errors import InvalidRequest
-from webapp.query import NUMBER, Moment, Nothing, Whole, query
+from webapp.query import NUMBER, WHOLE_NUMBER, Moment, Nothing, query
 
 app = Flask("query")
 
 
 class Model(BaseModel):
-    count: Whole = Field(1, ge=0)
+    count: Annotated[int, Field(ge=0), WHOLE_NUMBER] = 1
     share: Annotated[float | None, NUMBER] = None
     at: Moment | None = None
     tag: tuple[str, ...] = ()
