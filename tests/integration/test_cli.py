@@ -168,7 +168,7 @@ def test_the_check_fails_if_a_queued_job_type_is_removed(run: CommandLine, harne
     assert run("jobs", "check").returncode == 0
     done = run("jobs", "check", JOB_PACKAGES="jobs")
     assert done.returncode == 1
-    assert f"Incompatible: job {job.job_id} (noop, scheduled): there is no function" in done.stdout
+    assert f"Incompatible: job {job.job_id} (noop, scheduled): function " in done.stdout
     harness.client.cancel(job.job_id)
 
 

@@ -17,7 +17,7 @@ from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import Priority
-from jobs.engine.worker.outcome import Death, after_death
+from jobs.engine.worker.retry_decision import Death, after_death
 from jobs.engine.worker.scheduler import Scheduler
 from tests.integration.harness import Harness
 from tests.waiting import eventually

@@ -20,7 +20,7 @@ from jobs.engine.settings import Settings
 
 from .assignment import Assignment
 from .horse_reports import Reports
-from .outcome import AttemptEnd, Death, KillReason, Limits, decide
+from .retry_decision import AttemptEnd, Death, KillReason, Limits, decide
 from .zygote import Horse, Zygote
 from .zygotes import Zygotes
 

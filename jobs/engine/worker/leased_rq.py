@@ -33,8 +33,8 @@ from jobs.engine.states import Priority
 
 from .execution import Stop
 from .horse import ignore_stop_signals
-from .outcome import SHUTDOWN, Death, after_death
 from .plain_rq import refusal
+from .retry_decision import SHUTDOWN, Death, after_death
 from .zygotes import Zygotes
 
 logger = logging.getLogger("workhorse")

@@ -22,7 +22,7 @@ from jobs.engine.catalogue.job_type import JobType
 
 from .execution import Execution
 from .leased_rq import WORKER_TTL, Engine, LeasedRQWorker
-from .outcome import KillReason
+from .retry_decision import KillReason
 
 logger = logging.getLogger("workhorse")
 

@@ -24,7 +24,7 @@ from jobs.engine.broker.trouble import BrokerTrouble
 from jobs.engine.errors import BrokerUnavailable
 
 from .leased_rq import QUEUES, LeasedRQWorker
-from .outcome import Death, after_death
+from .retry_decision import Death, after_death
 
 logger = logging.getLogger("workhorse")
 

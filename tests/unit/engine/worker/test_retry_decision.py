@@ -13,7 +13,7 @@ from jobs.engine.author.retry import Retry
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.errors import MAX_LATER_SECONDS, JobTimeout
 from jobs.engine.worker.ending import Ending, EndingKind
-from jobs.engine.worker.outcome import MAX_DEATHS, AttemptEnd, Death, KillReason, Limits, after_death, decide
+from jobs.engine.worker.retry_decision import MAX_DEATHS, AttemptEnd, Death, KillReason, Limits, after_death, decide
 
 POLICY = Retry(max=2, delay=3, backoff="constant", jitter=False)
 NO_TIMEOUTS = Retry(max=2, delay=3, backoff="constant", jitter=False, never=(JobTimeout,))
