@@ -15,7 +15,7 @@ from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.settings import Settings
 
 from .models import query_parameters
-from .operation import operation
+from .operation import ALWAYS, operation
 from .schemas import TEXT, Schema
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -81,13 +81,31 @@ def described(
     summary: str,
     responses: dict[str, Schema],
     *,
+    description: str = "",
     query: type[BaseModel] | None = None,
     headers: tuple[Schema, ...] = (),
-    **more: Any,
+    body: Schema | None = None,
+    refused: tuple[int, ...] = (),
+    always: tuple[int, ...] = ALWAYS,
+    security: list[dict[str, list[str]]] | None = None,
 ) -> Callable[[View], View]:
-    """Describe a view, with the query parameters of the model `query`. `more` is what `operation` takes."""
-    parameters = (*(query_parameters(query) if query else ()), *headers)
-    return _attached(_Fixed(operation(operation_id, tag, summary, responses, parameters=parameters, **more)))
+    """Describe a view as `operation` does. `query` is the model of its query, `headers` are those it reads."""
+    return _attached(
+        _Fixed(
+            operation(
+                operation_id,
+                tag,
+                summary,
+                responses,
+                description=description,
+                parameters=(*(query_parameters(query) if query else ()), *headers),
+                body=body,
+                refused=refused,
+                always=always,
+                security=security,
+            )
+        )
+    )
 
 
 def described_by_settings(make: Callable[[Settings], Schema]) -> Callable[[View], View]:
