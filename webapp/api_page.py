@@ -12,9 +12,9 @@ from pathlib import Path
 
 from jobs.engine.errors import WorkhorseError
 
-from .job_fields import job_fields
 from .options import OPTIONS
 from .problems import STATUSES, status_of
+from .resource_table import job_fields
 
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
 

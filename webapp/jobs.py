@@ -20,7 +20,7 @@ from .headers import MAX_WAIT_SECONDS
 from .json_response import json_response
 from .openapi.components import component
 from .openapi.describing import described
-from .openapi.job_resource import JOB, JOB_EXAMPLE, JOB_PAGE
+from .openapi.job_schema import JOB, JOB_EXAMPLE, JOB_PAGE
 from .openapi.operation import LOCATION, RETRY_AFTER, response_header, returns
 from .openapi.schemas import COUNT, CURSOR, TEXT, TIME, returned
 from .openapi.shared_headers import ETAG_SEEN

@@ -16,7 +16,7 @@ from .auth import caller
 from .event_stream import HEARTBEAT, event_stream
 from .live import IDLE_SECONDS, Live, WithTicket, last_event_id
 from .openapi.describing import described
-from .openapi.job_resource import JOB_EXAMPLE
+from .openapi.job_schema import JOB_EXAMPLE
 from .openapi.operation import empty_response
 from .openapi.schemas import TEXT, Schema
 from .openapi.shared_headers import LAST_EVENT_ID

@@ -12,7 +12,7 @@ import click
 
 from jobs.engine.client.job import Job
 from jobs.engine.states import Status
-from webapp.job_fields import job_fields
+from webapp.resource_table import job_fields
 
 from .bar import Bar
 from .exits import FAILURE, SUCCESS

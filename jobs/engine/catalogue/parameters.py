@@ -16,7 +16,7 @@ from jobs.engine.errors import Fault, InvalidParameters
 from jobs.engine.json_pointer import pointer
 from jobs.engine.pydantic_errors import plain_errors
 
-from .signatures import DIALECT, LOCAL_REFS, QuietSchema, field_of, model_of, signature_of
+from .type_hints import DIALECT, LOCAL_REFS, QuietSchema, field_of, model_of, signature_of
 from .validation_faults import did_you_mean, not_interoperable, path_of
 
 logger = logging.getLogger(__name__)

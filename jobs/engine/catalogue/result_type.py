@@ -15,7 +15,7 @@ from jobs.engine.errors import ResultInvalid
 from jobs.engine.json_pointer import Path, pointer
 from jobs.engine.pydantic_errors import plain_errors
 
-from .signatures import DIALECT, LOCAL_REFS, QuietSchema, resolve_hint, signature_of, unservable
+from .type_hints import DIALECT, LOCAL_REFS, QuietSchema, resolve_hint, signature_of, unservable
 from .validation_faults import LARGEST_NUMBER
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from jobs.engine.errors import WorkhorseError
 from webapp import create_app
 from webapp.cli.exits import CODES, REFUSED, UNREACHABLE, code_of
 from webapp.cli.parameter_options import parameter_options
-from webapp.job_fields import job_fields
+from webapp.resource_table import job_fields
 from webapp.services import Services
 
 from .command import Command, end_next

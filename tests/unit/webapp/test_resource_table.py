@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from webapp.job_fields import job_fields
-from webapp.openapi.job_resource import EXAMPLE_JOB
+from webapp.openapi.job_schema import EXAMPLE_JOB
+from webapp.resource_table import job_fields
 
 
 def test_every_field_of_the_resource_is_listed_in_its_order() -> None:

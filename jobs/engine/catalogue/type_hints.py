@@ -1,4 +1,4 @@
-"""Turn a function's signature into a pydantic model, or refuse it with the reason."""
+"""Turn the type hints of a function into a pydantic model, or refuse them with the reason."""
 
 from __future__ import annotations
 
