@@ -33,7 +33,7 @@ def named_parts(schema: Schema, models: Models) -> Iterator[tuple[str, str, str]
         if name not in required and part.get("default") is not None:
             notes.append(f"default: `{_cell(json.dumps(part['default'], ensure_ascii=False))}`")
         elif name not in required and "default" in part:
-            notes.append("may be left out")
+            notes.append("optional")
         yield name, _cell(words(part, models)), " ".join(filter(None, notes))
 
 

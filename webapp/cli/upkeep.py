@@ -97,10 +97,10 @@ def _checked(checked: DeployCheck, mismatches: Sequence[Mismatch]) -> dict[str, 
 
 
 def _verdict(checked: DeployCheck, mismatches: Sequence[Mismatch]) -> str:
-    total = f"{checked.jobs} unfinished jobs and {checked.schedules} schedules"
+    checked_all = f"Checked unfinished jobs: {checked.jobs}, schedules: {checked.schedules}."
     if mismatches:
         return (
-            f"{len(mismatches)} of {total} are incompatible with this code. "
+            f"{checked_all} Incompatible with this code: {len(mismatches)}. "
             "Let them finish, cancel them, or keep the old parameters valid."
         )
-    return f"{total} are compatible with this code."
+    return f"{checked_all} All are compatible with this code."

@@ -55,7 +55,7 @@ def test_an_empty_broker_is_compatible(run):
     answer = run("jobs", "check")
     assert answer.code == 0
     assert answer.out.startswith("Settings:\n") and "\n  PORT=8000\n" in answer.out and "job types: " in answer.out
-    assert answer.out.endswith("0 unfinished jobs and 0 schedules are compatible with this code.\n")
+    assert answer.out.endswith("Checked unfinished jobs: 0, schedules: 0. All are compatible with this code.\n")
 
 
 def test_secrets_are_not_printed(run, settings):
@@ -77,7 +77,7 @@ def test_an_incompatible_job_is_listed_with_the_reason(run, deploy):
         f"Incompatible: job {job_id} (echo, queued): /loudness: Field required; /times: This parameter does not exist"
     )
     assert reasons in answer.out.replace("\n", " ")
-    assert "1 of 1 unfinished jobs and 0 schedules are incompatible with this code" in answer.out
+    assert "Checked unfinished jobs: 1, schedules: 0. Incompatible with this code: 1." in answer.out
 
 
 def test_jobs_in_every_unfinished_state_are_checked(run, deploy, services):
