@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +52,32 @@ def find_references(params: Any, step: int) -> tuple[list[Reference], list[Fault
     return found, faults
 
 
-def is_about_reference(fault: Fault, references: Sequence[Reference]) -> bool:
-    """Return True if a fault of the parameters is about a place whose value is not known yet."""
-    where = fault.pointer or ""
-    for reference in references:
-        place = pointer(reference.place)
-        if where == place or where.startswith(place + "/"):
-            return True
+class PendingPlaces:
+    """The places of references in some parameters: their values are not known yet, so they can't be checked."""
+
+    def __init__(self, references: Iterable[Reference]) -> None:
+        self._places = {pointer(each.place) for each in references}
+        self._parents: set[str] = set()
+        for place in self._places:
+            parent = _parent(place)
+            while parent not in self._parents:
+                self._parents.add(parent)
+                parent = _parent(parent)
+
+    def excuse(self, fault: Fault) -> bool:
+        """Return True if a fault of the parameters is about a value that is not known yet."""
+        where = fault.pointer or ""
         # Unions and an author's validators look at a whole object, so they have seen the reference, not its value.
         undecided = fault.code.startswith("union_tag") or fault.code in ("value_error", "assertion_error")
-        if undecided and place.startswith(where + "/"):
+        if undecided and where in self._parents:
             return True
-    return False
+        while where and where not in self._places:
+            where = _parent(where)
+        return where in self._places
+
+
+def _parent(place: str) -> str:
+    return place.rpartition("/")[0]
 
 
 def resolve(params: Any, results: Mapping[int, Any]) -> Any:

@@ -50,13 +50,17 @@ class Parameters:
         del schema["title"]
         return schema
 
-    def validate(self, body: object) -> None:
-        """Check the parameters that a client sent.
+    def validate(self, body: object, excuse: Callable[[Fault], bool] | None = None) -> None:
+        """Check the parameters that a client sent, except for the faults that `excuse` returns True for.
 
         Raises:
-            InvalidParameters: with one fault for each error.
+            InvalidParameters: with one fault for each error, or for the first `MAX_FAULTS`.
         """
-        self._read(body)
+        try:
+            self._read(body)
+        except ValidationError as error:
+            if faults := self._faults(error, body, excuse):
+                raise InvalidParameters(faults) from None
 
     def bind(self, params: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of one call: new Python values, with the defaults.
@@ -64,7 +68,10 @@ class Parameters:
         Raises:
             InvalidParameters: as in `validate`.
         """
-        values = self._read(params).__dict__
+        try:
+            values = self._read(params).__dict__
+        except ValidationError as error:
+            raise InvalidParameters(self._faults(error, params)) from None
         args = tuple(values[field] for field, p in self._by_name if p.kind is not p.KEYWORD_ONLY)
         return args, {p.name: values[field] for field, p in self._by_name if p.kind is p.KEYWORD_ONLY}
 
@@ -76,16 +83,19 @@ class Parameters:
         try:
             # As text, since pydantic is less strict with JSON than with Python values.
             model: BaseModel = self._validator.validate_json(to_json(body))
-        except ValidationError as error:
-            raise InvalidParameters(self._faults(error, body)) from None
+        except ValidationError:
+            raise
         except Exception as error:
             # An unexpected error in a custom validator must not become a 500.
             logger.warning("The validation of %s failed with %r", self._model.__name__, error, exc_info=True)
             raise InvalidParameters([Fault("The parameters could not be checked", "unchecked", pointer="")]) from error
         return model
 
-    def _faults(self, error: ValidationError, body: dict[str, Any]) -> list[Fault]:
+    def _faults(self, error: ValidationError, body: Any, excuse: Callable[[Fault], bool] | None = None) -> list[Fault]:
         details = plain_errors(error)
+        if excuse:
+            # Before the list is cut, so that excused errors hide no other.
+            details = [detail for detail in details if not excuse(self._fault(detail, body))]
         faults = [self._fault(detail, body) for detail in details[:MAX_FAULTS]]
         if len(details) > MAX_FAULTS:
             faults.append(Fault(f"and {len(details) - MAX_FAULTS} more errors", "too_many_errors", pointer=""))

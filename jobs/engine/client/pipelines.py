@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jobs.engine.broker.references import Reference, find_references, is_about_reference
+from jobs.engine.broker.references import PendingPlaces, Reference, find_references
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest
 
 from .new_groups import NewGroup, submit_group
@@ -90,7 +90,7 @@ def checked_references(steps: Sequence[Step]) -> list[list[Reference]]:
 
 def _known_faults(step: Step, references: list[Reference]) -> list[Fault]:
     try:
-        step.job_type.parameters.validate(step.params)
+        step.job_type.parameters.validate(step.params, PendingPlaces(references).excuse)
     except InvalidParameters as error:
-        return [fault for fault in error.faults if not is_about_reference(fault, references)]
+        return error.faults
     return []

@@ -20,7 +20,7 @@ from typing import Any
 
 from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.references import find_references, is_about_reference
+from jobs.engine.broker.references import PendingPlaces, find_references
 from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import Fault, InvalidParameters
@@ -147,11 +147,11 @@ class DeployCheck:
             return [] if not ours and func_name in self._allowed else [self._unknown(name, func_name)]
         if not ours:
             return []  # a job of plain RQ: its arguments are not validated
+        references = find_references(params, _LAST_STEP)[0] if step is not None else []
         try:
-            kind.parameters.validate(params)
+            kind.parameters.validate(params, PendingPlaces(references).excuse)
         except InvalidParameters as error:
-            references = find_references(params, _LAST_STEP)[0] if step is not None else []
-            return [fault for fault in error.faults if not is_about_reference(fault, references)]
+            return error.faults
         return []
 
     def _unknown(self, name: str, func_name: str) -> Fault:

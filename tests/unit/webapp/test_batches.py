@@ -258,6 +258,18 @@ def test_a_pipeline_with_an_invalid_step_is_refused_with_a_pointer(alice, servic
     assert nothing_is_stored(services)
 
 
+def test_a_step_may_have_more_references_than_errors_are_listed(alice):
+    join = {"job_type": "join", "params": {"words": [ref("#/steps/0/result/words/0")] * 500}}
+    assert alice.post(PIPELINES, json={"steps": [SPLIT, join]}).status_code == 202
+
+
+def test_an_error_after_many_references_is_reported(alice, services):
+    words = [*[ref("#/steps/0/result/words/0")] * 500, 3]
+    join = {"job_type": "join", "params": {"words": words}}
+    assert pointers(alice.post(PIPELINES, json={"steps": [SPLIT, join]})) == ["/steps/1/params/words/500"]
+    assert nothing_is_stored(services)
+
+
 def test_the_first_step_can_not_refer_to_another_step(alice):
     assert pointers(alice.post(PIPELINES, json={"steps": [JOIN]})) == ["/steps/0/params/words/$ref"]
 

@@ -129,6 +129,16 @@ def test_a_step_is_checked_without_the_results_it_waits_for(run, deploy, service
     assert {fault["pointer"] for fault in faults} == {"/loudness"}
 
 
+def test_a_step_with_many_references_can_run(run, services):
+    steps = [
+        Step(services.catalogue["split"], {"text": "x"}),
+        Step(services.catalogue["join"], {"words": [{"$ref": "#/steps/0/result/words/0"}] * 500}),
+    ]
+    services.accounts.ensure_admin()
+    submit_pipeline(services.client, steps, "admin")
+    assert run("jobs", "check").code == 0
+
+
 def test_an_incompatible_schedule_is_listed(run, deploy, services):
     services.accounts.ensure_admin()
     made = Schedules(services.client).create("admin", Plan("echo", {"text": "x"}, "0 3 * * *"))

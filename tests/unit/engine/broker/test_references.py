@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.engine.broker.references import find_references, is_about_reference, resolve
+from jobs.engine.broker.references import PendingPlaces, find_references, resolve
 from jobs.engine.errors import Fault, ReferenceUnresolved
 
 
@@ -102,4 +102,4 @@ def test_a_reference_without_a_value_says_how_far_it_leads(reference: str, sente
 def test_faults_about_values_that_are_not_known_yet_are_recognized(pointer: str, code: str, expected: bool) -> None:
     references, _ = find_references({"a": [ref("#/steps/0/result")]}, step=1)
 
-    assert is_about_reference(Fault("no", code, pointer=pointer), references) is expected
+    assert PendingPlaces(references).excuse(Fault("no", code, pointer=pointer)) is expected
