@@ -39,7 +39,7 @@ def run(module: Path, tmp_path: Path) -> Run:
         "JOB_PACKAGES": "mistaken",
         "DATA_DIR": str(tmp_path / "data"),
         "PORT": str(free_port()),
-        "WEB_CONCURRENCY": "3",
+        "WEB_CONCURRENCY": "2",
     }
 
     def runner(command: list[str]) -> subprocess.CompletedProcess[str]:
