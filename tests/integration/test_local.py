@@ -260,7 +260,9 @@ def test_after_a_kill_9_the_port_is_free_and_the_next_start_works(start: Callabl
     killed.process.kill()
     killed.process.wait()
     eventually(lambda: not alive(processes), "its processes end", 20)
-    start().wait_until_ready()
+    second = start()
+    second.wait_until_ready()
+    assert second.process.poll() is None
 
 
 @pytest.fixture

@@ -396,8 +396,10 @@ def test_a_receiver_that_never_responds_is_given_up_after_15_seconds(
     "url", ["http://10.0.0.1/", "http://localhost/", "http://127.1/", "http://[::1]/", "ftp://a.b/"]
 )
 def test_a_private_url_is_refused_at_submission(alice: Api, url: str) -> None:
-    alice("POST", f"/jobs/noop?webhook_url={url}", {}, status=422)
-    alice("POST", "/webhooks", {"url": url, "events": ["job_completed"]}, status=422)
+    (of_job,) = alice("POST", f"/jobs/noop?webhook_url={url}", {}, status=422)["errors"]
+    (of_webhook,) = alice("POST", "/webhooks", {"url": url, "events": ["job_completed"]}, status=422)["errors"]
+    assert of_job["parameter"] == "webhook_url"
+    assert of_webhook["pointer"] == "/url"
 
 
 def test_only_its_owner_sees_or_removes_a_webhook(alice: Api, door: Callable[[str], Api], receiver: Receiver) -> None:
@@ -412,7 +414,9 @@ def test_only_its_owner_sees_or_removes_a_webhook(alice: Api, door: Callable[[st
 
 @pytest.mark.parametrize("events", [[], ["job_progress"], ["job_done"], "job_completed"])
 def test_events_that_can_not_be_sent_are_refused(alice: Api, events: Any) -> None:
-    alice("POST", "/webhooks", {"url": "https://example.com/", "events": events}, status=422)
+    (error,) = alice("POST", "/webhooks", {"url": "https://example.com/", "events": events}, status=422)["errors"]
+    assert error["pointer"].startswith("/events")
+    assert alice("GET", "/webhooks")["webhooks"] == []
 
 
 def test_a_delivery_that_a_user_submits_is_signed_with_their_own_secret(alice: Api, receiver: Receiver) -> None:

@@ -41,7 +41,7 @@ def test_after_too_many_wrong_guesses_even_the_right_password_is_refused(account
 def test_successful_sign_ins_are_not_limited(accounts: Accounts) -> None:
     register(accounts)
     for _ in range(FAILURES_PER_NAME.count + 2):
-        accounts.sign_in.check_password("alice", PASSWORD, address="192.0.2.1")
+        assert accounts.sign_in.check_password("alice", PASSWORD, address="192.0.2.1").user_id == "alice"
 
 
 def test_guesses_at_many_names_from_one_address_are_limited(

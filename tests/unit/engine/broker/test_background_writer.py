@@ -38,7 +38,7 @@ def test_items_are_written_in_order_without_a_flush(writer: BackgroundWriter[int
         writer.add(number)
     eventually(lambda: target.written == [0, 1, 2], "the items are written")
     writer.add(3)
-    eventually(lambda: target.written == [0, 1, 2, 3], "an item is written after the thread has ended")
+    assert eventually(lambda: target.written == [0, 1, 2, 3], "an item is written after the thread has ended")
 
 
 def test_a_flush_writes_at_once(writer: BackgroundWriter[int], target: Target) -> None:

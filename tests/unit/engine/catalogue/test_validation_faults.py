@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from jobs.engine.catalogue.parameters import Parameters
-from jobs.engine.catalogue.validation_faults import MAX_DEPTH
+from jobs.engine.catalogue.validation_faults import MAX_DEPTH, not_interoperable
 from tests.unit.engine.catalogue.samples import Email, Node, Sms, faults, places
 
 
@@ -66,4 +66,5 @@ def test_a_body_may_be_nested_up_to_the_limit():
     value: Any = 1
     for _ in range(MAX_DEPTH - 1):
         value = [value]
-    Parameters(anything).validate({"value": value})
+    assert not_interoperable({"value": value}) is None
+    assert Parameters(anything).bind({"value": value}) == ((value,), {})

@@ -102,5 +102,7 @@ def test_an_unknown_time_zone_is_refused(zone: str) -> None:
 @pytest.mark.parametrize(
     "line", [*cron.ALIASES, "*/5 9-17 * * mon-fri", "0 0 1 jan,mar *", "0 12 L * *", "0 12 * * thu#2"]
 )
-def test_valid_lines_are_accepted(line: str) -> None:
+def test_a_valid_line_is_accepted_and_due_again(line: str) -> None:
     cron.check(line, BERLIN)
+    now = datetime.now(UTC)
+    assert cron.next_tick(line, BERLIN, now) > now

@@ -55,7 +55,7 @@ def test_a_follower_that_takes_nothing_for_long_is_cut_off(bench: Bench, monkeyp
     following = bench.messages_of(bench.submit().job_id)
     following.next()
     bench.start()
-    eventually(lambda: following.inbox.ended, "the follower is cut off")
+    assert eventually(lambda: following.inbox.ended, "the follower is cut off")
 
 
 def test_an_ended_inbox_takes_no_message_and_releases_its_follower(bench: Bench) -> None:
