@@ -11,13 +11,13 @@ import pytest
 from flask import Flask
 from rq import Queue
 
+from jobs.engine.broker import malformed
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.catalogue.parameters import Parameters
 from jobs.engine.client.pipelines import Step, submit_pipeline
 from jobs.engine.client.schedules import Plan, Schedules
 from jobs.engine.operate import deploy_check
-from jobs.engine.settings import Settings
 from webapp.application import make_app
 from webapp.services import Services
 
@@ -167,13 +167,13 @@ def test_an_unreachable_broker_fails_the_release(run, broker):
 
 def test_a_broker_that_becomes_unreachable_fails_the_release(run, services, broker, monkeypatch):
     run.submits("noop")
-    original = deploy_check.DeployCheck._members
+    replies = malformed.replies
 
-    def cut(self: deploy_check.DeployCheck, key: str) -> Any:
+    def cut(pipeline: Any) -> Any:
         broker.connected = False
-        return original(self, key)
+        return replies(pipeline)
 
-    monkeypatch.setattr(deploy_check.DeployCheck, "_members", cut)
+    monkeypatch.setattr(malformed, "replies", cut)
     assert run("jobs", "check", "--json").code == 3
 
 
@@ -182,7 +182,5 @@ def test_it_is_the_release_step_of_the_procfile():
     assert "release: flask --app webapp jobs check" in lines
 
 
-def test_the_document_is_plain_json(run):
-    assert json.loads(run("jobs", "check", "--json").out)["settings"] == Settings.shown(
-        run._runner.app.extensions["workhorse"].settings
-    )
+def test_the_document_is_plain_json(run, settings):
+    assert json.loads(run("jobs", "check", "--json").out)["settings"] == settings.shown()

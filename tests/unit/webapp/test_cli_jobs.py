@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from jobs.engine import errors
 from jobs.engine.author.decorator import job
 from jobs.engine.author.file_parameters import File
 from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.client.client import Client
 from jobs.engine.errors import WorkhorseError
 from webapp import create_app
+from webapp.application import make_app
 from webapp.cli.exits import CODES, REFUSED, UNREACHABLE, code_of
 from webapp.cli.parameter_options import parameter_options
 from webapp.resource_table import job_fields
@@ -176,10 +179,11 @@ def test_a_parameter_with_the_name_of_an_option_gets_another_flag():
     assert kinds()["timeout"].flag == "--param-timeout"
 
 
-def test_a_local_file_is_uploaded_for_a_file_parameter(run, services, tmp_path, monkeypatch):
+def test_a_local_file_is_uploaded_for_a_file_parameter(services, tmp_path):
     from jobs.engine.catalogue.job_type import JobType
 
-    monkeypatch.setitem(services.catalogue._by_name, "all-kinds", JobType.of(all_kinds))
+    client = Client(services.client.store.connection, services.settings, Catalogue([JobType.of(all_kinds)]))
+    run = Command(make_app(replace(services, catalogue=client.catalogue, client=client)))
     (tmp_path / "photo.jpg").write_bytes(b"a photo")
     job_id = run.submits("all-kinds", "--image", f"@{tmp_path / 'photo.jpg'}", "--flag", "--param-timeout", "9")
     params = services.client.find(job_id).params
