@@ -45,7 +45,7 @@ def port() -> Iterator[int]:
 def test_a_request_is_counted_when_its_response_is_complete(port: int) -> None:
     outcome = load(port, lambda: request("POST", "/", {}, b'{"a": 1}' * 20_000), 0.2, expected=202, connections=2)
     assert outcome.requests == len(outcome.latencies) > 0
-    assert all(0 < latency < 5 for latency in outcome.latencies)
+    assert all(latency > 0 for latency in outcome.latencies)
 
 
 def test_a_response_with_another_status_ends_the_load(port: int) -> None:

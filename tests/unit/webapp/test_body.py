@@ -194,7 +194,7 @@ def test_a_request_without_parameters_accepts_only_an_empty_body(reader):
     assert send(reader, b"x", "/nothing", Content_Type="text/plain").status_code == 415
 
 
-def test_a_duplicate_key_among_many_is_refused_fast(reader):
+def test_a_duplicate_key_among_many_is_refused(reader):
     many = ",".join(f'"k{n}":0' for n in range(100_000))
     with (
         reader.test_request_context("/", method="POST", data=f'{{{many},"k99999":1}}', content_type="application/json"),
