@@ -120,7 +120,7 @@ def own_instance(tmp_path: Path) -> Any:
     instance.end()
 
 
-def test_after_a_power_cut_no_job_is_lost_and_priorities_still_hold(own_instance: Instance, tmp_path: Path) -> None:
+def test_after_a_power_cut_no_job_is_lost_and_priorities_are_kept(own_instance: Instance, tmp_path: Path) -> None:
     alice = own_instance.newcomer("alice")
     done = alice.ended(alice.submit("echo", {"text": "kept"}))
     steps = {"path": str(tmp_path / "steps"), "rows": 40, "columns": 10, "stop_at": [-1, -1]}

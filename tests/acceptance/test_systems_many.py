@@ -96,7 +96,7 @@ def test_a_job_starts_when_its_dependencies_have_completed(alice: Api) -> None:
     assert (cancelled["status"], cancelled["error_type"]) == ("cancelled", "dependency_failed")
 
 
-def test_a_user_s_burst_does_not_delay_another_user_s_job(instance_with_model: Instance) -> None:
+def test_a_burst_of_one_user_does_not_delay_the_job_of_another(instance_with_model: Instance) -> None:
     """MAX_RUNNING_JOBS_PER_USER is 2 in this instance, and there are three workers."""
     burst = 500
     many, one = instance_with_model.newcomer(), instance_with_model.newcomer()

@@ -99,7 +99,7 @@ def test_a_job_can_not_be_retried_at_an_impossible_time(harness: Harness, second
 
 
 @pytest.mark.usefixtures("same_worker")
-def test_odd_numbers_and_texts_in_a_report_are_accepted_as_far_as_possible(harness: Harness) -> None:
+def test_a_report_accepts_unusual_numbers_and_texts(harness: Harness) -> None:
     job = harness.run("report-odd-values")
 
     assert (job.status, job.result, job.resumed) == ("completed", "done", 0)

@@ -29,9 +29,7 @@ def refusals(harness: Harness) -> int:
     return sum(entry["count"] for entry in entries if (entry["username"], entry["object"]) == (USER, "evalsha"))
 
 
-def test_a_user_without_scripts_is_one_line_for_each_process_until_it_may_run_them(
-    harness: Harness, tmp_path: Path
-) -> None:
+def test_a_missing_permission_to_run_scripts_is_logged_once_by_each_process(harness: Harness, tmp_path: Path) -> None:
     log = tmp_path / "log"
     set_rules(harness, "reset", "on", ">secret", "~*", "&*", "+@all", "-@scripting")
     address = harness.settings.broker_url.replace("unix://", f"unix://{USER}:secret@")

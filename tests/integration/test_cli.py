@@ -73,7 +73,7 @@ def run(harness: Harness, workers: subprocess.Popen[bytes]) -> CommandLine:
     return CommandLine(harness)
 
 
-def test_it_starts_without_loading_a_web_server(harness: Harness) -> None:
+def test_the_command_starts_without_loading_a_web_server(harness: Harness) -> None:
     asked = "import sys, webapp; webapp.create_app(); print([n for n in ('gevent', 'gunicorn') if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", asked], cwd=ROOT, env=harness.environment, capture_output=True, text=True

@@ -81,7 +81,7 @@ def keys_of_limits(harness: Harness) -> list[Any]:
     return [*keys("wh:slots:*"), *keys("wh:limited*")]
 
 
-def test_a_user_s_burst_does_not_delay_another_user_s_job(harness: Harness, host: Host) -> None:
+def test_a_burst_of_one_user_does_not_delay_the_job_of_another(harness: Harness, host: Host) -> None:
     burst = submitted(harness, 500)
     assert [host.claims().job_id, host.claims().job_id] == [burst[0].job_id, burst[1].job_id]
     bobs = harness.submit("noop", user_id="bob")
@@ -280,7 +280,7 @@ def test_the_slot_of_a_deleted_job_is_freed(harness: Harness) -> None:
     harness.forget_everything()
 
 
-def test_a_burst_is_set_aside_in_bounded_steps(harness: Harness, host: Host) -> None:
+def test_limited_jobs_are_set_aside_in_bounded_steps(harness: Harness, host: Host) -> None:
     submitted(harness, 350)
     host.claims()
     host.claims()

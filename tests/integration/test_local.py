@@ -139,7 +139,9 @@ def counted(settings: Settings, name: str) -> int:
         return int(connection.get(name) or 0)
 
 
-def test_it_prints_its_address_a_sign_in_link_and_the_key(start: Callable[..., Instance], settings: Settings) -> None:
+def test_the_instance_prints_its_address_a_sign_in_link_and_the_key(
+    start: Callable[..., Instance], settings: Settings
+) -> None:
     instance = start()
     instance.wait_until_ready()
     address = f"http://127.0.0.1:{settings.port}"
@@ -289,7 +291,9 @@ def piped(procfile: Path, settings: Settings) -> Iterator[subprocess.Popen[str]]
         process.stdout.close()
 
 
-def test_it_stops_in_order_after_its_reader_has_gone(piped: subprocess.Popen[str], settings: Settings) -> None:
+def test_the_instance_stops_in_order_after_its_output_is_closed(
+    piped: subprocess.Popen[str], settings: Settings
+) -> None:
     assert piped.stdout is not None
     piped.stdout.close()
     piped.terminate()
@@ -297,7 +301,7 @@ def test_it_stops_in_order_after_its_reader_has_gone(piped: subprocess.Popen[str
     assert counted(settings, "good-byes") == 1
 
 
-def test_it_stops_in_order_while_its_reader_does_not_read(
+def test_the_instance_stops_in_order_while_its_output_is_not_read(
     procfile: Path, piped: subprocess.Popen[str], settings: Settings
 ) -> None:
     (procfile.parent / "chatty").touch()

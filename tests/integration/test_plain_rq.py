@@ -34,7 +34,7 @@ def ended(harness: Harness, job: RQJob) -> RQJob:
     return job
 
 
-def test_a_job_enqueued_with_plain_rq_runs_and_belongs_to_nobody(harness: Harness) -> None:
+def test_a_job_enqueued_with_plain_rq_runs_and_has_no_owner(harness: Harness) -> None:
     job = ended(harness, queue(harness).enqueue(ECHO, "hello", times=2))
 
     assert job.return_value() == ["hello", "hello"]

@@ -128,9 +128,7 @@ def test_an_idle_worker_stops_at_once(harness: Harness) -> None:
     assert harness.connection.scard("rq:workers") == 0
 
 
-def test_a_worker_survives_an_outage_of_the_broker_and_saves_what_it_has_computed(
-    harness: Harness, tmp_path: Path
-) -> None:
+def test_a_worker_survives_an_outage_of_the_broker_and_saves_its_result(harness: Harness, tmp_path: Path) -> None:
     workers = harness.start_workers()
     job, _horse = started(harness, tmp_path / "pid", seconds=2)
 

@@ -90,7 +90,7 @@ def test_a_stream_begins_with_the_current_state_and_ends_with_the_terminal_versi
         assert [event.name for event in stream] == ["complete"]
 
 
-def test_a_resumed_stream_has_every_version_but_superseded_progress(held: Held, web: Web) -> None:
+def test_a_resumed_stream_sends_every_version_except_superseded_progress(held: Held, web: Web) -> None:
     held.start()
     for percent in (10, 20, 30):
         held.report(percent)

@@ -32,7 +32,7 @@ def injection(kind: str, at: float, *pids: int, until: float = 0.0) -> Injection
         ([injection("horse", 106.9, 12), injection("deploy", 103, 9, 10, 11, until=130)], True),
     ],
 )
-def test_a_deploy_is_blamed_of_interrupting_a_short_job_only_if_no_other_fault_did(
+def test_a_deploy_is_blamed_for_interrupting_a_short_job_only_if_no_other_fault_did(
     injections: list[Injection], blamed: bool
 ) -> None:
     verdict = Verdict()

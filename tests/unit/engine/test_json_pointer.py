@@ -34,5 +34,5 @@ def test_a_pointer_is_read_into_its_parts(text, expected):
 
 
 @pytest.mark.parametrize("name", ["~", "/", "~0", "~1", "~~//", "~01", "plain", ""])
-def test_any_name_survives_writing_and_reading(name):
+def test_any_name_is_read_back_as_it_was_written(name):
     assert parts(pointer(("before", name, "after"))) == ("before", name, "after")

@@ -20,7 +20,7 @@ def test_a_time_of_another_zone_is_converted_to_utc():
     assert rfc3339(datetime(2026, 1, 1, 2, 0, tzinfo=india)) == "2025-12-31T20:30:00.000000Z"
 
 
-def test_a_written_time_is_read_back():
+def test_a_time_is_read_back_as_it_was_written():
     moment = datetime(2026, 3, 4, 5, 6, 7, 89, UTC)
     assert read_time(rfc3339(moment)) == moment
     assert read_time("2026-03-04T05:06:07+05:30").utcoffset() == timedelta(hours=5, minutes=30)

@@ -69,7 +69,7 @@ def test_training_again_with_the_same_data_and_seed_gives_the_same_model(data: T
     assert stored[first] == stored[second] != stored[other]
 
 
-def test_accuracy_on_the_shipped_data_beats_guessing() -> None:
+def test_accuracy_on_the_shipped_data_is_better_than_guessing() -> None:
     results = [train_model(shipped(), epochs=20, seed=seed) for seed in range(4)]
     assert all(result.measured_on == "held-out texts" for result in results)
     assert all(abs(result.baseline_accuracy - 0.5) < 0.02 for result in results)
@@ -82,7 +82,7 @@ def test_the_baseline_is_the_share_of_the_most_frequent_label() -> None:
     assert trained.baseline_accuracy == 0.75
 
 
-def test_few_texts_are_measured_on_themselves_and_the_result_says_so() -> None:
+def test_with_few_texts_the_result_says_that_accuracy_was_measured_on_the_training_data() -> None:
     trained = train_model(TrainingData(texts=["good", "bad", "fair"], labels=["a", "b", "c"]), epochs=10)
     assert trained.measured_on == "the training texts: too few to hold some out"
     assert trained.held_out_texts == 0

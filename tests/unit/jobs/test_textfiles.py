@@ -29,7 +29,7 @@ def test_the_lines_and_words_of_a_file_are_counted(files, in_job, text, lines, w
 
 
 @pytest.mark.parametrize("shift", [-1, 0, 1])
-def test_a_line_that_is_read_in_pieces_is_counted_once(files, in_job, shift):
+def test_a_line_that_arrives_in_pieces_is_counted_once(files, in_job, shift):
     line = "x" * (PIECE_CHARACTERS + shift) + " " + "y" * PIECE_CHARACTERS
     with in_job():
         found = process_files([files.upload(f"short\n{line}\nend".encode(), "a.txt")]).files[0]

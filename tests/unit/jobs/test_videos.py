@@ -33,7 +33,7 @@ def test_a_video_has_the_requested_height_and_its_original_length(files, in_job)
 
 
 @pytest.mark.parametrize("kind", ["matroska", "avi", "mpegts"])
-def test_other_containers_are_read(files, in_job, kind, tmp_path):
+def test_other_video_formats_are_read(files, in_job, kind, tmp_path):
     target = tmp_path / "other"
     with av.open(str(target), "w", format=kind) as made:
         stream = made.add_stream("mpeg4", rate=10)

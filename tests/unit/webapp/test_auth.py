@@ -106,7 +106,7 @@ def test_only_the_caller_over_the_rate_limit_waits(tmp_path: Path) -> None:
     assert door.anybody().get("/api/v1/users/me", headers=others).status_code == 200
 
 
-def test_nobody_is_let_in_while_the_broker_is_away(door: Door) -> None:
+def test_no_request_is_authenticated_while_the_broker_is_unreachable(door: Door) -> None:
     headers = door.bearer()
     assert door.anybody().get("/api/v1/users/me", headers=headers).status_code == 200
     door.server.connected = False

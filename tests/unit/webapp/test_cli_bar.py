@@ -61,7 +61,7 @@ def test_a_new_attempt_resets_the_rate(running: Job) -> None:
     assert "/s" not in bar.words(now=3.0)
 
 
-def test_it_is_never_wider_than_the_terminal(running: Job) -> None:
+def test_the_bar_is_never_wider_than_the_terminal(running: Job) -> None:
     bar = Bar()
     bar.show(at(running, 4, progress_message="a message " * 30))
     assert all(len(bar.draw(columns)) <= columns for columns in (10, 40, 80, 200))

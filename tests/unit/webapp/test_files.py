@@ -333,7 +333,7 @@ def test_a_repeat_with_the_same_key_succeeds_although_the_file_is_gone(alice, su
     assert submit({"first": file_id}).status_code == 422
 
 
-def test_a_repeat_is_refused_if_its_job_and_file_are_gone(alice, submit, services):
+def test_a_repeated_request_is_refused_if_its_job_and_file_no_longer_exist(alice, submit, services):
     file_id = uploaded(alice)["file_id"]
     headers = {"Idempotency-Key": "k1"}
     job_id = submit({"first": file_id}, headers=headers).get_json()["job_id"]

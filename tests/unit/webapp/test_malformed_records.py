@@ -142,7 +142,7 @@ def test_another_key_of_a_job_of_another_type_hides_nothing(world: World, plant:
 
 
 @garbage
-def test_malformed_entries_of_a_history_and_a_log_are_no_obstacle(world: World, value: bytes) -> None:
+def test_malformed_entries_of_a_history_and_a_log_are_skipped(world: World, value: bytes) -> None:
     job_id = world.bad.job_id
     for entry in (value, b'{"version": 1}', b'{"version": 1, "type": "job_completed", "at": "2026-01-01T00:00:00Z"}'):
         world.connection.rpush(f"wh:events:{job_id}", entry)
@@ -251,7 +251,7 @@ def test_a_malformed_webhook_hides_no_other(world: World, record: bytes) -> None
     assert [each["id"] for each in world.api("/webhooks")["webhooks"]] == [webhook.id]
 
 
-def test_webhooks_of_another_type_are_no_webhooks(world: World) -> None:
+def test_a_key_of_another_type_has_no_webhooks(world: World) -> None:
     for plant in (as_string, as_list):
         plant(world.connection, "wh:webhooks:alice")
         assert world.api("/webhooks")["webhooks"] == []

@@ -105,7 +105,7 @@ def test_retry_after_is_a_whole_number_of_at_least_one_second(bare, seconds, hea
         assert problems.of_error(errors.RateLimited(retry_after=seconds)).headers["Retry-After"] == header
 
 
-def test_an_unauthenticated_caller_is_told_how_to_authenticate(bare):
+def test_an_unauthenticated_caller_learns_how_to_authenticate(bare):
     with bare.test_request_context("/x"):
         assert problems.of_error(errors.Unauthenticated()).headers["WWW-Authenticate"] == "Bearer"
 

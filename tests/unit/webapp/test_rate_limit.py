@@ -189,7 +189,7 @@ def closed_rules(door: Door) -> set[tuple[str, str]]:
     }
 
 
-def test_no_route_has_an_effect_or_an_answer_over_the_rate_limit(world: World) -> None:
+def test_every_route_returns_429_and_changes_nothing_over_the_rate_limit(world: World) -> None:
     rules = closed_rules(world.door) - NEVER_DONE
     assert set(VALID) <= rules
     before = world.stored()
@@ -331,7 +331,7 @@ def test_a_full_list_comes_before_the_rate(world: World, path: str, body: dict[s
     assert world.call("POST", path, json=body).status_code == 409
 
 
-def test_whether_a_name_is_taken_is_not_said_over_the_rate_limit(world: World) -> None:
+def test_a_registration_over_the_rate_limit_does_not_show_if_the_name_is_taken(world: World) -> None:
     """Or names could be tried without end."""
     taken = NEW_USER | {"username": "dave"}
     assert world.call("POST", "/api/v1/users", json=taken).status_code == 429

@@ -14,7 +14,7 @@ def test_every_field_has_a_description() -> None:
     assert all(field.description.endswith(".") for field in job_fields())
 
 
-def test_a_field_says_its_type_in_words() -> None:
+def test_a_field_is_shown_with_its_type_in_words() -> None:
     types = {field.name: field.type for field in job_fields()}
     assert types["attempt"] == "whole number"
     assert types["created_at"] == "time or null"

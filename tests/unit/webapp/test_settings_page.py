@@ -58,6 +58,6 @@ def test_a_default_is_shown_as_it_would_be_written_in_the_environment(name: str,
     assert shown_default(name) == shown
 
 
-def test_a_range_that_is_limited_at_both_ends_follows_the_description() -> None:
+def test_a_description_is_followed_by_the_range_if_both_ends_are_limited() -> None:
     assert rows()["PORT"][1].endswith("Allowed: 1 to 65,535.")
     assert "Allowed" not in rows()["RESULT_TTL"][1]

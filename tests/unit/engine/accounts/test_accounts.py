@@ -55,7 +55,7 @@ def test_a_closed_user_is_refused_at_once_even_if_cached(accounts: Accounts, els
         elsewhere.create_key("alice", "another")
 
 
-def test_a_half_removed_admin_is_restored_with_the_configured_key(accounts: Accounts) -> None:
+def test_an_incompletely_removed_admin_is_restored_with_the_configured_key(accounts: Accounts) -> None:
     accounts.ensure_admin()
     accounts.register("second", "second@example.com", PASSWORD, roles=("admin", "user"))
     accounts.close("admin")

@@ -20,7 +20,7 @@ def test_an_admitted_request_is_not_refused() -> None:
     assert refuse(0) is None  # type: ignore[func-returns-value]
 
 
-def test_a_request_that_comes_too_early_is_refused_with_the_time_to_wait() -> None:
+def test_a_request_over_the_rate_is_refused_with_the_time_to_wait() -> None:
     with pytest.raises(RateLimited) as refusal:
         refuse(2_500_000)
     assert refusal.value.retry_after == 2.5

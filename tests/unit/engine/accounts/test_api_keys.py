@@ -13,7 +13,7 @@ from jobs.engine.errors import (
 from tests.unit.engine.accounts.people import everything, register
 
 
-def test_a_key_is_stored_as_a_hash_alone(accounts: Accounts, connection: fakeredis.FakeRedis) -> None:
+def test_only_the_hash_of_a_key_is_stored(accounts: Accounts, connection: fakeredis.FakeRedis) -> None:
     _, secret = accounts.create_key(register(accounts), "laptop")
     assert secret not in everything(connection)
     assert fingerprint(secret) in everything(connection)

@@ -30,7 +30,7 @@ def test_the_newest_entry_comes_first(audit: Audit) -> None:
     assert actions(audit) == ["cancel-job", "submit-job", "sign-in"]
 
 
-def test_an_act_is_read_as_it_was_noted(audit: Audit) -> None:
+def test_an_entry_is_read_as_it_was_written(audit: Audit) -> None:
     acts = [Act("sign-in", None, None, 401), Act("submit-job", "alice", "2001:db8::1", 202, "6f1c")]
     for act in acts:
         audit.note(act)
@@ -115,7 +115,7 @@ def test_reading_while_the_broker_is_away_is_reported(audit: Audit, server: fake
         audit.page()
 
 
-def test_acts_noted_while_the_broker_is_away_are_written_later(audit: Audit, server: fakeredis.FakeServer) -> None:
+def test_entries_are_written_later_if_the_broker_is_unreachable(audit: Audit, server: fakeredis.FakeServer) -> None:
     server.connected = False
     note(audit, "sign-in")
     server.connected = True

@@ -84,7 +84,7 @@ def test_a_full_cache_drops_the_least_recently_used_entry(cache: CredentialCache
     assert [digest for digest in ("1", "2", "3", "4") if cache.get(digest)] == ["1", "3", "4"]
 
 
-def test_a_dropped_credential_is_forgotten_alone(cache: CredentialCache) -> None:
+def test_dropping_a_credential_keeps_the_others(cache: CredentialCache) -> None:
     cache.put("1", ALICE)
     cache.put("2", ALICE)
     cache.drop("1")
@@ -100,7 +100,7 @@ def test_a_dropped_user_is_forgotten_with_all_credentials(cache: CredentialCache
     assert [cache.get(digest) for digest in ("1", "2", "3")] == [None, BOB, None]
 
 
-def test_many_threads_may_use_it_at_once() -> None:
+def test_many_threads_may_use_the_cache_at_once() -> None:
     cache = CredentialCache(max_entries=10)
 
     def use(number: int) -> bool:

@@ -13,7 +13,7 @@ from jobs.engine.errors import (
 from tests.unit.engine.accounts.people import register
 
 
-def test_a_request_over_the_rate_limit_is_early_by_the_time_to_wait(accounts: Accounts) -> None:
+def test_a_request_over_the_rate_limit_gets_the_time_to_wait(accounts: Accounts) -> None:
     alice, bob = accounts.find(register(accounts)), accounts.find(register(accounts, "bob"))
     assert [accounts.gate.count(alice) for _ in range(5)] == [0] * 5
     assert 0 < accounts.gate.count(alice) <= 12_000_000

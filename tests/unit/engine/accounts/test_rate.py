@@ -28,7 +28,7 @@ def wait_of(meter: Meter, name: str = "guesses", rate: Rate = THREE_AN_HOUR) -> 
     return refusal.value.retry_after
 
 
-def test_the_whole_count_may_come_at_once_and_no_more(meter: Meter) -> None:
+def test_the_whole_count_may_be_used_at_once_but_not_exceeded(meter: Meter) -> None:
     spend(meter)
     assert 1_190 < wait_of(meter) <= 1_200
 
@@ -39,7 +39,7 @@ def test_a_refusal_is_not_counted(meter: Meter) -> None:
         assert wait_of(meter) <= 1_200
 
 
-def test_names_are_counted_apart(meter: Meter) -> None:
+def test_names_are_counted_separately(meter: Meter) -> None:
     spend(meter, "alice")
     meter.charge("bob", THREE_AN_HOUR)
     assert wait_of(meter, "alice")
@@ -63,7 +63,7 @@ def test_the_whole_count_is_allowed_again_after_the_period(meter: Meter) -> None
         assert wait_of(meter)
 
 
-def test_a_refund_takes_back_one(meter: Meter) -> None:
+def test_a_refund_takes_back_one_charge(meter: Meter) -> None:
     spend(meter)
     meter.refund("guesses", THREE_AN_HOUR)
     meter.charge("guesses", THREE_AN_HOUR)

@@ -129,7 +129,9 @@ def test_a_ticket_of_a_session_ends_with_the_key_that_opened_it(
         tickets.check(ticket)
 
 
-def test_a_ticket_is_not_good_for_a_later_user_of_the_name(accounts: Accounts, tickets: Tickets, alice: User) -> None:
+def test_a_ticket_is_not_valid_for_a_later_user_of_the_same_name(
+    accounts: Accounts, tickets: Tickets, alice: User
+) -> None:
     ticket = by_key(accounts, alice)
     accounts.delete("alice")
     with pytest.raises(Unauthenticated, match="removed"):

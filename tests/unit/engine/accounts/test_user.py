@@ -22,7 +22,7 @@ def test_each_new_record_has_another_generation() -> None:
 
 
 @pytest.mark.parametrize("text", [str(int(MARCH.timestamp())), MARCH.isoformat()])
-def test_the_last_request_is_read_in_both_of_its_forms(text: str) -> None:
+def test_the_time_of_the_last_request_is_read_in_both_formats(text: str) -> None:
     record = new_record("a@example.com", "", ("user",)) | {"request_count": "3", "last_request_at": text}
     user = User.from_record("alice", record)
     assert (user.request_count, user.last_request_at) == (3, MARCH)

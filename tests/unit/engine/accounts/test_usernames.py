@@ -16,5 +16,5 @@ def test_a_valid_name_is_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "A", ".a", "a:b", "a\n", "a" * 65, "١"])
-def test_an_invalid_name_is_not(name: str) -> None:
+def test_an_invalid_name_is_refused(name: str) -> None:
     assert not is_username(name)

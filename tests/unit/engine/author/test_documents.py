@@ -117,7 +117,7 @@ def test_the_lock_of_a_dead_holder_expires(with_broker: None, monkeypatch: pytes
         assert document == {"a": 1}
 
 
-def test_a_holder_that_lost_its_lock_writes_nothing(with_broker: None) -> None:
+def test_nothing_is_written_after_the_lock_is_lost(with_broker: None) -> None:
     def lose_the_lock_while_writing() -> None:
         with user_document("notes", user_id="alice") as document:
             document["a"] = "stale"

@@ -39,7 +39,7 @@ def test_an_outage_that_lasts_too_long_is_reported(monkeypatch: pytest.MonkeyPat
         wait_out_outage(step)
 
 
-def test_another_error_is_not_waited_out() -> None:
+def test_another_error_is_raised_at_once() -> None:
     errors: list[Exception] = [OSError("disk"), OSError("disk")]
 
     def step() -> None:

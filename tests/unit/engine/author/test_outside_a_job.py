@@ -39,24 +39,24 @@ def test_each_call_begins_with_an_empty_checkpoint() -> None:
     assert dict(checkpoint) == {}
 
 
-def test_calls_within_a_call_share_it() -> None:
+def test_nested_calls_share_the_checkpoint() -> None:
     assert count_twice(2) == [[0, 1], []]
     assert count_twice(2) == [[0, 1], []]
 
 
-def test_a_call_that_raised_leaves_nothing_behind() -> None:
+def test_a_call_that_raised_leaves_no_checkpoint() -> None:
     with pytest.raises(TypeError):
         count_rows(None)  # type: ignore[arg-type]
     assert count_rows(1) == [0]
 
 
-def test_a_call_begins_with_what_was_put_there_for_it() -> None:
+def test_a_call_begins_with_the_checkpoint_that_was_set_for_it() -> None:
     checkpoint["row"] = 2
     assert count_rows(3) == [2]
     assert dict(checkpoint) == {"row": 2}
 
 
-def test_where_no_function_was_called_it_is_an_ordinary_mapping() -> None:
+def test_without_a_job_function_the_checkpoint_is_an_ordinary_mapping() -> None:
     checkpoint["seen"] = 1
     checkpoint["seen"] += 1
     assert dict(checkpoint) == {"seen": 2}

@@ -60,7 +60,7 @@ def test_percent_never_falls_and_never_passes_100(attempt):
         assert shown(attempt).percent == expected
 
 
-def test_what_is_not_given_keeps_its_value(attempt):
+def test_fields_that_are_left_out_keep_their_values(attempt):
     progress(10, "one", current=1, total=10)
     progress(20)
     assert shown(attempt) == Progress(20.0, "one", 1, 10, None)
@@ -88,7 +88,7 @@ def test_a_cancelled_job_stops_at_its_next_report(attempt):
         progress(1)
 
 
-def test_a_cancelled_loop_stops_after_the_item_at_hand(attempt):
+def test_a_cancelled_loop_stops_after_the_current_item(attempt):
     loop = track(range(10))
     assert next(loop) == 0
     attempt.request_cancel()
@@ -101,7 +101,7 @@ def test_a_loop_reports_its_total_and_its_end(attempt):
     assert shown(attempt) == Progress(100.0, "Reading", 4, 4, 0.0)
 
 
-def test_a_loop_of_unknown_length_reports_its_count_alone(attempt):
+def test_a_loop_of_unknown_length_reports_only_its_count(attempt):
     assert list(track(iter("ab"))) == ["a", "b"]
     assert (shown(attempt).current, shown(attempt).percent) == (2, 0.0)
 

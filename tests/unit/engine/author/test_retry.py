@@ -20,7 +20,7 @@ def test_a_linear_pause_grows_by_its_delay():
     assert pauses(Retry(max=4, backoff="linear", delay=2, jitter=False)) == [2, 4, 6, 8]
 
 
-def test_a_constant_pause_stays():
+def test_a_constant_pause_does_not_grow():
     assert pauses(Retry(max=4, backoff="constant", delay=2, jitter=False)) == [2, 2, 2, 2]
 
 
@@ -36,19 +36,19 @@ def test_a_pause_after_very_many_attempts_is_the_cap():
     assert Retry(max=10**6, max_delay=60, jitter=False).seconds_before(10**6) == 60
 
 
-def test_only_named_errors_and_their_subclasses_are_tried_again():
+def test_only_the_given_errors_and_their_subclasses_are_tried_again():
     policy = Retry(max=1, on=(OSError,))
     assert policy.applies_to(ConnectionResetError())
     assert not policy.applies_to(ValueError())
 
 
-def test_never_is_stronger_than_on():
+def test_never_takes_precedence_over_on():
     policy = Retry(max=1, on=(OSError,), never=(PermissionError,))
     assert policy.applies_to(OSError())
     assert not policy.applies_to(PermissionError())
 
 
-def test_every_exception_is_tried_again_by_default_but_no_exit():
+def test_every_exception_is_tried_again_by_default_except_an_exit():
     policy = Retry(max=1)
     assert policy.applies_to(KeyError())
     assert policy.applies_to(RetryLater(5))

@@ -33,7 +33,7 @@ def channel() -> Iterator[Recorder]:
     begin(None)
 
 
-def test_outside_a_job_there_is_none(capsys):
+def test_there_is_no_current_job_outside_a_job(capsys):
     log("hello")
     assert (current_job(), current_attempt(), cancelled()) == (None, None, False)
     assert capsys.readouterr().out == "hello\n"

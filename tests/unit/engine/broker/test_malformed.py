@@ -29,7 +29,7 @@ def test_a_readable_record_is_returned_without_a_log_line(caplog: pytest.LogCapt
     assert caplog.messages == []
 
 
-def test_a_key_of_another_type_is_none(connection: Any) -> None:
+def test_a_key_of_another_type_is_read_as_none(connection: Any) -> None:
     connection.set("wh:x", "text")
     assert readable("wh:x", lambda: connection.hgetall("wh:x")) is None
 
@@ -47,7 +47,7 @@ def test_malformed_records_are_left_out_of_a_list() -> None:
     assert readable_all("wh:x", int, ["1", "x", "3"]) == [1, 3]
 
 
-def test_a_pipeline_reads_around_a_key_of_another_type(connection: Any) -> None:
+def test_a_round_trip_skips_a_key_of_another_type(connection: Any) -> None:
     connection.set("wh:text", "text")
     connection.hset("wh:hash", "a", "b")
     pipeline = connection.pipeline(transaction=False)

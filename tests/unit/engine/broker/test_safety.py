@@ -31,13 +31,13 @@ def test_a_broker_that_only_takes_snapshots_causes_no_warning(connection: redis.
     assert warn_about(connection) == []
 
 
-def test_a_broker_that_forbids_config_is_judged_by_its_info(connection: redis.Redis) -> None:
+def test_a_broker_that_forbids_config_is_checked_through_info(connection: redis.Redis) -> None:
     connection.config_set("maxmemory-policy", "volatile-lru")
     connection.execute_command("ACL", "SETUSER", "default", "-config")
     (sentence,) = warn_about(connection)
     assert "volatile-lru" in sentence
 
 
-def test_a_broker_that_shows_nothing_causes_no_warning() -> None:
+def test_a_broker_that_shows_no_settings_causes_no_warning() -> None:
     with FakeRedis() as silent:
         assert warn_about(silent) == []

@@ -20,7 +20,7 @@ def test_a_signature_that_cannot_be_served_is_refused_at_start_up(write_package:
         Catalogue.discover([write_package(a="@job\ndef run(text): ...")])
 
 
-def test_a_type_that_breaks_while_its_schema_is_made_is_refused_with_its_function(write_package: Write):
+def test_a_type_whose_schema_can_not_be_made_is_refused_with_its_function(write_package: Write):
     text = """
     class Odd:
         @classmethod

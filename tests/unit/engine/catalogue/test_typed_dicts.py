@@ -85,7 +85,7 @@ def test_constraints_of_fields_are_checked() -> None:
     assert faults(takes, {"point": {"x": -1, "y": 2}}) == [("/point/x", "greater_than_equal")]
 
 
-def test_its_docstring_and_name_are_in_the_schema() -> None:
+def test_the_name_and_docstring_of_a_typed_dict_are_in_the_schema() -> None:
     schema = Parameters(takes).schema["$defs"]["Point"]
     assert (schema["title"], schema["description"], schema["required"]) == ("Point", "A place on the map.", ["x", "y"])
 
@@ -95,13 +95,13 @@ def test_required_and_inherited_fields_of_a_partial_class_are_required() -> None
     Parameters(takes_a_shape).validate({"shape": {"name": "dot", "corners": []}})
 
 
-def test_nested_and_recursive_ones_are_checked_at_every_level() -> None:
+def test_nested_and_recursive_typed_dicts_are_checked_at_every_level() -> None:
     inner = {"name": "inner", "corners": [{"x": 1, "y": "no"}]}
     body = {"shape": {"name": "outer", "corners": [], "inner": inner}}
     assert faults(takes_a_shape, body) == [("/shape/inner/corners/0/y", "int_parsing")]
 
 
-def test_one_inside_other_hints_is_checked() -> None:
+def test_a_typed_dict_inside_other_hints_is_checked() -> None:
     point, wrong = {"x": 1, "y": 2}, {"x": 1}
     good = {"listed": [point], "by_name": {"a": point}, "either": point, "optional": point, "described": point}
     Parameters(takes_many).validate(good)
@@ -115,11 +115,11 @@ def test_one_inside_other_hints_is_checked() -> None:
         assert faults(takes_many, good | {name: value})
 
 
-def test_one_that_is_used_many_times_is_described_once() -> None:
+def test_a_typed_dict_that_is_used_many_times_is_described_once() -> None:
     assert list(Parameters(takes_many).schema["$defs"]) == ["Point"]
 
 
-def test_a_generic_one_is_checked_with_its_argument() -> None:
+def test_a_generic_typed_dict_is_checked_with_its_argument() -> None:
     good = {"numbers": {"items": [1]}, "points": {"items": [{"x": 1, "y": 2}], "more": True}}
     Parameters(takes_pages).validate(good)
     bad = {"numbers": {"items": ["no"]}, "points": {"items": [1]}}

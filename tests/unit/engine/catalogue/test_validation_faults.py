@@ -49,7 +49,7 @@ def test_a_pointer_is_right_if_a_tag_is_also_a_field():
         (object(), ("/value", "json_type")),
     ],
 )
-def test_json_that_other_readers_refuse_is_refused_for_any_type(value, place):
+def test_json_that_is_not_interoperable_is_refused_for_any_type(value, place):
     assert places(anything, {"value": value}) == [place]
 
 

@@ -95,7 +95,7 @@ def test_the_transfer_of_a_killed_process_is_swept(store, storage):
     assert (objects(settings()), keys()) == ([], set())
 
 
-def test_the_bytes_of_expired_files_alone_are_swept(store, monkeypatch):
+def test_only_the_bytes_of_expired_files_are_swept(store, monkeypatch):
     kept = save(b"kept")
     expired = save(b"expired", owner="bob")
     with connect(settings()) as connection:

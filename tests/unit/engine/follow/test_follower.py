@@ -91,7 +91,7 @@ def test_log_lines_come_before_the_end_and_each_once(bench: Bench) -> None:
     assert messages[-1].event == "complete"
 
 
-def test_a_change_is_read_once_however_many_follow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_is_read_once_for_all_followers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = bench.submit().job_id
     followers = [bench.messages_of(job_id) for _ in range(50)]
     ends: list[list[Message]] = []

@@ -52,7 +52,7 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ears]:
         ears.listener.leave(channel)
 
 
-def test_a_channel_is_nudged_once_it_is_joined_and_at_each_message(ears: Ears) -> None:
+def test_a_channel_is_nudged_when_it_is_joined_and_at_each_message(ears: Ears) -> None:
     ears.listener.join("a")
     assert ears.heard("a")
     ears.connection.publish("a", "x")
@@ -79,13 +79,13 @@ def test_a_channel_that_was_left_is_not_nudged(ears: Ears) -> None:
     assert ears.nudges.count("a") == before
 
 
-def test_it_beats_and_reads_again_without_any_nudge(ears: Ears) -> None:
+def test_the_listener_beats_and_reads_again_without_a_nudge(ears: Ears) -> None:
     ears.listener.join("a")
     assert eventually(lambda: ears.beats >= 2 and ears.reads >= 2, "it beats", 20)
 
 
 @pytest.mark.parametrize("error", [BrokerUnavailable(), RuntimeError("a bug")])
-def test_after_an_error_it_starts_again_and_nudges_every_channel(ears: Ears, error: Exception) -> None:
+def test_after_an_error_the_listener_restarts_and_nudges_every_channel(ears: Ears, error: Exception) -> None:
     ears.errors.append(error)
     ears.listener.join("a")
     assert ears.heard("a")
@@ -93,7 +93,7 @@ def test_after_an_error_it_starts_again_and_nudges_every_channel(ears: Ears, err
     assert ears.heard("a", 2)
 
 
-def test_it_beats_on_while_the_broker_is_away(ears: Ears) -> None:
+def test_the_listener_beats_while_the_broker_is_unreachable(ears: Ears) -> None:
     ears.listener.join("a")
     assert ears.heard("a")
     ears.server.connected = False
@@ -103,7 +103,7 @@ def test_it_beats_on_while_the_broker_is_away(ears: Ears) -> None:
     assert ears.heard("a", 2)
 
 
-def test_it_starts_again_with_a_channel_that_is_joined_after_a_long_silence(ears: Ears) -> None:
+def test_the_listener_starts_again_when_a_channel_is_joined_after_it_stopped(ears: Ears) -> None:
     ears.listener.join("a")
     assert ears.heard("a")
     ears.listener.leave("a")

@@ -50,12 +50,12 @@ def responds(connection: redis.Redis) -> bool:
 # --- its configuration ------------------------------------------------------------
 
 
-def test_it_keeps_everything_on_disk_and_evicts_nothing(connection: redis.Redis) -> None:
+def test_the_broker_keeps_everything_on_disk_and_evicts_nothing(connection: redis.Redis) -> None:
     wanted = {"appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction", "port": "0"}
     assert {name: connection.config_get(name)[name] for name in wanted} == wanted
 
 
-def test_only_its_owner_can_reach_it(running: EmbeddedBroker, settings: Settings) -> None:
+def test_only_its_owner_can_reach_the_broker(running: EmbeddedBroker, settings: Settings) -> None:
     assert stat.S_IMODE(settings.broker_socket.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(settings.broker_socket.stat().st_mode) == 0o700
     assert running.pid is not None
@@ -92,7 +92,7 @@ def test_acknowledged_writes_survive_a_kill_9_and_it_restarts(running: EmbeddedB
     assert connection.dbsize() == 1_000
 
 
-def test_its_death_is_reported(settings: Settings) -> None:
+def test_the_death_of_the_broker_is_reported(settings: Settings) -> None:
     reports: list[str] = []
     with EmbeddedBroker(settings, say=reports.append) as running:
         assert running.pid is not None
@@ -171,7 +171,7 @@ def test_another_program_with_a_recycled_pid_is_left_alone(settings: Settings) -
         stranger.wait()
 
 
-def test_a_server_that_can_not_start_is_reported_and_can_start_later(
+def test_a_server_that_can_not_start_is_reported_and_may_start_later(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = configuration(settings) + "dir /nowhere/at/all\n"

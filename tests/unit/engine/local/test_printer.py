@@ -17,7 +17,7 @@ def test_lines_are_printed_before_and_after_the_thread_starts(capfd: pytest.Capt
     assert capfd.readouterr().out == "first\nsecond\n"
 
 
-def test_a_reader_that_has_gone_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printing_to_a_closed_pipe_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as output:

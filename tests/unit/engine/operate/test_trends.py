@@ -41,7 +41,7 @@ def test_a_minute_without_starts_has_no_wait(connection: Any, trends: Trends) ->
     assert trends.read().as_columns()["wait_seconds"] == [None]
 
 
-def test_counts_that_begin_again_are_never_negative(connection: Any, trends: Trends) -> None:
+def test_counts_that_restart_at_zero_never_become_negative(connection: Any, trends: Trends) -> None:
     sample(connection, 60, completed=100, waited_seconds=50)
     sample(connection, 120, completed=1)
     (minute,) = trends.read().minutes

@@ -16,7 +16,7 @@ def test_a_sender_signs_with_its_users_secrets(connection: Any) -> None:
     assert Sender("alice", subscriptions).secrets() == subscriptions.secrets.signing("alice")
 
 
-def test_a_subscription_is_wanted_until_it_has_ended_or_is_removed(connection: Any) -> None:
+def test_a_subscription_is_active_until_it_ends_or_is_removed(connection: Any) -> None:
     subscriptions = Subscriptions(connection)
     alice = Sender("alice", subscriptions)
     ended, removed = (subscriptions.subscribe("alice", "https://a.b/", ["job_failed"]).id for _ in range(2))

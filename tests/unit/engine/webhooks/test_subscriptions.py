@@ -43,7 +43,7 @@ def test_the_limit_counts_ended_subscriptions(subscriptions: Subscriptions) -> N
     subscriptions.subscribe("alice", URL, ["job_failed"])
 
 
-def test_an_ended_subscription_is_shown_and_wants_nothing(subscriptions: Subscriptions) -> None:
+def test_an_ended_subscription_is_shown_and_receives_no_event(subscriptions: Subscriptions) -> None:
     made = subscriptions.subscribe("alice", URL, ["job_failed"])
     assert made.wants("job_failed") and not made.wants("job_completed")
     subscriptions.end("alice", made.id)

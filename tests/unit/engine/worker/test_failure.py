@@ -49,13 +49,13 @@ def test_an_error_without_a_message_shows_its_class(settings):
     assert describe_raised(raising(KeyError()), settings).message == "KeyError"
 
 
-def test_an_error_from_a_library_shows_its_class_alone(settings):
+def test_an_error_from_a_library_shows_only_its_class(settings):
     failure = describe_raised(lambda: json.loads("{"), settings)
     assert failure.error_type == "JSONDecodeError"
     assert "Expecting" not in failure.message
 
 
-def test_an_error_from_another_package_shows_its_class_alone(settings):
+def test_an_error_from_another_package_shows_only_its_class(settings):
     failure = describe_raised(raising(ValueError("private")), settings, packages=("somewhere.else",))
     assert "private" not in failure.message
 
@@ -117,7 +117,7 @@ def test_an_error_whose_text_fails_shows_its_class(settings):
     assert describe_raised(raising(Silent()), settings).message == "Silent"
 
 
-def test_an_error_that_can_not_be_described_at_all_is_still_a_failure(settings):
+def test_an_error_that_can_not_be_described_is_a_failure(settings):
     failure = describe_raised(raising(Hostile()), settings)
     assert failure.error_type == "Hostile"
     assert "RuntimeError" in failure.message

@@ -86,7 +86,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.close()
 
 
-def test_the_last_progress_reaches_the_broker_and_counts_as_news_once(bench):
+def test_the_last_progress_reaches_the_broker_and_is_reported_once(bench):
     reports = bench.sends({"progress": {"progress": 10.0}}, {"progress": {"progress": 20.0, "progress_message": "two"}})
     assert reports.has_news()
     assert reports.write()
@@ -97,7 +97,7 @@ def test_the_last_progress_reaches_the_broker_and_counts_as_news_once(bench):
     assert not bench.sends({"progress": {"progress": 20.0, "progress_message": "two"}}).has_news()
 
 
-def test_even_a_first_progress_of_nothing_is_news(bench):
+def test_the_first_progress_is_reported_even_if_it_is_empty(bench):
     assert bench.sends({"progress": Progress().as_meta()}).has_news()
 
 
@@ -130,7 +130,7 @@ def test_only_the_first_ending_counts(bench):
         b"[" * 100_000,
     ],
 )
-def test_what_is_not_a_message_is_ignored_and_the_next_one_is_read(bench, caplog, message):
+def test_an_invalid_message_is_ignored_and_the_next_one_is_read(bench, caplog, message):
     reports = bench.sends(message, {"ending": {"kind": "completed"}})
     assert reports.ending and reports.ending.kind == "completed"
     assert "not a message" in caplog.text

@@ -52,7 +52,7 @@ def test_data_may_be_uncompressed():
 
 
 @pytest.mark.parametrize("data", [pickle.dumps((KNOWN, None, (), {})), b"", b"[]", b"5", b"[1, 2]"])
-def test_what_is_not_rq_s_json_is_refused_with_the_fix(data):
+def test_data_that_is_not_rq_s_json_is_refused_with_the_fix(data):
     assert "serializer='json'" in (why(data) or "")
 
 

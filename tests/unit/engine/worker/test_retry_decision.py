@@ -88,12 +88,12 @@ def test_each_end_of_an_attempt_has_one_outcome(cause, facts, kind, error_type):
     assert (outcome.kind, outcome.error_type) == (OutcomeKind(kind), error_type)
 
 
-def test_a_retry_waits_as_long_as_its_policy_says_and_is_charged():
+def test_a_retry_waits_as_its_policy_says_and_counts_as_an_attempt():
     outcome = decided(RETRYABLE)
     assert (outcome.delay_seconds, outcome.charged, outcome.error) == (3, True, "no")
 
 
-def test_a_job_that_asks_to_run_later_is_not_charged():
+def test_retry_later_does_not_count_as_an_attempt():
     outcome = decided(LATER, attempt=3)
     assert (outcome.delay_seconds, outcome.charged) == (9, False)
 
@@ -128,6 +128,6 @@ def test_deaths_in_a_row_are_counted_and_the_last_one_is_described():
     assert third.error and "3 times in a row (last: signal SIGKILL)" in third.error
 
 
-def test_any_other_end_breaks_a_row_of_deaths():
+def test_any_other_ending_resets_the_count_of_deaths():
     assert decided(RETRYABLE, deaths=2).deaths == 0
     assert decided(KillReason.SHUTDOWN, deaths=2).deaths == 0
