@@ -255,9 +255,19 @@ def test_a_client_with_another_version_gets_the_current_one_at_once(alice, held)
     assert answer.status_code == 200
 
 
+def cancel_once_waiting(services: Services, job_id: str) -> None:
+    """Cancel the job in another thread, as soon as a poll waits for it."""
+
+    def run() -> None:
+        eventually(lambda: len(services.follower.watches), "a poll waits")
+        services.client.cancel(job_id)
+
+    threading.Thread(target=run).start()
+
+
 def test_a_long_poll_returns_as_soon_as_there_is_a_newer_version(alice, services: Services):
     job = alice.submits()
-    threading.Timer(0.2, services.client.cancel, [job["job_id"]]).start()
+    cancel_once_waiting(services, job["job_id"])
     answer = alice.get(job["poll_url"] + "?wait=20", headers={"If-None-Match": '"1"'})
     assert answer.status_code == 200
     assert answer.get_json()["version"] == 2
@@ -265,7 +275,7 @@ def test_a_long_poll_returns_as_soon_as_there_is_a_newer_version(alice, services
 
 def test_a_long_poll_without_a_version_returns_when_the_job_ends(alice, services: Services):
     job = alice.submits()
-    threading.Timer(0.2, services.client.cancel, [job["job_id"]]).start()
+    cancel_once_waiting(services, job["job_id"])
     assert alice.get(job["poll_url"] + "?wait=20").get_json()["status"] == "cancelled"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -129,11 +130,22 @@ def test_the_listener_unsubscribes_when_nothing_is_followed(bench: Bench) -> Non
 # --- waiting -------------------------------------------------------------------------------
 
 
+def once_waiting(bench: Bench, act: Callable[[], object]) -> None:
+    """Act in another thread, as soon as a job is waited for."""
+    assert not len(bench.follower.watches)
+
+    def run() -> None:
+        eventually(lambda: len(bench.follower.watches), "a job is waited for")
+        act()
+
+    threading.Thread(target=run).start()
+
+
 def test_a_wait_ends_with_the_first_later_version_or_with_the_job(bench: Bench) -> None:
     job_id = bench.submit().job_id
-    threading.Timer(0.1, bench.start).start()
+    once_waiting(bench, bench.start)
     assert bench.follower.wait(job_id, after=1, timeout=TIMEOUT_SECONDS).version == 2
-    threading.Timer(0.1, bench.finish, [job_id]).start()
+    once_waiting(bench, lambda: bench.finish(job_id))
     assert bench.follower.wait(job_id, after=None, timeout=TIMEOUT_SECONDS).status.terminal
 
 
