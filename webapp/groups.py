@@ -10,7 +10,7 @@ from pydantic import Field
 
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.groups import Group, Groups
-from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound
+from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound, listed
 from jobs.engine.public_fields import public_fields
 
 from .body import no_body
@@ -22,8 +22,6 @@ from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
 from .submissions import POLL_AFTER_SECONDS
-
-MAX_FAULTS = 100
 
 JobTypeName = Annotated[str, Field(min_length=1, max_length=100)]
 Params = Annotated[dict[str, Any], Field(description="The parameters of the job.", json_schema_extra={"default": {}})]
@@ -98,8 +96,7 @@ def valid_types(jobs: list[tuple[str, str, dict[str, Any]]], *, check_params: bo
         except InvalidParameters as error:
             faults += _moved(error.faults, f"{at}/params")
     if faults:
-        more = [Fault(f"and {len(faults) - MAX_FAULTS} more errors", "too_many_errors", pointer="")]
-        raise InvalidRequest(faults if len(faults) <= MAX_FAULTS else faults[:MAX_FAULTS] + more)
+        raise InvalidRequest(listed(faults, len(faults)))
     return kinds
 
 

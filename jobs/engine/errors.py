@@ -12,6 +12,9 @@ from typing import ClassVar
 #: The longest delay of RetryLater, and of a submission.
 MAX_LATER_SECONDS = 31_536_000
 
+#: The most faults of one request that are listed.
+MAX_FAULTS = 100
+
 
 class WorkhorseError(Exception):
     """An internal error occurred; see the log for the details."""
@@ -178,6 +181,13 @@ class InvalidRequest(WorkhorseError):
     def __init__(self, faults: list[Fault], message: str | None = None) -> None:
         super().__init__(message or "; ".join(f"{f.pointer or f.parameter or 'body'}: {f.message}" for f in faults[:3]))
         self.faults = faults
+
+
+def listed(faults: list[Fault], total: int) -> list[Fault]:
+    """Return the first `MAX_FAULTS` faults, and one that counts the others of `total`."""
+    if total <= MAX_FAULTS:
+        return faults
+    return [*faults[:MAX_FAULTS], Fault(f"and {total - MAX_FAULTS} more errors", "too_many_errors", pointer="")]
 
 
 class InvalidParameters(InvalidRequest):

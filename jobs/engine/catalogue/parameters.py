@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from jobs.engine.errors import Fault, InvalidParameters
+from jobs.engine.errors import MAX_FAULTS, Fault, InvalidParameters, listed
 from jobs.engine.json_pointer import pointer
 from jobs.engine.pydantic_errors import plain_errors
 
@@ -20,9 +20,6 @@ from .type_hints import DIALECT, LOCAL_REFS, QuietSchema, field_of, model_of, si
 from .validation_faults import did_you_mean, not_interoperable, path_of
 
 logger = logging.getLogger(__name__)
-
-#: The most errors of one body that are listed.
-MAX_FAULTS = 100
 
 
 class Parameters:
@@ -96,10 +93,7 @@ class Parameters:
         if excuse:
             # Before the list is cut, so that excused errors hide no other.
             details = [detail for detail in details if not excuse(self._fault(detail, body))]
-        faults = [self._fault(detail, body) for detail in details[:MAX_FAULTS]]
-        if len(details) > MAX_FAULTS:
-            faults.append(Fault(f"and {len(details) - MAX_FAULTS} more errors", "too_many_errors", pointer=""))
-        return faults
+        return listed([self._fault(detail, body) for detail in details[:MAX_FAULTS]], len(details))
 
     def _fault(self, detail: ErrorDetails, body: dict[str, Any]) -> Fault:
         message = detail["msg"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jobs.engine.broker.references import PendingPlaces, Reference, find_references
-from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest
+from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, listed
 
 from .new_groups import NewGroup, submit_group
 from .submission import Part, Submission
@@ -74,7 +74,7 @@ def checked_references(steps: Sequence[Step]) -> list[list[Reference]]:
     """Return the references of each step, after checking all parameters that are known already.
 
     Raises:
-        InvalidRequest: with a fault for each error of each step.
+        InvalidRequest: with a fault for each error of each step, or for the first of them.
     """
     references, faults = [], []
     for place, step in enumerate(steps):
@@ -84,7 +84,7 @@ def checked_references(steps: Sequence[Step]) -> list[list[Reference]]:
             where = f"/steps/{place}/params{fault.pointer or ''}"
             faults.append(Fault(fault.message, fault.code, pointer=where))
     if faults:
-        raise InvalidRequest(faults)
+        raise InvalidRequest(listed(faults, len(faults)))
     return references
 
 

@@ -263,6 +263,12 @@ def test_a_step_may_have_more_references_than_errors_are_listed(alice):
     assert alice.post(PIPELINES, json={"steps": [SPLIT, join]}).status_code == 202
 
 
+def test_the_number_of_listed_errors_of_a_pipeline_is_limited(alice):
+    step = {"job_type": "join", "params": {"words": [ref("#/steps/9/result")] * 150}}
+    places = pointers(alice.post(PIPELINES, json={"steps": [SPLIT, step, SPLIT]}))
+    assert places == [*(f"/steps/1/params/words/{number}/$ref" for number in range(100)), ""]
+
+
 def test_an_error_after_many_references_is_reported(alice, services):
     words = [*[ref("#/steps/0/result/words/0")] * 500, 3]
     join = {"job_type": "join", "params": {"words": words}}

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from jobs.engine.catalogue.parameters import MAX_FAULTS, Parameters
+from jobs.engine.catalogue.parameters import Parameters
 from jobs.engine.catalogue.result_type import ResultType
-from jobs.engine.errors import Fault, InvalidParameters
+from jobs.engine.errors import MAX_FAULTS, Fault, InvalidParameters
 from tests.unit.engine.catalogue.samples import JSON, Brittle, Colour, Email, Node, Options, Point, Sms, faults, places
 
 
