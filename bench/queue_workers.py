@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.submission import Submission
 
 from .environments import python
 from .peers.latency import latencies
-from .peers.load import HEAP_VARIABLE
-from .workbench import USER, Workbench
+from .peers.load import HEAP_VARIABLE, MODULES_VARIABLE
+from .workbench import JOB_PACKAGES, USER, Workbench
 
 #: The megabytes of Python objects in the worker, like one that has loaded a model.
 HEAP_MEGABYTES = 300
@@ -58,6 +61,7 @@ class TimedWorker(QueueWorker):
 
 class Workhorse(TimedWorker):
     guess = 600.0
+    packages = JOB_PACKAGES
 
     def fill(self, jobs: int) -> None:
         client = self.bench.client(self.database)
@@ -67,7 +71,7 @@ class Workhorse(TimedWorker):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        with self.bench.workers(self.workers, self.heap_megabytes):
+        with self.bench.workers(self.workers, self.heap_megabytes, self.packages):
             yield
 
     def waiting(self) -> int:
@@ -81,6 +85,12 @@ class Workhorse(TimedWorker):
         stamp = self.bench.catalogue.find("stamp")
         with self.running():
             return latencies(lambda path: client.submit(Submission(stamp, {"path": path}, USER)), submissions)
+
+
+class DefaultWorkhorse(Workhorse):
+    """This project as it is installed: with the job types that it includes, and the modules that they need."""
+
+    packages = f"jobs,{JOB_PACKAGES}"
 
 
 class _Peer(TimedWorker):
@@ -100,10 +110,18 @@ class _Peer(TimedWorker):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        command = [python(self.environment), *self.command()]
-        heap = {HEAP_VARIABLE: str(self.heap_megabytes)}
-        with self.bench.running(command, self.bench.peer_environment(self.database, **heap)):
+        more = {HEAP_VARIABLE: str(self.heap_megabytes), MODULES_VARIABLE: " ".join(self.modules())}
+        with self.bench.running(
+            [self.interpreter(), *self.command()], self.bench.peer_environment(self.database, **more)
+        ):
             yield
+
+    def interpreter(self) -> Path:
+        return python(self.environment)
+
+    def modules(self) -> list[str]:
+        """Return the modules that its worker imports before its first job."""
+        return []
 
     def waiting(self) -> int:
         return int(self.bench.connection(self.database).llen(self.queue))
@@ -125,6 +143,18 @@ class StockRQ(_Peer):
 
     def completed(self) -> int:
         return int(self.bench.connection(self.database).zcard("rq:finished:default"))
+
+
+class LoadedRQ(StockRQ):
+    """Stock RQ in this project's environment, with the modules that the included job types preload."""
+
+    database = 5
+
+    def interpreter(self) -> Path:
+        return Path(sys.executable)
+
+    def modules(self) -> list[str]:
+        return sorted({name for each in Catalogue.discover(["jobs"]).values() for name in each.preload})
 
 
 class SimpleRQ(StockRQ):

@@ -7,7 +7,18 @@ from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
-from .queue_workers import HEAP_MEGABYTES, Celery, Huey, QueueWorker, SimpleRQ, StockRQ, TimedWorker, Workhorse
+from .queue_workers import (
+    HEAP_MEGABYTES,
+    Celery,
+    DefaultWorkhorse,
+    Huey,
+    LoadedRQ,
+    QueueWorker,
+    SimpleRQ,
+    StockRQ,
+    TimedWorker,
+    Workhorse,
+)
 from .row import Contender, Row
 from .samples import Ratio
 from .workbench import NotMeasured, Workbench, until
@@ -60,6 +71,10 @@ def _one_worker(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
     )
 
 
+def _default(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
+    return _rates(workhorse=DefaultWorkhorse(bench), lean=Workhorse(bench), rq=LoadedRQ(bench))
+
+
 def _big_heap(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
     workers = Workhorse(bench, heap_megabytes=HEAP_MEGABYTES), StockRQ(bench, heap_megabytes=HEAP_MEGABYTES)
     for worker in workers:
@@ -104,6 +119,26 @@ ROWS = (
             ),
         ),
         _one_worker,
+    ),
+    Row(
+        "default",
+        "no-op jobs, one worker of the default installation",
+        "jobs/s",
+        (
+            Ratio(
+                "workhorse",
+                "rq",
+                "no-op jobs/s, default installation, against stock rq.Worker with the same modules imported",
+                at_least=5.0,
+            ),
+            Ratio(
+                "workhorse",
+                "lean",
+                "no-op jobs/s, default installation, against a worker with no other job types",
+                at_least=0.9,
+            ),
+        ),
+        _default,
     ),
     Row(
         "heap",

@@ -168,11 +168,11 @@ class Workbench:
         return done.stdout
 
     @contextmanager
-    def workers(self, number: int = 1, heap_megabytes: int = 0) -> Iterator[None]:
-        """Run this project's workers."""
+    def workers(self, number: int = 1, heap_megabytes: int = 0, packages: str = JOB_PACKAGES) -> Iterator[None]:
+        """Run this project's workers, with the job types of these packages."""
         connection = self.connection()
         connection.delete("rq:workers")
-        environment = self.environment(WORKERS=str(number), BENCH_HEAP_MB=str(heap_megabytes))
+        environment = self.environment(WORKERS=str(number), BENCH_HEAP_MB=str(heap_megabytes), JOB_PACKAGES=packages)
         with self.running([sys.executable, "worker.py"], environment):
             yield
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import struct
 import time
+from importlib import import_module
 
 #: The megabytes of Python objects that a worker holds, like one that has loaded a model.
 HEAP_VARIABLE = "BENCH_HEAP_MB"
+#: The modules that a worker imports before its first job, separated by spaces.
+MODULES_VARIABLE = "BENCH_MODULES"
 
 _heap: list[object] = []
 
@@ -18,6 +21,12 @@ def fill_heap() -> None:
     before = resident_bytes()
     while not _heap_is_full(before, wanted):
         _heap.extend({"number": number, "text": str(number)} for number in range(10_000))
+
+
+def import_modules() -> None:
+    """Import the modules that the environment names, as a worker with jobs that need them does."""
+    for name in os.environ.get(MODULES_VARIABLE, "").split():
+        import_module(name)
 
 
 def _heap_is_full(before: int, wanted: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.peers import load
 
 load.fill_heap()
+load.import_modules()
 
 
 def noop() -> None:
