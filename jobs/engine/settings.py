@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from .errors import ConfigurationError
 from .pydantic_errors import plain_errors
 from .secret_files import kept_secret
+from .states import Priority
 
 #: sockaddr_un.sun_path on Linux holds 108 bytes with its closing NUL.
 MAX_SOCKET_PATH_BYTES = 107
@@ -137,6 +138,11 @@ class Settings(BaseSettings):
         description="Worker processes of one `worker.py`: jobs that run at the same time on this machine. Memory "
         "is the usual limit: `WORKERS` times what your largest job needs.",
     )
+    worker_queues: Names = Field(
+        tuple(str(priority) for priority in Priority),
+        description="Priorities of the jobs that the workers of this `worker.py` take, separated by commas. Jobs of a "
+        "priority that no worker takes wait.",
+    )
     shutdown_grace: float = Field(
         25.0,
         ge=1,
@@ -185,12 +191,22 @@ class Settings(BaseSettings):
     llm_api_key: str | None = Field(None, description="API key for `LLM_BASE_URL`.")
     llm_model: str = Field("gpt-4o-mini", description="Name of the language model.")
 
-    @field_validator("job_packages", "allowed_functions", "allowed_private_hosts", mode="before")
+    @field_validator("job_packages", "allowed_functions", "allowed_private_hosts", "worker_queues", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("worker_queues")
+    @classmethod
+    def _priorities(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = [str(priority) for priority in Priority]
+        if wrong := [name for name in value if name not in known]:
+            raise ValueError(f"{', '.join(wrong)}: not a priority; expected one or more of {', '.join(known)}")
+        if not value:
+            raise ValueError(f"expected one or more of {', '.join(known)}")
+        return tuple(name for name in known if name in value)
 
     @field_validator("rate_limit")
     @classmethod

@@ -14,7 +14,7 @@ from jobs.engine.times import read_time
 
 _FIELDS = (
     *("state", "hostname", "pid", "queues", "birth", "last_heartbeat", "current_job"),
-    *("successful_job_count", "failed_job_count"),
+    *("successful_job_count", "failed_job_count", "can", "memory", "draining"),
 )
 
 _KEY = "rq:workers"
@@ -36,6 +36,12 @@ class WorkerRecord:
     #: Executions that succeeded and that failed since it was born.
     successful: int
     failed: int
+    #: What it can do beyond other workers.
+    can: tuple[str, ...]
+    #: Resident memory of its own process and of the process that runs its job.
+    memory_bytes: int
+    #: It takes no more jobs, and ends when it is idle.
+    draining: bool
 
 
 def workers(store: Store) -> list[WorkerRecord]:
@@ -61,20 +67,27 @@ def _read(connection: Any, wanted: list[tuple[Any, tuple[str, ...]]]) -> list[li
 
 
 def _worker(name: str, record: list[bytes | None], job_type: bytes | None) -> WorkerRecord:
-    state, host, pid, queues, birth, heard, job_id, successful, failed = map(_text, record)
+    state, host, pid, queues, birth, heard, job_id, successful, failed, can, memory, draining = map(_text, record)
     return WorkerRecord(
         name=name,
         state=state,
         hostname=host,
         pid=pid,
-        queues=tuple(queues.split(",")) if queues else (),
+        queues=_words(queues),
         born_at=_time(birth),
         heard_at=_time(heard),
         job_id=job_id or None,
         job_type=_text(job_type) or None,
         successful=whole(successful),
         failed=whole(failed),
+        can=_words(can),
+        memory_bytes=whole(memory),
+        draining=bool(draining),
     )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
 
 
 def _text(value: bytes | None) -> str:

@@ -41,6 +41,8 @@ class Stop:
     """A request to stop the worker. Times are those of `time.monotonic`."""
 
     requested: bool = False
+    #: The worker takes no more jobs. The one that it has runs to its end.
+    draining: bool = False
     #: When a running horse is killed.
     kill_at: float = NEVER
     #: When the worker stops waiting for a broker that is away.
@@ -252,7 +254,7 @@ class Execution:
                 self.claim.execution,
                 self.worker,
                 outcome,
-                claim_next=None if self.stop.requested else claim_next,
+                claim_next=None if self.stop.requested or self.stop.draining else claim_next,
                 queues=self.queues,
             )
         )

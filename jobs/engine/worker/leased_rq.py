@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -59,6 +60,8 @@ class Engine:
     catalogue: Catalogue
     store: Store
     zygotes: Zygotes
+    #: Called when this worker begins or ceases to drain.
+    note_drain: Callable[[bool], None]
 
 
 class LeasedRQWorker(rq.Worker):
@@ -76,6 +79,7 @@ class LeasedRQWorker(rq.Worker):
                 "job_monitoring_interval": MONITOR_SECONDS,
                 "default_result_ttl": engine.settings.result_ttl,
             } | kwargs
+            args = args or (engine.settings.worker_queues,)
         super().__init__(*(args or (QUEUES,)), **kwargs)
         self._trouble = BrokerTrouble(self.name)
 

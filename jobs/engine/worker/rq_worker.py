@@ -20,6 +20,7 @@ from jobs.engine.broker.store.claims import Claim, ForeignClaim
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.catalogue.job_type import JobType
 
+from .drain import DrainWatch
 from .execution import Execution
 from .leased_rq import WORKER_TTL, Engine, LeasedRQWorker
 from .retry_decision import KillReason
@@ -36,6 +37,7 @@ class Worker(LeasedRQWorker):
         super().__init__(*args, engine=engine, **kwargs)
         self._next_execution = uuid4().hex
         self._check_at = 0.0
+        self._drain = engine and DrainWatch(self.name, engine.store, self.stop, engine.note_drain)
 
     # --- the loop ----------------------------------------------------------------------
 
@@ -93,6 +95,9 @@ class Worker(LeasedRQWorker):
         return None
 
     def _run_next(self) -> bool:
+        if self._drain and self._drain.is_draining():
+            self._stop_requested = True
+            return False
         self.check_for_suspension(burst=False)
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
@@ -172,6 +177,8 @@ class Worker(LeasedRQWorker):
     def _follow_commands(self, claim: Claim, execution: Execution) -> None:
         self._horse_pid = execution.horse.pid
         self._read_commands()
+        if self._drain:
+            self._drain.look(execution.horse.pid)
         if self._stopped_job_id == claim.job_id:
             # RQ's stop command has already killed the horse (rq/command.py, handle_stop_job_command).
             self._stopped_job_id = None

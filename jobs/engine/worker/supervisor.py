@@ -3,11 +3,14 @@
 It has no connection to the broker, so no outage disturbs it, and it stays small: every horse is a copy of it. When a
 worker has ended, it notifies the scheduler, which frees the worker's claim at once. The worker's horse died with it; a
 process that outlived both has become a child of the supervisor, and is killed first.
+
+A worker that was draining is not restarted, however it ended. Once all have drained, the supervisor ends too.
 """
 
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import signal
 import sys
@@ -44,6 +47,15 @@ class Child:
     started_at: float = 0.0
     start_at: float = 0.0
     quick_ends: int = 0
+    #: One byte that the process shares with the supervisor: 1 while it takes no more jobs. Survives its death.
+    draining: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1))
+
+    @property
+    def drained(self) -> bool:
+        return not self.pid and self.draining[0] == 1
+
+    def note_drain(self, draining: bool) -> None:
+        self.draining[0] = int(draining)
 
 
 @dataclass
@@ -60,17 +72,27 @@ class Supervisor:
         adopt_orphans()
         for each in STOP_SIGNALS:
             signal.signal(each, self._request_stop)
-        self.children = [Child(f"worker {number + 1}", self._work) for number in range(self.settings.workers)]
-        self.children.append(Child(SCHEDULER, self._schedule))
+        workers = [self._worker(number) for number in range(self.settings.workers)]
+        self.children = [*workers, Child(SCHEDULER, self._schedule)]
         while True:
             self._reap()
+            if self._stopping_since is None and all(worker.drained for worker in workers):
+                logger.info("all workers have drained; stopping")
+                self._begin_to_stop()
             if self._stopping_since is None:
                 self._start_missing()
             elif self._stopped(time.monotonic() - self._stopping_since):
                 return 0
             time.sleep(TICK_SECONDS)
 
+    def _worker(self, number: int) -> Child:
+        child = Child(f"worker {number + 1}", lambda: self._work(child))
+        return child
+
     def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        self._begin_to_stop()
+
+    def _begin_to_stop(self) -> None:
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
             self._signal(signal.SIGTERM)
@@ -93,7 +115,7 @@ class Supervisor:
     def _start_missing(self) -> None:
         now = time.monotonic()
         for child in self.children:
-            if not child.pid and now >= child.start_at:
+            if not child.pid and not child.drained and now >= child.start_at:
                 self._start(child, now)
 
     def _start(self, child: Child, now: float) -> None:
@@ -126,7 +148,7 @@ class Supervisor:
         finally:
             os._exit(code)
 
-    def _work(self) -> None:
+    def _work(self, child: Child) -> None:
         main = partial(perform, catalogue=self.catalogue, settings=self.settings)
         zygotes = Zygotes.start(main, self.catalogue.values())
         # After the fork: every horse is a copy of the zygote, and no horse needs rq or the broker's client.
@@ -139,7 +161,7 @@ class Supervisor:
         connection = connect(self.settings)
         wait_for_broker(connection)
         store = Store(connection, self.settings.max_running_jobs_per_user)
-        Worker(engine=Engine(self.settings, self.catalogue, store, zygotes)).work()
+        Worker(engine=Engine(self.settings, self.catalogue, store, zygotes, child.note_drain)).work()
 
     def _schedule(self) -> None:
         from .chores import run_scheduler
@@ -168,6 +190,9 @@ class Supervisor:
         if child.name != SCHEDULER:
             os.write(self._dead_workers[1], b"%d\n" % pid)
         if self._stopping_since is not None:
+            return
+        if child.drained:
+            logger.info("%s (pid %d) has drained", child.name, pid)
             return
         child.quick_ends = child.quick_ends + 1 if now - child.started_at < STEADY_SECONDS else 0
         child.start_at = now + min(MAX_BACKOFF_SECONDS, 0.1 * 2**child.quick_ends - 0.1)

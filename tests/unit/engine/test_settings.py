@@ -43,6 +43,22 @@ def test_names_in_a_list_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch
     assert Settings.load().job_packages == ("jobs", "mine")
 
 
+def test_priorities_of_a_worker_are_in_the_order_in_which_it_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().worker_queues == ("high", "default", "low")
+    monkeypatch.setenv("WORKER_QUEUES", "low, high,low")
+    assert Settings.load().worker_queues == ("high", "low")
+
+
+@pytest.mark.parametrize("queues", ["high,urgent", "HIGH", ","])
+def test_a_priority_that_does_not_exist_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, queues: str) -> None:
+    monkeypatch.setenv("WORKER_QUEUES", queues)
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load()
+    _, line = refused.value.message.splitlines()
+    assert line.startswith(f"  WORKER_QUEUES={queues!r}: ")
+    assert line.endswith("expected one or more of high, default, low")
+
+
 def test_all_bad_values_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "70000")
     monkeypatch.setenv("RATE_LIMIT", "fast")

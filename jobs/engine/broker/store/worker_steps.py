@@ -110,6 +110,19 @@ class WorkerSteps:
         following = self._claimed(claimed[0], worker, claim_next, queues) if claim_next else None
         return _ended(ended), following
 
+    def note_worker(self, worker: str, memory_bytes: int) -> bool | None:
+        """Note a worker's memory.
+
+        Returns:
+            True if it has been asked to take no more jobs, None if its record has expired.
+        """
+        answer = int(self.scripts.run("note_worker", worker, memory_bytes))
+        return None if answer < 0 else bool(answer)
+
+    def drain(self, worker: str, *, draining: bool) -> bool:
+        """Ask a worker to take no more jobs, or withdraw that. Return False if there is no such worker."""
+        return bool(self.scripts.run("drain", worker, "1" if draining else ""))
+
     # --- the scheduler -------------------------------------------------------------------
 
     def promote(self, queues: Sequence[str], at_most: int = 200) -> tuple[int, float | None]:
