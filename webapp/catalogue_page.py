@@ -60,7 +60,8 @@ def _unwrapped(text: str) -> str:
 def _how_it_runs(job_type: JobType) -> str:
     attempts = "1 attempt" if job_type.max_attempts == 1 else f"up to {job_type.max_attempts} attempts"
     at_once = f", at most {job_type.max_running} at the same time" if job_type.max_running else ""
-    return f"Priority {job_type.priority}, {attempts} of up to {job_type.timeout} s{at_once}."
+    needs = f" Needs a worker that can {', '.join(job_type.needs)}." if job_type.needs else ""
+    return f"Priority {job_type.priority}, {attempts} of up to {job_type.timeout} s{at_once}.{needs}"
 
 
 def _table(heading: str, schema: Schema) -> str:

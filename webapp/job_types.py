@@ -50,6 +50,7 @@ _JOB_TYPE = component(
             | {"description": "Jobs of this type that may run at the same time; null: no limit."},
             "result_ttl": nullable(COUNT)
             | {"description": "Seconds for which a result is kept; null: the server's default."},
+            "needs": {"type": "array", "items": TEXT, "description": "What a worker must be able to do."},
         }
     ),
 )

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
 from .pydantic_errors import plain_errors
+from .queue_names import NEED_FORM, Ability, is_need
 from .secret_files import kept_secret
 from .states import Priority
 
@@ -143,6 +144,15 @@ class Settings(BaseSettings):
         description="Priorities of the jobs that the workers of this `worker.py` take, separated by commas. Jobs of a "
         "priority that no worker takes wait.",
     )
+    worker_can: Names = Field(
+        (),
+        description="What the workers of this `worker.py` can do, as in `gpu,large`. They take jobs whose type has "
+        "`needs`, if they can do all of them, and all other jobs.",
+    )
+    worker_only: Names = Field(
+        (),
+        description="Like `WORKER_CAN`, but the workers take no job that does not need one of these.",
+    )
     shutdown_grace: float = Field(
         25.0,
         ge=1,
@@ -191,7 +201,15 @@ class Settings(BaseSettings):
     llm_api_key: str | None = Field(None, description="API key for `LLM_BASE_URL`.")
     llm_model: str = Field("gpt-4o-mini", description="Name of the language model.")
 
-    @field_validator("job_packages", "allowed_functions", "allowed_private_hosts", "worker_queues", mode="before")
+    @field_validator(
+        "job_packages",
+        "allowed_functions",
+        "allowed_private_hosts",
+        "worker_queues",
+        "worker_can",
+        "worker_only",
+        mode="before",
+    )
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -207,6 +225,13 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError(f"expected one or more of {', '.join(known)}")
         return tuple(name for name in known if name in value)
+
+    @field_validator("worker_can", "worker_only")
+    @classmethod
+    def _needs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [word for word in value if not is_need(word)]:
+            raise ValueError(f"{wrong[0]!r} is not valid: expected {NEED_FORM}")
+        return value
 
     @field_validator("rate_limit")
     @classmethod
@@ -244,6 +269,15 @@ class Settings(BaseSettings):
         """The rate limit: a number of requests, and the seconds in which they may be made."""
         count, unit = self.rate_limit.split("/")
         return int(count), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}[unit]
+
+    @property
+    def ability(self) -> Ability:
+        """The queues that the workers of this host serve."""
+        return Ability(
+            tuple(Priority(name) for name in self.worker_queues),
+            can=frozenset(self.worker_can + self.worker_only),
+            only=frozenset(self.worker_only),
+        )
 
     @property
     def broker_socket(self) -> Path:

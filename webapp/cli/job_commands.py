@@ -184,7 +184,8 @@ def _described(kind: JobType) -> str:
     if kind.description:
         lines += ["", kind.description]
     retry_policy = f"{kind.max_attempts} attempts" if kind.max_attempts > 1 else "one attempt"
-    lines += ["", f"Priority {kind.priority}, timeout {kind.timeout} s, {retry_policy}.", "", "Parameters:"]
+    needs = f" Needs a worker that can {', '.join(kind.needs)}." if kind.needs else ""
+    lines += ["", f"Priority {kind.priority}, timeout {kind.timeout} s, {retry_policy}.{needs}", "", "Parameters:"]
     lines += [f"  {line}" for line in json.dumps(schema.get("properties", {}), indent=2).splitlines()]
     lines += ["", f"To submit one: jobs submit {kind.name} --help"]
     return printable("\n".join(lines))

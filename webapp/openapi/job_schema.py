@@ -16,6 +16,7 @@ EXAMPLE_JOB = Job(
     status=Status.RUNNING,
     pending_reason=None,
     priority="default",
+    needs=[],
     queue_position=None,
     tags=["nightly"],
     progress=40.0,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from jobs.engine.errors import UnservableFunction
+from jobs.engine.queue_names import MAX_NEEDS, NEED_FORM, is_need
 from jobs.engine.states import Priority
 
 from .outside_a_job import JOB_CODE
@@ -38,6 +39,8 @@ class JobOptions:
     max_running: int | None
     result_ttl: int | None
     preload: tuple[str, ...]
+    #: Sorted, without repetitions.
+    needs: tuple[str, ...]
 
 
 @overload
@@ -55,6 +58,7 @@ def job(
     max_running: int | None = None,
     result_ttl: int | None = None,
     preload: Sequence[str] = (),
+    needs: Sequence[str] = (),
 ) -> Callable[[F], F]: ...
 
 
@@ -70,6 +74,7 @@ def job(
     max_running: int | None = None,
     result_ttl: int | None = None,
     preload: Sequence[str] = (),
+    needs: Sequence[str] = (),
 ) -> Any:
     """Put a function into the catalogue. The function is returned unchanged: a direct call just runs it.
 
@@ -82,6 +87,7 @@ def job(
         max_running: jobs of this type that may run at once, over all workers.
         result_ttl: seconds that a result is kept.
         preload: heavy modules that a worker imports once for all job types that name the same ones.
+        needs: what a worker must be able to do to run these jobs: words that its `WORKER_CAN` lists.
 
     Raises:
         UnservableFunction: with the function, and the invalid option or the reason why it can't be a job.
@@ -98,9 +104,14 @@ def job(
             "max_running": max_running,
             "result_ttl": result_ttl,
             "preload": preload,
+            "needs": needs,
         }
         _refuse_bad_options(function, options)
-        options |= {"priority": Priority(priority), "preload": tuple(preload)}
+        options |= {
+            "priority": Priority(priority),
+            "preload": tuple(preload),
+            "needs": tuple(sorted(set(needs))),
+        }
         setattr(function, OPTIONS, JobOptions(**options))
         JOB_CODE.add(function.__code__)
         return function
@@ -128,6 +139,10 @@ def _is_modules(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(v, str) and MODULE.fullmatch(v) for v in value)
 
 
+def _is_needs(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) <= MAX_NEEDS and all(is_need(v) for v in value)
+
+
 #: Each option's check, and the form that it expects.
 EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_name, "lower-case words joined by hyphens, as in 'make-thumbnails'"),
@@ -138,6 +153,7 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_running": (lambda v: v is None or _is_whole(v), "a whole number, at least 1, or None"),
     "result_ttl": (lambda v: v is None or _is_whole(v), "whole seconds, at least 1, or None"),
     "preload": (_is_modules, "a tuple of module names, as in preload=('sklearn',)"),
+    "needs": (_is_needs, f"a tuple of at most {MAX_NEEDS} names, as in needs=('gpu',): each {NEED_FORM}"),
 }
 
 

@@ -39,6 +39,8 @@ class JobType:
     max_running: int | None
     #: The modules that a worker imports before it forks.
     preload: tuple[str, ...]
+    #: What a worker must be able to do to run its jobs; sorted.
+    needs: tuple[str, ...]
     parameters: Parameters = field(repr=False)
     result: ResultType = field(repr=False)
 
@@ -73,6 +75,7 @@ class JobType:
             result_ttl=options.result_ttl,
             max_running=options.max_running,
             preload=options.preload,
+            needs=options.needs,
             parameters=parameters,
             result=result,
         )
@@ -97,6 +100,7 @@ class JobType:
             "max_attempts": self.max_attempts,
             "max_running": self.max_running,
             "result_ttl": self.result_ttl,
+            "needs": list(self.needs),
         }
 
 

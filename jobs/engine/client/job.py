@@ -19,6 +19,7 @@ from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.malformed import whole as _whole
 from jobs.engine.broker.store.records import Record
 from jobs.engine.public_fields import public_fields
+from jobs.engine.queue_names import needs_of, priority_of
 from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import read_time
 
@@ -53,6 +54,7 @@ class Job:
         PendingReason | None, WITHIN_ANOTHER, Field(description="Why the job is waiting; null unless pending.")
     ]
     priority: Annotated[str, Field(description="The queue: high, default or low.")]
+    needs: Annotated[list[str], Field(description="What its worker must be able to do.")]
     queue_position: Annotated[
         Whole | None,
         WITHIN_ANOTHER,
@@ -123,7 +125,8 @@ class Job:
             user_id=text.get("user") or None,
             status=status,
             pending_reason=_reason(text, status),
-            priority=text.get("origin", ""),
+            priority=priority_of(text.get("origin", "")),
+            needs=list(needs_of(text.get("origin", ""))),
             queue_position=_position(text, record.popped),
             tags=_words(text.get("tags")),
             progress=100.0 if status is Status.COMPLETED else _percent(meta.get("progress")),

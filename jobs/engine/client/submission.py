@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from pydantic_core import to_json
 
+from jobs.engine.queue_names import QueueName
 from jobs.engine.settings import Settings
 from jobs.engine.states import Priority
 
@@ -63,7 +64,7 @@ def described(submission: Submission, settings: Settings) -> tuple[dict[str, Any
     description = {
         "id": submission.job_id or uuid4().hex,
         "type": job_type.name,
-        "queue": str(submission.priority or job_type.priority),
+        "queue": str(QueueName.of(submission.priority or job_type.priority, job_type.needs)),
         "timeout": submission.timeout or job_type.timeout,
         "max_attempts": job_type.max_attempts,
         "max_running": job_type.max_running,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.engine.errors import ConfigurationError
+from jobs.engine.queue_names import Ability
 from jobs.engine.secret_files import kept_secret
 from jobs.engine.settings import MAX_SOCKET_PATH_BYTES, Settings
 
@@ -57,6 +58,23 @@ def test_a_priority_that_does_not_exist_is_refused_in_one_line(monkeypatch: pyte
     _, line = refused.value.message.splitlines()
     assert line.startswith(f"  WORKER_QUEUES={queues!r}: ")
     assert line.endswith("expected one or more of high, default, low")
+
+
+def test_a_worker_can_do_what_it_only_does() -> None:
+    ability = Settings.load(worker_can="large", worker_only="gpu").ability
+    assert ability == Ability(can=frozenset({"large", "gpu"}), only=frozenset({"gpu"}))
+
+
+@pytest.mark.parametrize("name", ["WORKER_CAN", "WORKER_ONLY"])
+def test_a_need_with_an_odd_name_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "large,Gpu 2")
+    with pytest.raises(ConfigurationError, match=f"{name}='large,Gpu 2': 'Gpu 2' is not valid: expected lower-case"):
+        Settings.load()
+
+
+def test_an_empty_list_of_needs_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_ONLY", " , ")
+    assert Settings.load().ability == Ability()
 
 
 def test_all_bad_values_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

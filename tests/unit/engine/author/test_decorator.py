@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.author.decorator import job
+from jobs.engine.author.decorator import OPTIONS, job
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import UnservableFunction
 
@@ -47,12 +47,28 @@ def test_a_decorated_function_is_the_same_function():
         ({"result_ttl": 0}, "result_ttl=0"),
         ({"preload": "sklearn"}, r"preload=\('sklearn',\)"),
         ({"preload": ("no module",)}, "preload="),
+        ({"needs": "gpu"}, r"needs='gpu'\): expected a tuple of at most 8 names, as in needs=\('gpu',\)"),
+        ({"needs": ("GPU",)}, r"needs=\('GPU',\)"),
+        ({"needs": ("gpu+large",)}, "needs="),
+        ({"needs": ("gpu@high",)}, "needs="),
+        ({"needs": ("",)}, "needs="),
+        ({"needs": ("gpu\n",)}, "needs="),
+        ({"needs": ("a" * 41,)}, "at most 40 characters"),
+        ({"needs": tuple("abcdefghi")}, "at most 8 names"),
+        ({"needs": None}, "needs=None"),
     ],
 )
 def test_the_refusal_of_an_option_names_the_function(options: dict[str, Any], named: str):
     with pytest.raises(UnservableFunction, match=named) as caught:
         job(**options)(plain)
     assert f"{__name__}.plain" in caught.value.message
+
+
+def test_needs_are_sorted_and_each_is_kept_once():
+    def top() -> None: ...
+
+    top.__qualname__ = "top"
+    assert getattr(job(needs=["large", "gpu", "gpu"])(top), OPTIONS).needs == ("gpu", "large")
 
 
 def test_a_nested_function_is_refused():
