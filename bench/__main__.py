@@ -10,7 +10,6 @@ import argparse
 import json
 import shlex
 import signal
-import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,12 +17,11 @@ from pathlib import Path
 from . import backlog, checkout, environments, floor, progress_cost, throughput, web
 from .chart import chart
 from .environments import ROOT
-from .http_load import BadAnswer
 from .machine import facts
 from .row import Row, measure, say
 from .samples import Result, verdicts
 from .table import page, summary
-from .workbench import FULL, QUICK, NotMeasured, Workbench
+from .workbench import FULL, QUICK, Workbench
 
 ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress_cost.ROWS, *floor.ROWS)
 PAGE = ROOT / "docs" / "performance-table.md"
@@ -32,7 +30,8 @@ PAGE = ROOT / "docs" / "performance-table.md"
 def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     # So that a terminated run ends the processes it has started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda number, _frame: sys.exit(f"ended by {signal.Signals(number).name}"))
     effort = QUICK if options.quick else FULL
     effort = replace(effort, rounds=options.rounds or effort.rounds)
     rows = checkout.rows(options.against) if options.against else ROWS
@@ -40,11 +39,11 @@ def main(arguments: list[str]) -> int:
     if not chosen:
         parser().error(f"--against measures these rows only: {', '.join(row.name for row in rows)}")
     about = facts(shlex.join(["python", "-m", "bench", *arguments]), effort)
-    for peer in () if options.against else environments.PINNED:
+    if not options.against:
         # Before the first row: an installation would disturb the measurements.
-        environments.python(peer)
+        environments.install_all()
     with Workbench(effort) as bench:
-        results = [_measured(row, bench) for row in chosen]
+        results = [measure(row, bench, bench.effort.rounds) for row in chosen]
     if options.json:
         print(json.dumps({"facts": about, "rows": [_plain(result) for result in results]}, indent=2))
     else:
@@ -52,7 +51,7 @@ def main(arguments: list[str]) -> int:
     out = options.out or (None if options.only or options.quick or options.against else PAGE)
     if out is not None:
         _write(out, results, about)
-    return 1 if any(result.troubles for result in results) else 0
+    return 1 if any(result.troubles or result.failed for result in results) else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,16 +83,6 @@ def _checkout(text: str) -> Path:
     return path
 
 
-def _measured(row: Row, bench: Workbench) -> Result:
-    """Measure a row. If that fails, keep the reason and continue with the next row."""
-    say(f"{row.name}: {row.title}")
-    try:
-        return measure(row, bench, bench.effort.rounds)
-    except (NotMeasured, BadAnswer, OSError, subprocess.SubprocessError) as error:
-        say(f"  not measured: {error}")
-        return Result(row.name, row.title, row.unit, row.goals, troubles=[str(error)])
-
-
 def _plain(result: Result) -> dict[str, object]:
     judged = [{**asdict(each.spread), "what": each.goal.what, "met": each.met} for each in verdicts(result)]
     return {
@@ -102,6 +91,7 @@ def _plain(result: Result) -> dict[str, object]:
         "unit": result.unit,
         "samples": result.samples,
         "goals": judged,
+        "failed": result.failed,
         "troubles": result.troubles,
     }
 

@@ -128,8 +128,5 @@ class Checkout(QueueWorker):
         with self.bench.running([sys.executable, "worker.py"], self.environment(), self.folder):
             yield
 
-    def waiting(self) -> int:
-        return int(self.bench.connection(self.database).llen("rq:queue:default"))
-
     def completed(self) -> int:
         return int(self.bench.connection(self.database).zcard("rq:finished:default"))

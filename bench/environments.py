@@ -19,6 +19,13 @@ def _redis() -> tuple[str, ...]:
         return ("redis==8.1.0",)
 
 
+class NotInstalled(subprocess.SubprocessError):
+    """A peer's packages could not be installed, so it is not measured."""
+
+
+#: The peers whose installation has failed in this run, with the reason.
+_failed: dict[str, str] = {}
+
 #: The packages of each peer. redis-py and the web server have the versions that this project uses.
 PINNED: dict[str, tuple[str, ...]] = {
     "rq": ("rq==2.12.0", *_redis()),
@@ -38,8 +45,24 @@ PINNED: dict[str, tuple[str, ...]] = {
 }
 
 
+def install_all() -> None:
+    """Make the environments that are missing. A peer that can't be installed is left out of the measurements."""
+    for name in PINNED:
+        try:
+            python(name)
+        except (OSError, subprocess.SubprocessError) as error:
+            _failed[name] = f"the environment {name} could not be installed: {error}"
+            print(_failed[name], file=sys.stderr, flush=True)
+
+
 def python(name: str) -> Path:
-    """Return the interpreter of a peer's environment. Make the environment if it is missing or outdated."""
+    """Return the interpreter of a peer's environment. Make the environment if it is missing or outdated.
+
+    Raises:
+        NotInstalled: `install_all` has tried before, and failed.
+    """
+    if name in _failed:
+        raise NotInstalled(_failed[name])
     folder = FOLDER / name
     stamp = folder / "installed"
     wanted = "\n".join(PINNED[name])

@@ -14,9 +14,10 @@ from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.submission import Submission
 
 from .environments import python
+from .instance import instance
 from .peers.latency import latencies
 from .peers.load import HEAP_VARIABLE, MODULES_VARIABLE
-from .workbench import JOB_PACKAGES, USER, Workbench
+from .workbench import JOB_PACKAGES, RESULTS_DATABASE, USER, Workbench
 
 #: The megabytes of Python objects in the worker, like one that has loaded a model.
 HEAP_MEGABYTES = 300
@@ -32,6 +33,8 @@ class QueueWorker(ABC):
     database = 0
     #: The expected jobs per second. It decides how many jobs fill the queue.
     guess = 500.0
+    #: The seconds that it runs jobs before it counts as started.
+    starting_seconds = 0.0
 
     @abstractmethod
     def fill(self, jobs: int) -> None:
@@ -41,10 +44,6 @@ class QueueWorker(ABC):
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run its workers."""
-
-    @abstractmethod
-    def waiting(self) -> int:
-        """Return the number of jobs in the queue."""
 
     @abstractmethod
     def completed(self) -> int:
@@ -74,9 +73,6 @@ class Workhorse(TimedWorker):
         with self.bench.workers(self.workers, self.heap_megabytes, self.packages):
             yield
 
-    def waiting(self) -> int:
-        return int(self.bench.connection(self.database).llen("rq:queue:default"))
-
     def completed(self) -> int:
         return int(self.bench.connection(self.database).zcard("rq:finished:default"))
 
@@ -88,9 +84,17 @@ class Workhorse(TimedWorker):
 
 
 class DefaultWorkhorse(Workhorse):
-    """This project as it is installed: with the job types that it includes, and the modules that they need."""
+    """This project as `make run` starts it: web process, log lines, and all job types that it includes."""
 
     packages = f"jobs,{JOB_PACKAGES}"
+    # Its workers run jobs while its web process starts.
+    starting_seconds = 2.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        settings = {"WORKERS": str(self.workers), "JOB_PACKAGES": self.packages}
+        with instance(self.bench, self.bench.environment(self.database, **settings)):
+            yield
 
 
 class _Peer(TimedWorker):
@@ -98,7 +102,6 @@ class _Peer(TimedWorker):
 
     environment: str
     module: str
-    queue: str
 
     def fill(self, jobs: int) -> None:
         self.bench.connection(self.database).flushdb()
@@ -123,9 +126,6 @@ class _Peer(TimedWorker):
         """Return the modules that its worker imports before its first job."""
         return []
 
-    def waiting(self) -> int:
-        return int(self.bench.connection(self.database).llen(self.queue))
-
     def latencies(self, submissions: int) -> list[float]:
         self.bench.connection(self.database).flushdb()
         with self.running():
@@ -134,7 +134,7 @@ class _Peer(TimedWorker):
 
 
 class StockRQ(_Peer):
-    environment, module, queue, database = "rq", "rq_peer", "rq:queue:default", 1
+    environment, module, database = "rq", "rq_peer", 1
     guess = 120.0
     worker_class = "Worker"
 
@@ -164,8 +164,12 @@ class SimpleRQ(StockRQ):
 
 
 class Celery(_Peer):
-    environment, module, queue, database = "celery", "celery_peer", "celery", 3
+    environment, module, database = "celery", "celery_peer", 3
     guess = 900.0
+
+    def fill(self, jobs: int) -> None:
+        self.bench.connection(RESULTS_DATABASE).flushdb()
+        super().fill(jobs)
 
     def command(self) -> list[str]:
         app = ["-m", "celery", "-A", "bench.peers.celery_peer", "worker"]
@@ -173,11 +177,20 @@ class Celery(_Peer):
         return [*app, "--pool", "prefork", "--concurrency", "1", "--without-mingle", "--without-gossip"]
 
     def completed(self) -> int:
-        return sum(1 for _ in self.bench.connection(self.database).scan_iter("celery-task-meta-*", count=1_000))
+        return int(self.bench.connection(RESULTS_DATABASE).dbsize())
+
+
+class OneTaskPerChild(Celery):
+    """Celery with the isolation of this project: a new process for each task."""
+
+    guess = 5.0
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--max-tasks-per-child", "1", "--prefetch-multiplier", "1"]
 
 
 class Huey(_Peer):
-    environment, module, queue, database = "huey", "huey_peer", "huey.redis.bench", 4
+    environment, module, database = "huey", "huey_peer", 4
     guess = 1_500.0
 
     def command(self) -> list[str]:

@@ -51,7 +51,9 @@ class Result:
     unit: str
     goals: tuple[Goal, ...] = ()
     samples: dict[str, list[float]] = field(default_factory=dict)
-    #: The reasons why the row or a contender was not measured.
+    #: The reasons why contenders were not measured, or not in all rounds.
+    failed: dict[str, str] = field(default_factory=dict)
+    #: The reasons why the row was not measured.
     troubles: list[str] = field(default_factory=list)
 
 

@@ -16,7 +16,7 @@ from jobs.engine.accounts.accounts import Accounts
 
 from .environments import ROOT, python
 from .http_load import BadAnswer
-from .workbench import Workbench, free_port, until
+from .workbench import Started, Workbench, free_port, until
 
 #: The databases of this project's web process, and of plain Flask with RQ.
 DATABASE, PEER_DATABASE = 5, 6
@@ -40,8 +40,8 @@ def serve_checkout(bench: Workbench, stack: ExitStack, environment: dict[str, st
     """Start the web process of the checkout in `folder`. Return its port."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", "python:webapp.gunicorn_conf", "webapp:create_app()"]
-    stack.enter_context(bench.running(command, environment | {"PORT": str(port)}, folder))
-    until_it_listens(port)
+    started = stack.enter_context(bench.running(command, environment | {"PORT": str(port)}, folder))
+    until_it_listens(port, started)
     return port
 
 
@@ -51,13 +51,14 @@ def serve_peer(bench: Workbench, stack: ExitStack, app: str) -> int:
     # The options of webapp/gunicorn_conf.py: one gevent worker, and connections are kept.
     options = ["-k", "gevent", "-w", "1", "--keep-alive", "5", "--worker-connections", "3000"]
     command = [python("flask"), "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", f"bench.peers.flask_app:{app}()"]
-    stack.enter_context(bench.running(command, bench.peer_environment(PEER_DATABASE)))
-    until_it_listens(port)
+    started = stack.enter_context(bench.running(command, bench.peer_environment(PEER_DATABASE)))
+    until_it_listens(port, started)
     return port
 
 
-def until_it_listens(port: int) -> None:
+def until_it_listens(port: int, started: Started) -> None:
     def listens() -> bool:
+        started.must_run()
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:

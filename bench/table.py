@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .samples import Ratio, Result, Spread, Verdict, verdicts
+from .samples import Goal, Ratio, Result, Spread, Verdict, verdicts
 
 SIGNIFICANT_DIGITS = 3
 
@@ -29,23 +29,33 @@ def page(results: list[Result], facts: dict[str, str], chart: str | None = None)
     ]
     if chart:
         lines += ["", f"![The medians, with the smallest and the largest sample]({chart})"]
-    if troubles := [f"- {result.row}: {trouble}" for result in results for trouble in result.troubles]:
-        lines += ["", "## Not measured", "", *troubles]
+    if missing := [line for result in results for line in _missing(result)]:
+        lines += ["", "## Not measured", "", *missing]
     return "\n".join(lines) + "\n"
 
 
 def goals_table(results: list[Result]) -> list[str]:
-    rows = [_goal_cells(verdict) for result in results for verdict in verdicts(result)]
+    rows = []
+    for result in results:
+        verdict_on = {verdict.goal: verdict for verdict in verdicts(result)}
+        rows += [_goal_cells(goal, verdict_on.get(goal)) for goal in result.goals]
     return _table(("what", "goal", "measured", "smallest – largest", ""), rows)
 
 
-def _goal_cells(verdict: Verdict) -> tuple[str, ...]:
-    goal, times = verdict.goal, " ×" if isinstance(verdict.goal, Ratio) else ""
+def _goal_cells(goal: Goal, verdict: Verdict | None) -> tuple[str, ...]:
+    times = " ×" if isinstance(goal, Ratio) else ""
     wanted = (
         f"≥ {number(goal.at_least)}" if isinstance(goal, Ratio) and goal.at_least else f"≤ {number(goal.at_most or 0)}"
     )
+    if verdict is None:
+        return goal.what, wanted + times, "", "", "not measured"
     met = "met" if verdict.met else "**missed**"
     return goal.what, wanted + times, f"{number(verdict.spread.median)}{times}", _range(verdict.spread), met
+
+
+def _missing(result: Result) -> list[str]:
+    lines = [f"- {result.row}: {trouble}" for trouble in result.troubles]
+    return lines + [f"- {result.row}, {name}: {reason}" for name, reason in result.failed.items()]
 
 
 def samples_table(results: list[Result]) -> list[str]:
@@ -77,11 +87,12 @@ def number(value: float) -> str:
 
 
 def summary(results: list[Result]) -> str:
-    """Return one line for each goal, for the terminal."""
+    """Return one line for each goal, and for each contender that was not measured, for the terminal."""
     lines = []
     for result in results:
         for verdict in verdicts(result):
-            _what, wanted, measured, spread, _met = cells = _goal_cells(verdict)
+            _what, wanted, measured, spread, _met = cells = _goal_cells(verdict.goal, verdict)
             mark = "met   " if verdict.met else "MISSED"
             lines.append(f"{mark} {measured:>10}  ({wanted}; {spread})  {cells[0]}")
+        lines += [f"not measured: {line.removeprefix('- ')}" for line in _missing(result)]
     return "\n".join(lines)

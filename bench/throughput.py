@@ -1,10 +1,17 @@
-"""Rows about workers: no-op jobs per second, and the time from a submission to the function's first line."""
+"""Rows about workers: no-op jobs per second, and the time from a submission to the function's first line.
+
+What counts is the results in the broker. The length of a queue would count jobs that a worker has only reserved, as
+Celery's does.
+"""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
+from math import ceil
 from statistics import median
 
 from .queue_workers import (
@@ -13,6 +20,7 @@ from .queue_workers import (
     DefaultWorkhorse,
     Huey,
     LoadedRQ,
+    OneTaskPerChild,
     QueueWorker,
     SimpleRQ,
     StockRQ,
@@ -21,40 +29,65 @@ from .queue_workers import (
 )
 from .row import Contender, Row
 from .samples import Ratio
-from .workbench import NotMeasured, Workbench, until
+from .workbench import PATIENCE_SECONDS, NotMeasured, Workbench, until
 
 #: The seconds that a worker runs before the measurement, while its caches fill.
 WARM_UP_SECONDS = 1.0
-#: The number of jobs that a contender may have taken from the queue and not ended.
-IN_FLIGHT = 16
 LOOK_SECONDS = 0.01
+ONE_TASK_PER_CHILD = "celery, one task per child"
+#: A sample takes longer than usual if a contender has fewer results than this.
+LEAST_RESULTS = 5
+
+
+@dataclass(frozen=True)
+class Look:
+    """The number of results at a time."""
+
+    #: In seconds, of a monotonic clock.
+    at: float
+    completed: int
 
 
 def per_second(worker: QueueWorker) -> float:
-    """Fill the queue, start the worker, and measure how fast the queue gets shorter."""
+    """Fill the queue, start the worker, and measure how fast results arrive."""
     seconds = worker.bench.effort.seconds
-    jobs = int(worker.guess * (seconds + WARM_UP_SECONDS) * 1.25) + 50
+    jobs = ceil(worker.guess * (worker.starting_seconds + WARM_UP_SECONDS + seconds) * 1.25) + 50
     worker.fill(jobs)
     with worker.running():
-        until(lambda: worker.waiting() < jobs, "the first job to be taken", pause=LOOK_SECONDS)
+        until(worker.completed, f"the first result of {type(worker).__name__}", pause=LOOK_SECONDS)
         time.sleep(WARM_UP_SECONDS)
-        began, first = time.perf_counter(), worker.waiting()
-        elapsed, last = 0.0, first
-        while last > IN_FLIGHT and elapsed < seconds:
-            time.sleep(LOOK_SECONDS)
-            elapsed, last = time.perf_counter() - began, worker.waiting()
-        _must_have_completed(worker, jobs - last - IN_FLIGHT)
-    if first <= IN_FLIGHT:
-        # It was so much faster than expected that no jobs were left to count.
+        looks = _watch(worker, jobs, seconds)
+    if looks[-1].completed >= jobs and looks[-1].at - looks[0].at < seconds / 2:
+        # It was so much faster than expected that too few jobs were left to count.
         worker.guess *= 2
         return per_second(worker)
-    worker.guess = (first - last) / elapsed
+    worker.guess = rate(looks)
     return worker.guess
 
 
-def _must_have_completed(worker: QueueWorker, jobs: int) -> None:
-    """Check that the jobs that were taken from the queue have results."""
-    until(lambda: worker.completed() >= jobs, f"{jobs} results of {type(worker).__name__}", seconds=10)
+def _watch(worker: QueueWorker, jobs: int, seconds: float) -> list[Look]:
+    """Look at the results for so many seconds, or until all jobs have one. Look longer if there are very few."""
+    looks = [Look(time.perf_counter(), worker.completed())]
+    while (last := looks[-1]).completed < jobs:
+        elapsed, results = last.at - looks[0].at, last.completed - looks[0].completed
+        if elapsed >= seconds and (results > LEAST_RESULTS or elapsed >= PATIENCE_SECONDS):
+            break
+        time.sleep(LOOK_SECONDS)
+        looks.append(Look(time.perf_counter(), worker.completed()))
+    return looks
+
+
+def rate(looks: list[Look]) -> float:
+    """Return the results per second, from the first look that saw a new result to the last one that did.
+
+    Raises:
+        NotMeasured: fewer than two looks saw a new result.
+    """
+    changes = [later for earlier, later in pairwise(looks) if later.completed > earlier.completed]
+    if len(changes) < 2:
+        raise NotMeasured(f"{looks[-1].completed - looks[0].completed} results in {looks[-1].at - looks[0].at:.1f} s")
+    first, last = changes[0], changes[-1]
+    return (last.completed - first.completed) / (last.at - first.at)
 
 
 def _rates(**workers: QueueWorker) -> dict[str, Contender]:
@@ -67,6 +100,7 @@ def _one_worker(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
         rq=StockRQ(bench),
         rq_SimpleWorker=SimpleRQ(bench),
         celery=Celery(bench),
+        **{ONE_TASK_PER_CHILD: OneTaskPerChild(bench)},
         huey=Huey(bench),
     )
 
@@ -117,12 +151,18 @@ ROWS = (
             Ratio(
                 "workhorse", "celery", "no-op jobs/s, one worker, against Celery prefork with one child", at_least=1.0
             ),
+            Ratio(
+                "workhorse",
+                ONE_TASK_PER_CHILD,
+                "no-op jobs/s, one worker, against Celery prefork with `worker_max_tasks_per_child=1`",
+                at_least=3.0,
+            ),
         ),
         _one_worker,
     ),
     Row(
         "default",
-        "no-op jobs, one worker of the default installation",
+        "no-op jobs, `make run` with one worker and all included job types",
         "jobs/s",
         (
             Ratio(
@@ -134,7 +174,7 @@ ROWS = (
             Ratio(
                 "workhorse",
                 "lean",
-                "no-op jobs/s, default installation, against a worker with no other job types",
+                "no-op jobs/s, default installation, against worker.py with no other job types",
                 at_least=0.9,
             ),
         ),

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 import redis
 
 from jobs.engine.broker.connection import connect
@@ -32,6 +33,10 @@ JOB_PACKAGES = "bench.functions"
 USER = "ada"
 NO_LIMIT = 100_000_000
 PATIENCE_SECONDS = 60.0
+
+
+#: The database in which Celery keeps its results, so that they can be counted.
+RESULTS_DATABASE = 14
 
 
 class NotMeasured(Exception):
@@ -52,19 +57,45 @@ class Effort:
     turns: int
 
 
-FULL = Effort(rounds=7, seconds=4.0, submissions=60, backlog=1_000_000, turns=10_000_000)
+FULL = Effort(rounds=5, seconds=4.0, submissions=60, backlog=1_000_000, turns=10_000_000)
 QUICK = Effort(rounds=1, seconds=1.0, submissions=10, backlog=50_000, turns=1_000_000)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A running process, and the file that has its output."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def must_run(self, cause: Exception | None = None) -> None:
+        """Check that the process has not ended.
+
+        Raises:
+            NotMeasured: it has. The message has the end of its output.
+        """
+        if self.process.poll() is not None:
+            raise NotMeasured(f"{self.process.args!r} ended unexpectedly: {self.output()[-800:]}") from cause
 
 
 @dataclass(eq=False)
 class Workbench:
     effort: Effort
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bench-")))
+    broker: EmbeddedBroker = field(init=False)
+    _connections: dict[int, redis.Redis] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Workbench:
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self._stack.enter_context(EmbeddedBroker(self.settings))
+        self.broker = self._stack.enter_context(EmbeddedBroker(self.settings))
         return self
 
     def __exit__(
@@ -97,7 +128,11 @@ class Workbench:
         return f"unix://{self.settings.broker_socket}?db={database}"
 
     def connection(self, database: int = 0) -> redis.Redis:
-        return connect(self._settings(self.broker_url(database)), timeout_seconds=PATIENCE_SECONDS)
+        """Return the connection to a database. It is opened once: some are asked a hundred times a second."""
+        if database not in self._connections:
+            settings = self._settings(self.broker_url(database))
+            self._connections[database] = connect(settings, timeout_seconds=PATIENCE_SECONDS)
+        return self._connections[database]
 
     def client(self, database: int = 0) -> Client:
         """Empty a database, add one user, and return a client of this project for it."""
@@ -123,12 +158,11 @@ class Workbench:
 
     def peer_environment(self, database: int = 0, **more: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        return kept | {"PYTHONPATH": str(ROOT), "BENCH_BROKER": self.broker_url(database), **more}
+        own = {"BENCH_BROKER": self.broker_url(database), "BENCH_RESULTS": self.broker_url(RESULTS_DATABASE)}
+        return kept | {"PYTHONPATH": str(ROOT), **own, **more}
 
     @contextmanager
-    def running(
-        self, command: list[Any], environment: dict[str, str], folder: Path = ROOT
-    ) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, command: list[Any], environment: dict[str, str], folder: Path = ROOT) -> Iterator[Started]:
         """Run a process in `folder` and in a session of its own. Kill it and all that it has started at the end."""
         log = self.folder / f"{time.monotonic_ns()}.log"
         with log.open("wb") as output:
@@ -141,14 +175,15 @@ class Workbench:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        started = Started(process, log)
         try:
-            yield process
+            yield started
         except Exception as error:
             # If the process has ended, that is the cause of the error.
-            _must_run(process, log, error)
+            started.must_run(error)
             raise
         else:
-            _must_run(process, log)
+            started.must_run()
         finally:
             _end(process)
 
@@ -168,29 +203,39 @@ class Workbench:
         return done.stdout
 
     @contextmanager
-    def workers(self, number: int = 1, heap_megabytes: int = 0, packages: str = JOB_PACKAGES) -> Iterator[None]:
+    def workers(self, number: int = 1, heap_megabytes: int = 0, packages: str = JOB_PACKAGES) -> Iterator[Started]:
         """Run this project's workers, with the job types of these packages."""
         connection = self.connection()
         connection.delete("rq:workers")
         environment = self.environment(WORKERS=str(number), BENCH_HEAP_MB=str(heap_megabytes), JOB_PACKAGES=packages)
-        with self.running([sys.executable, "worker.py"], environment):
-            yield
-
-
-def _must_run(process: subprocess.Popen[bytes], log: Path, cause: Exception | None = None) -> None:
-    if process.poll() is not None:
-        last_words = log.read_text(errors="replace")[-800:]
-        raise NotMeasured(f"{process.args!r} ended unexpectedly: {last_words}") from cause
+        with self.running([sys.executable, "worker.py"], environment) as started:
+            yield started
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a session: kill its leader and all processes in it."""
+    """Kill a process, all processes in its session, and all its descendants, which may have sessions of their own."""
+    descendants = tree(process.pid)
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
     process.wait()
+    for each in descendants:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            pass
+    psutil.wait_procs(descendants, PATIENCE_SECONDS)
     until(lambda: not _session(process.pid), f"the end of session {process.pid}")
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """Return a process and all its descendants. The list is empty if the process has ended."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _session(leader: int) -> list[int]:

@@ -12,10 +12,14 @@ from celery import Celery
 from bench.peers import load
 from bench.peers.latency import latencies
 
-_broker = urlsplit(os.environ["BENCH_BROKER"])
-_url = f"redis+socket://{_broker.path}?virtual_host={parse_qs(_broker.query)['db'][0]}"
 
-app = Celery("bench.peers.celery_peer", broker=_url, backend=_url)
+def _url(variable: str) -> str:
+    """Return the URL of a database as Celery writes it."""
+    url = urlsplit(os.environ[variable])
+    return f"redis+socket://{url.path}?virtual_host={parse_qs(url.query)['db'][0]}"
+
+
+app = Celery("bench.peers.celery_peer", broker=_url("BENCH_BROKER"), backend=_url("BENCH_RESULTS"))
 app.conf.task_acks_late = True
 app.conf.broker_connection_retry_on_startup = True
 
@@ -25,6 +29,11 @@ load.fill_heap()
 @app.task(name="noop")
 def noop() -> None:
     pass
+
+
+@app.task(name="greet")
+def greet(name: str, times: int = 1) -> str:
+    return f"Hello {name}! " * times
 
 
 @app.task(name="stamp")

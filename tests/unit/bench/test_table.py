@@ -68,6 +68,15 @@ def test_the_page_lists_what_was_not_measured(jobs: Result) -> None:
     assert "- jobs: no worker came up" in page([jobs], {})
 
 
+def test_a_contender_that_was_not_measured_has_its_reason_on_the_page(jobs: Result) -> None:
+    del jobs.samples["celery"]
+    jobs.failed["celery"] = "NotMeasured: no result"
+    text = page([jobs], {})
+    assert "| against Celery | ≥ 1 × |  |  | not measured |" in text
+    assert "- jobs, celery: NotMeasured: no result" in text
+    assert "not measured: jobs, celery: NotMeasured: no result" in summary([jobs])
+
+
 def test_the_summary_has_a_line_for_each_goal(jobs: Result) -> None:
     won, lost = summary([jobs]).splitlines()
     assert won.startswith("met")
