@@ -29,7 +29,8 @@ from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
 from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.client.pipelines import Step, submit_pipeline
-from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from jobs.engine.client.groups import Group, Groups
 from jobs.engine.client.job import Job
-from jobs.engine.client.schedules import Schedule, Schedules
+from jobs.engine.client.schedule import Schedule
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import Forbidden
 from jobs.engine.files.stored_file import StoredFile
 

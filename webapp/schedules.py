@@ -11,7 +11,8 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, Field
 
 from jobs.engine.client.cron import MAX_CHARACTERS
-from jobs.engine.client.schedules import Plan, Schedule, Schedules
+from jobs.engine.client.schedule import Plan, Schedule
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.public_fields import public_fields
 
 from . import body

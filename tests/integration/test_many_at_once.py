@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from jobs.engine.broker.store.schedule_records import DueSchedule
+from jobs.engine.broker.store.schedule_records import DueTick
 from jobs.engine.client.groups import Group, Groups
 from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.client.pipelines import Step, submit_pipeline
-from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.errors import GroupEnded, InvalidRequest
 from jobs.engine.states import Status
@@ -218,7 +219,7 @@ def test_a_pipeline_completes_after_its_failed_step_is_retried(
 # --- schedules --------------------------------------------------------------------------
 
 
-def due(harness: Harness) -> list[DueSchedule]:
+def due(harness: Harness) -> list[DueTick]:
     return harness.client.store.schedules.due(at_most=10)[1]
 
 

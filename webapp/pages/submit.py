@@ -13,7 +13,8 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue.job_type import JobType
-from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import (
     Fault,
     Forbidden,

@@ -35,8 +35,10 @@ Keys in the broker:
     wh:group:<group>                   a batch or pipeline
     wh:group:<group>:ended             how its ended jobs ended
     wh:schedule:<schedule>             a schedule
+    wh:schedule:<schedule>:runs        its last 20 ticks
     wh:schedules                       all schedules by their next tick
     wh:schedules:<user>                a user's schedules
+    wh:waiting_schedules               the schedules with a tick that waits for a job to end
     wh:outbox                          events to send to webhooks
     wh:metrics:<metric>                counts by label since the broker started, for /metrics
 """

@@ -23,6 +23,7 @@ from jobs.engine.errors import (
     JobEnded,
     JobNotEnded,
     JobNotFound,
+    ScheduleNotFound,
     TooManyActiveJobs,
     TooManySchedules,
     Unauthenticated,
@@ -39,12 +40,14 @@ _LIMIT_RETRY_SECONDS = 5
 def raise_unless_stored(reply: SubmitReply, max_active: int, parts: Sequence[Part] = ()) -> None:
     """Raise the error of a submission that was not stored. With `parts`, its faults point into the request."""
     match reply.verdict:
-        case SubmitVerdict.STORED | SubmitVerdict.REPLAYED | SubmitVerdict.TAKEN:
+        case SubmitVerdict.STORED | SubmitVerdict.REPLAYED | SubmitVerdict.TAKEN | SubmitVerdict.OVERLAP:
             return
         case SubmitVerdict.NOT_ADMITTED:
             refuse(reply.number)
         case SubmitVerdict.NO_USER:
             raise Unauthenticated("This user no longer exists.")
+        case SubmitVerdict.NO_SCHEDULE:
+            raise ScheduleNotFound()
         case SubmitVerdict.KEY_REUSED:
             raise IdempotencyKeyReused()
         case SubmitVerdict.UNKNOWN_DEPENDENCY:

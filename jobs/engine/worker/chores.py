@@ -10,8 +10,8 @@ from jobs.engine.broker.connection import connect, wait_for_broker
 from jobs.engine.broker.safety import warn_about
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
-from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
+from jobs.engine.client.ticks import Ticks
 from jobs.engine.operate.trends import Trends
 from jobs.engine.settings import Settings
 from jobs.engine.webhooks.outbox import Outbox
@@ -32,7 +32,7 @@ def chores(client: Client) -> list[Chore]:
     """Return the chores of other rooms."""
     return [
         Chore(OUTBOX_SECONDS, Outbox(client).empty),
-        Chore(SCHEDULES_SECONDS, Schedules(client).run_due),
+        Chore(SCHEDULES_SECONDS, Ticks(client).run_due),
         Chore(TREND_SECONDS, Trends(client.store).note),
         Chore(CLEAN_UP_SECONDS, lambda: submit_clean_up(client), due_at=time.monotonic() + CLEAN_UP_SECONDS),
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import Unauthenticated
 
 from .command import Command

@@ -16,7 +16,8 @@ from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.catalogue.parameters import Parameters
 from jobs.engine.client.pipelines import Step, submit_pipeline
-from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.operate import deploy_check
 from webapp.application import make_app
 from webapp.services import Services

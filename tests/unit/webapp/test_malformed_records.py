@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from jobs.engine.accounts.credentials import fingerprint
 from jobs.engine.client.new_groups import NewGroup, submit_batch
-from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.webhooks.subscriptions import Subscriptions
 from tests.unit.webapp.door import PASSWORD, Door

@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 from jobs.engine.author.decorator import job
 from jobs.engine.client.groups import Groups
 from jobs.engine.client.new_groups import NewGroup, submit_batch
-from jobs.engine.client.schedules import Plan, Schedules
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
 from tests.unit.webapp.door import Door
 from webapp.auth import OPEN

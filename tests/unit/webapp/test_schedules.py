@@ -9,7 +9,8 @@ import pytest
 
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
-from jobs.engine.client.schedules import MAX_PER_USER, UNREADABLE, Schedules
+from jobs.engine.client.schedules import MAX_PER_USER, Schedules
+from jobs.engine.client.ticks import UNREADABLE, Ticks
 
 SCHEDULES = "/api/v1/schedules"
 NIGHTLY = {"job_type": "echo", "params": {"text": "hi"}, "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
@@ -18,6 +19,11 @@ NIGHTLY = {"job_type": "echo", "params": {"text": "hi"}, "cron": "30 2 * * *", "
 @pytest.fixture
 def schedules(services) -> Schedules:
     return Schedules(services.client)
+
+
+@pytest.fixture
+def ticks(services) -> Ticks:
+    return Ticks(services.client)
 
 
 def overdue(services, schedule: dict[str, Any], tick: int = 1_000_000_020) -> None:
@@ -81,14 +87,14 @@ def test_the_schedules_of_a_user_are_limited(alice, services):
     assert (answer.status_code, answer.get_json()["code"]) == (409, "too_many_schedules")
 
 
-def test_a_tick_submits_one_job_however_many_hosts_see_it(alice, services, schedules, monkeypatch):
+def test_a_tick_submits_one_job_however_many_hosts_see_it(alice, services, schedules, ticks, monkeypatch):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     overdue(services, schedule)
     found = services.client.store.schedules.due(10)
     # Another host has seen the same tick at the same time.
     monkeypatch.setattr(services.client.store.schedules, "due", lambda _at_most: found)
 
-    assert [schedules.run_due(), schedules.run_due(), Schedules(services.client).run_due()] == [1, 0, 0]
+    assert [ticks.run_due(), ticks.run_due(), Ticks(services.client).run_due()] == [1, 0, 0]
 
     (job,) = jobs_of(services)
     assert (job.job_type, job.params, job.user_id) == ("echo", {"text": "hi"}, "alice")
@@ -96,20 +102,20 @@ def test_a_tick_submits_one_job_however_many_hosts_see_it(alice, services, sched
     assert (shown["last_job_id"], shown["next_run_at"]) == (job.job_id, schedule["next_run_at"])
 
 
-def test_missed_ticks_submit_one_job(alice, services, schedules):
+def test_missed_ticks_submit_one_job(alice, services, ticks):
     schedule = alice.post(SCHEDULES, json=NIGHTLY | {"cron": "* * * * *"}).get_json()
     overdue(services, schedule)  # many years of missed minutes
 
-    assert [schedules.run_due(), schedules.run_due()] == [1, 0]
+    assert [ticks.run_due(), ticks.run_due()] == [1, 0]
     assert len(jobs_of(services)) == 1
 
 
-def test_the_same_tick_has_the_same_job_id_on_every_host(alice, services, schedules):
+def test_the_same_tick_has_the_same_job_id_on_every_host(alice, services, ticks):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     overdue(services, schedule, 1_000_000_020)
-    schedules.run_due()
+    ticks.run_due()
     overdue(services, schedule, 1_000_000_080)
-    schedules.run_due()
+    ticks.run_due()
     assert len({job.job_id for job in jobs_of(services)}) == 2
 
 
@@ -121,7 +127,7 @@ def test_a_schedule_of_an_unknown_job_type_reports_a_problem_and_delays_no_other
     known = [each for each in services.catalogue.values() if each.name != "echo"]
     deployed = Client(services.client.store.connection, services.settings, Catalogue(known))
 
-    assert Schedules(deployed).run_due() == 1
+    assert Ticks(deployed).run_due() == 1
 
     assert [job.job_type for job in jobs_of(services)] == ["noop"]
     shown = alice.get(f"{SCHEDULES}/{gone['schedule_id']}").get_json()
@@ -129,7 +135,7 @@ def test_a_schedule_of_an_unknown_job_type_reports_a_problem_and_delays_no_other
     assert shown["next_run_at"] == gone["next_run_at"]
 
 
-def test_an_unreadable_schedule_is_postponed_and_reported(alice, services, schedules):
+def test_an_unreadable_schedule_is_postponed_and_reported(alice, services, schedules, ticks):
     bad = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     fine = alice.post(SCHEDULES, json={"job_type": "noop", "cron": "@hourly"}).get_json()
     plan = {"job_type": "echo", "params": {}, "cron": "nonsense", "timezone": "UTC"}
@@ -138,39 +144,39 @@ def test_an_unreadable_schedule_is_postponed_and_reported(alice, services, sched
     overdue(services, bad, 1_000_000_000)
     overdue(services, fine)
 
-    assert schedules.run_due() == 1
+    assert ticks.run_due() == 1
     assert schedules.find(bad["schedule_id"]).problem == UNREADABLE
 
 
 @pytest.mark.settings(max_active_jobs_per_user=1)
-def test_a_schedule_of_a_user_with_too_many_active_jobs_skips_the_tick_and_says_so(alice, services, schedules):
+def test_a_schedule_of_a_user_with_too_many_active_jobs_skips_the_tick_and_says_so(alice, services, ticks):
     active = alice.submits()
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     overdue(services, schedule)
 
-    assert schedules.run_due() == 0
+    assert ticks.run_due() == 0
     assert len(jobs_of(services)) == 1
     assert "unfinished jobs" in alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"]
 
     alice.delete(active["poll_url"])
     overdue(services, schedule)
-    assert schedules.run_due() == 1
+    assert ticks.run_due() == 1
     assert alice.get(f"{SCHEDULES}/{schedule['schedule_id']}").get_json()["problem"] is None
 
 
-def test_the_schedules_of_a_deleted_user_are_deleted(alice, admin, services, schedules):
+def test_the_schedules_of_a_deleted_user_are_deleted(alice, admin, services, ticks):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     assert admin.delete("/api/v1/users/alice").status_code == 204
 
     assert services.client.store.connection.keys("wh:schedule*") == []
-    assert schedules.run_due() == 0
+    assert ticks.run_due() == 0
     assert admin.get(f"{SCHEDULES}/{schedule['schedule_id']}").status_code == 404
 
 
-def test_a_schedule_without_its_user_is_deleted_at_its_next_tick(alice, services, schedules):
+def test_a_schedule_without_its_user_is_deleted_at_its_next_tick(alice, services, ticks):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
     services.client.store.connection.delete("wh:user:alice")
     overdue(services, schedule)
 
-    assert schedules.run_due() == 0
+    assert ticks.run_due() == 0
     assert services.client.store.connection.keys("wh:schedule*") == []

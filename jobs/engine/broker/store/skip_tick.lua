@@ -1,5 +1,7 @@
--- Skip a tick of a schedule, and record why. ARGV: id, tick, next tick, reason.
-if tonumber(redis.call('ZSCORE', 'wh:schedules', ARGV[1]) or '') ~= tonumber(ARGV[2]) then return 0 end
-redis.call('ZADD', 'wh:schedules', ARGV[3], ARGV[1])
-redis.call('HSET', 'wh:schedule:' .. ARGV[1], 'problem', ARGV[4])
+-- Let a tick of a schedule start no job. ARGV: the tick; its outcome, or '' if it was missed; what the problem is, or ''.
+-- Returns 1, or 0 if another process has decided on the tick.
+local run = cjson.decode(ARGV[1])
+if not is_current(run) then return 0 end
+record_tick(run, ARGV[2] ~= '' and ARGV[2] or nil)
+if ARGV[3] ~= '' then redis.call('HSET', schedule_key(run.id), 'problem', ARGV[3]) end
 return 1

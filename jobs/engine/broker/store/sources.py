@@ -15,6 +15,7 @@ _UNREFUSED = frozenset({"look"})
 _LIBRARY = "times malformed jobs counts history queues limits holding groups dependencies endings".split()
 _ADMITS = frozenset({"look", "submit"})
 _READS = frozenset({"find", "look", "submit"})
+_SCHEDULES = frozenset({"submit", "unschedule", "skip_tick", "due_schedules", "change_schedule"})
 
 
 def source(name: str) -> str:
@@ -23,8 +24,9 @@ def source(name: str) -> str:
     first = "" if name in _UNREFUSED else f"#!lua{flags}\n"
     admit = ("charge", "admit") if name in _ADMITS else ()
     record = ("record",) if name in _READS else ()
+    schedules = ("schedules",) if name in _SCHEDULES else ()
     script = (resources.files(__package__) / f"{name}.lua").read_text()
-    return first + library(*admit, *_LIBRARY, *record) + script + "\n"
+    return first + library(*admit, *_LIBRARY, *record, *schedules) + script + "\n"
 
 
 def library(*names: str) -> str:

@@ -23,12 +23,20 @@ end
 -- Deliveries to webhooks: the process that removes their entry from the outbox stores them, and no other.
 if shared.outbox and redis.call('LREM', 'wh:outbox', 1, shared.outbox) == 0 then return { 'taken' } end
 
--- A schedule's job: the process that moves the schedule from this tick to the next stores it, and no other.
-if shared.schedule and tonumber(redis.call('ZSCORE', 'wh:schedules', shared.schedule) or '') ~= shared.tick then
-  return { 'taken' }
-end
-
 if shared.known_user and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
+
+-- A schedule's job: the process that moves the schedule from this tick to the next stores it, and no other.
+local run = shared.run
+if run and run.manual then
+  if redis.call('EXISTS', schedule_key(run.id)) == 0 then return { 'no_schedule' } end
+elseif run then
+  local outcome = decide(run)
+  if outcome == 'taken' then return { 'taken' } end
+  if outcome ~= 'started' then
+    record_tick(run, outcome)
+    return { 'overlap' }
+  end
+end
 
 local jobs = {}
 for position = 3, #ARGV, 2 do
@@ -92,11 +100,7 @@ for offset, job in ipairs(jobs) do
   end
 end
 
-if shared.schedule then
-  redis.call('ZADD', 'wh:schedules', shared.following, shared.schedule)
-  redis.call('HSET', 'wh:schedule:' .. shared.schedule, 'last_run_at', NOW_ISO, 'last_job_id', jobs[1].id)
-  redis.call('HDEL', 'wh:schedule:' .. shared.schedule, 'problem')
-end
+if run then record_start(run, jobs[1].id) end
 if shared.idempotency then
   redis.call('SET', shared.idempotency, shared.digest .. ':' .. (group or jobs[1].id), 'EX', 86400)
 end

@@ -1,4 +1,4 @@
-"""The scripts' verdicts on a submission, a cancellation, a retry and a new schedule.
+"""The scripts' verdicts on a submission, a cancellation, a retry, and a new or changed schedule.
 
 A word that is not listed here raises ValueError where the reply is read.
 """
@@ -19,6 +19,9 @@ class SubmitVerdict(StrEnum):
     REPLAYED = "replayed"
     #: Another process has taken the outbox entry or the schedule's tick, and has stored its jobs.
     TAKEN = "taken"
+    #: An earlier job of the schedule has not ended. The tick is recorded as skipped, or waits for that job.
+    OVERLAP = "overlap"
+    NO_SCHEDULE = "no_schedule"
     #: The request came too early, or its credential or user is gone.
     NOT_ADMITTED = "not_admitted"
     NO_USER = "no_user"
@@ -92,3 +95,10 @@ class ScheduleVerdict(StrEnum):
     STORED = "stored"
     NO_USER = "no_user"
     TOO_MANY = "too_many"
+
+
+class ChangeVerdict(StrEnum):
+    CHANGED = "changed"
+    #: The schedule has been changed since it was read.
+    STALE = "stale"
+    MISSING = "missing"
