@@ -34,6 +34,7 @@ from . import (
     pages,
     pipelines,
     problems,
+    queues,
     rate_limit,
     recording,
     schedules,
@@ -48,6 +49,7 @@ from . import (
     users,
     webhook_subscriptions,
     websockets,
+    workers,
 )
 from .services import EXTENSION, Services
 from .shutdown import shutdown
@@ -71,6 +73,8 @@ _VIEWS = (
     audit,
     operations,
     metrics,
+    queues,
+    workers,
     pages,
     sign_in,
     dashboard,

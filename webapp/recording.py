@@ -28,6 +28,14 @@ from .stopwatch import elapsed_seconds
 log = logging.getLogger(__name__)
 _encode = json.JSONEncoder().encode
 
+SIGN_IN = "sign-in"
+ADMIN_READ = "admin-read"
+DRAIN = "drain-worker"
+UNDO_DRAIN = "undo-drain"
+#: Actions of the command line.
+SET_PASSWORD = "set-password"  # noqa: S105 (a word of the log)
+REPAIR = "repair"
+
 #: The names of actions. An action that is not listed has the name of its endpoint.
 ACTIONS = {
     "tokens.issue": "sign-in",
@@ -54,15 +62,14 @@ ACTIONS = {
     "jobs.retry": "retry-job",
     "batches.cancel": "cancel-batch",
     "pipelines.cancel": "cancel-pipeline",
+    "workers.drain_worker": DRAIN,
+    "workers.undo_drain": UNDO_DRAIN,
+    "pages.drain_worker": DRAIN,
+    "pages.undo_drain": UNDO_DRAIN,
     "webhooks.subscribe": "create-webhook",
     "webhooks.unsubscribe": "delete-webhook",
     "webhooks.rotate": "rotate-webhook-secret",
 }
-SIGN_IN = "sign-in"
-ADMIN_READ = "admin-read"
-#: Actions of the command line.
-SET_PASSWORD = "set-password"  # noqa: S105 (a word of the log)
-REPAIR = "repair"
 
 #: They change nothing that is worth an entry.
 _UNRECORDED = frozenset({"calls.predict", "tickets.issue"})

@@ -125,6 +125,12 @@ class ScheduleNotFound(NotFound):
     code = "schedule_not_found"
 
 
+class WorkerNotFound(NotFound):
+    """The worker does not exist; it may have ended."""
+
+    code = "worker_not_found"
+
+
 class MethodNotAllowed(WorkhorseError):
     """This address does not support this method."""
 

@@ -22,6 +22,7 @@ from .operator import acting_user, as_option, note
 from .submitting import Moment, Submit
 from .text import cut, json_option, print_json, printable, table
 from .upkeep import check, doctor
+from .worker_commands import drain_worker, list_queues, list_workers
 
 #: The fields of a job that a list shows, before its error, message or tags.
 COLUMNS = ("job_id", "job_type", "status", "progress", "created_at")
@@ -37,8 +38,8 @@ def jobs() -> None:
 
 
 jobs.add_command(Submit("submit", subcommand_metavar="JOB_TYPE [OPTIONS]", help="Submit a job and print its ID."))
-jobs.add_command(doctor)
-jobs.add_command(check)
+for command in (doctor, check, list_queues, list_workers, drain_worker):
+    jobs.add_command(command)
 
 
 @jobs.command(with_appcontext=False)

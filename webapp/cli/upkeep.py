@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.operate.coverage import warn_about_coverage
 from jobs.engine.operate.deploy_check import DeployCheck, Mismatch
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.operate.findings import Finding
@@ -53,14 +54,14 @@ def check(as_json: bool) -> None:
 
     Settings and catalogue are checked first. Then the parameters of each unfinished job (queued, scheduled, waiting,
     retrying or running) and of each schedule are validated against the function in this code. If some are invalid,
-    they are listed and the exit code is 1: let these jobs finish, cancel them, or keep the old parameters valid. This
-    is the release step of the Procfile.
+    they are listed and the exit code is 1: let these jobs finish, cancel them, or keep the old parameters valid. A
+    priority that no live worker takes causes a warning. This is the release step of the Procfile.
     """
     settings, catalogue = services().settings, services().catalogue
     if not as_json:
         click.echo("Settings:")
-        for name, shown in settings.shown().items():
-            click.echo(f"  {name.upper()}={shown}")
+        for name, value in settings.shown().items():
+            click.echo(f"  {name.upper()}={value}")
         click.echo(f"Catalogue: {len(catalogue)} job types: {', '.join(catalogue) or 'none'}")
     checked = DeployCheck(services().client.store, catalogue, settings)
     mismatches = []
@@ -68,9 +69,13 @@ def check(as_json: bool) -> None:
         mismatches.append(mismatch)
         if not as_json:
             click.echo(printable(f"Incompatible: {mismatch}"))
+    warnings = warn_about_coverage(services().client.store, catalogue)
     if as_json:
-        print_json(_checked(checked, mismatches) | {"settings": settings.shown(), "job_types": list(catalogue)})
+        found = {"warnings": warnings, "settings": settings.shown(), "job_types": list(catalogue)}
+        print_json(_checked(checked, mismatches) | found)
     else:
+        for warning in warnings:
+            click.echo(f"Warning: {warning}")
         click.echo(_verdict(checked, mismatches))
     sys.exit(FAILURE if mismatches else SUCCESS)
 

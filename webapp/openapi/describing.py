@@ -34,6 +34,7 @@ PATH_PARAMETERS = {
     "schedule_id": "The id of the schedule.",
     "user_id": "The username, or `me`.",
     "webhook_id": "The id of the webhook.",
+    "worker_name": "The name of the worker.",
 }
 
 

@@ -1,4 +1,4 @@
-"""List the workers that have registered and what each one does, from RQ's own records."""
+"""List the workers that have registered and what each one does, from RQ's own records; drain them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.malformed import readable, replies, whole
 from jobs.engine.broker.malformed import text as decoded
 from jobs.engine.broker.store.store import Store
+from jobs.engine.errors import WorkerNotFound
 from jobs.engine.times import read_time
 
 _FIELDS = (
@@ -57,6 +58,26 @@ def workers(store: Store) -> list[WorkerRecord]:
         for key, record, job_type in zip(keys, records, types, strict=True)
         if record[0] is not None  # a member of the set can outlive its record
     ]
+
+
+def drain(store: Store, name: str, *, draining: bool) -> WorkerRecord:
+    """Ask a worker to take no more jobs and to end when it is idle, or withdraw that. It notices within a second.
+
+    Raises:
+        WorkerNotFound
+        BrokerUnavailable
+    """
+    with broker_errors():
+        store.drain(name, draining=draining)
+    return find(store, name)
+
+
+def find(store: Store, name: str) -> WorkerRecord:
+    """Return one worker. Raises WorkerNotFound or BrokerUnavailable."""
+    for worker in workers(store):
+        if worker.name == name:
+            return worker
+    raise WorkerNotFound(f"There is no worker {name[:64]!r}; it may have ended.")
 
 
 def _read(connection: Any, wanted: list[tuple[Any, tuple[str, ...]]]) -> list[list[bytes | None]]:

@@ -52,6 +52,16 @@ def misfits(answer: Answer) -> dict[str, dict[str, Any]]:
     return {each["id"]: each for each in answer.json["misfits"]}
 
 
+def test_the_check_warns_of_a_priority_that_no_worker_takes(run, services):
+    record = {"state": "idle", "queues": "high,low"}
+    services.client.store.connection.hset("rq:worker:w", mapping=record)
+    services.client.store.connection.sadd("rq:workers", "rq:worker:w")
+    answer = run("jobs", "check")
+    assert answer.code == 0
+    assert "Warning: No live worker takes jobs of priority default (WORKER_QUEUES): " in answer.out
+    assert len(run("jobs", "check", "--json").json["warnings"]) == 1
+
+
 def test_an_empty_broker_is_compatible(run):
     answer = run("jobs", "check")
     assert answer.code == 0

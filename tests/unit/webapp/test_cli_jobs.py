@@ -34,28 +34,31 @@ def run(app: Flask) -> Command:
 
 
 def test_the_help_lists_every_command_and_every_exit_code(run):
-    shown = run("jobs", "--help").out
+    shown = [" ".join(line.split()) for line in run("jobs", "--help").out.splitlines()]
     for line in (
-        "  cancel  Cancel a job.",
-        "  check   Check unfinished jobs against the code to deploy.",
-        "  doctor  Find damage in the broker and repair it.",
-        "  follow  Show a job's progress until it ends, then its result.",
-        "  list    List a user's jobs, newest first.",
-        "  logs    Print a job's log, which includes what it printed.",
-        "  retry   Run a failed or cancelled job again, from its checkpoint.",
-        "  show    Show one job.",
-        "  submit  Submit a job and print its ID.",
-        "  types   List the job types, or describe one.",
-        "  0  success",
-        "  3  the broker can't be reached",
-        "  5  refused: not possible in this state, or a limit is reached",
+        "cancel Cancel a job.",
+        "check Check unfinished jobs against the code to deploy.",
+        "doctor Find damage in the broker and repair it.",
+        "drain Let a worker finish its job and end.",
+        "follow Show a job's progress until it ends, then its result.",
+        "list List a user's jobs, newest first.",
+        "logs Print a job's log, which includes what it printed.",
+        "retry Run a failed or cancelled job again, from its checkpoint.",
+        "show Show one job.",
+        "submit Submit a job and print its ID.",
+        "queues List the queues: how many jobs wait, how long, and how many run.",
+        "types List the job types, or describe one.",
+        "workers List the workers of all hosts.",
+        "0 success",
+        "3 the broker can't be reached",
+        "5 refused: not possible in this state, or a limit is reached",
     ):
         assert line in shown, line
 
 
 @pytest.mark.parametrize(
     "command",
-    [f"jobs {name}" for name in "types list show follow logs cancel retry doctor check".split()]
+    [f"jobs {name}" for name in "types list show follow logs cancel retry doctor check queues workers drain".split()]
     + ["jobs submit echo", "users add", "users list", "users delete", "users password"]
     + ["keys add", "keys list", "keys revoke"],
 )

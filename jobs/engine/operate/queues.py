@@ -1,0 +1,54 @@
+"""The queues, as the API returns them, in the order in which workers empty them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from jobs.engine.public_fields import public_fields
+from jobs.engine.states import Priority
+
+from .figures import QueueFigures
+
+_ORDER = {str(name): place for place, name in enumerate(Priority)}
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Since when and why no worker takes a job."""
+
+    at: datetime
+    by: str | None
+    reason: str | None
+    until: Annotated[datetime | None, Field(description="When it ends by itself; null if it does not.")]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The jobs of one priority, or a queue of plain RQ."""
+
+    name: str
+    depth: Annotated[int, Field(ge=0, description="Waiting jobs. Cancelled ones count until a worker drops them.")]
+    oldest_wait_seconds: Annotated[float, Field(ge=0, description="The longest wait among the jobs near its head.")]
+    running: Annotated[int, Field(ge=0, description="Jobs of this queue that run now.")]
+    paused: Annotated[Pause | None, Field(description="null unless it is paused.")]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the queue of the HTTP API."""
+        return public_fields(self) | {"paused": self.paused and public_fields(self.paused)}
+
+
+def in_order(queues: Iterable[QueueFigures]) -> list[QueueFigures]:
+    """Sort queues by priority. Those of plain RQ come last, by name."""
+    return sorted(queues, key=lambda queue: (_ORDER.get(queue.name, len(_ORDER)), queue.name))
+
+
+def all_queues(figures: Iterable[QueueFigures]) -> list[Queue]:
+    """Return the queues that the figures are of."""
+    return [
+        Queue(each.name, each.depth, each.oldest_wait_seconds, each.running, paused=None) for each in in_order(figures)
+    ]
