@@ -26,21 +26,34 @@ class NotInstalled(subprocess.SubprocessError):
 #: The peers whose installation has failed in this run, with the reason.
 _failed: dict[str, str] = {}
 
+_FLASK = (
+    "flask==3.1.3",
+    "gunicorn==27.0.1",
+    # gunicorn's gevent worker and kombu import it without declaring it.
+    "packaging==26.3",
+    "gevent==26.9.0",
+)
+_CELERY = ("celery==5.7.0", "kombu==5.7.0", "billiard==4.3.2")
+
 #: The packages of each peer. redis-py and the web server have the versions that this project uses.
 PINNED: dict[str, tuple[str, ...]] = {
     "rq": ("rq==2.12.0", *_redis()),
-    # kombu imports packaging without declaring it.
-    "celery": ("celery==5.7.0", "kombu==5.7.0", "billiard==4.3.2", "packaging==26.3", *_redis()),
+    "celery": (*_CELERY, "packaging==26.3", *_redis()),
     "huey": ("huey==3.5.4", *_redis()),
     "tqdm": ("tqdm==4.70.1",),
-    "flask": (
-        "flask==3.1.3",
-        "gunicorn==27.0.1",
-        # gunicorn's gevent worker imports it without declaring it.
-        "packaging==26.3",
-        "gevent==26.9.0",
-        "rq==2.12.0",
-        *_redis(),
+    "flask": (*_FLASK, "rq==2.12.0", *_CELERY, *_redis()),
+    "fastapi": (
+        "fastapi==0.165.0",
+        "starlette==1.10.0",
+        "pydantic==2.14.4",
+        # With uvloop and httptools, as its documentation recommends.
+        "uvicorn[standard]==0.54.0",
+        "uvloop==0.23.0",
+        "httptools==0.9.0",
+        "arq==0.28.0",
+        # arq requires redis-py before 6, with the C parser.
+        "redis==5.3.1",
+        "hiredis==3.5.0",
     ),
 }
 

@@ -16,10 +16,13 @@ from jobs.engine.accounts.accounts import Accounts
 
 from .environments import ROOT, python
 from .http_load import BadAnswer
-from .workbench import Started, Workbench, free_port, until
+from .instance import instance
+from .workbench import JOB_PACKAGES, Started, Workbench, free_port, until
 
-#: The databases of this project's web process, and of plain Flask with RQ.
+#: The databases of this project's web process, and of the peers.
 DATABASE, PEER_DATABASE = 5, 6
+#: RQ's key (rq 2.12.0, rq/suspension.py) that makes workers wait.
+SUSPENDED = "rq:suspended"
 
 
 def caller(bench: Workbench, database: int = DATABASE) -> tuple[str, dict[str, str]]:
@@ -45,12 +48,32 @@ def serve_checkout(bench: Workbench, stack: ExitStack, environment: dict[str, st
     return port
 
 
-def serve_peer(bench: Workbench, stack: ExitStack, app: str) -> int:
-    """Start an app of bench/peers/flask_app.py. Return its port."""
+def serve_installation(bench: Workbench, stack: ExitStack) -> int:
+    """Start what `make run` starts, with the benchmark's job types beside the included ones. Return its port.
+
+    Its worker is suspended, since the peers run no jobs, either.
+    """
+    bench.connection(DATABASE).set(SUSPENDED, 1)
+    environment = bench.environment(DATABASE, JOB_PACKAGES=f"jobs,{JOB_PACKAGES}")
+    return stack.enter_context(instance(bench, environment)).port
+
+
+def serve_fastapi(bench: Workbench, stack: ExitStack) -> int:
+    """Start bench/peers/fastapi_app.py with uvicorn. Return its port."""
+    port = free_port()
+    options = ["--host", "127.0.0.1", "--port", port, "--workers", 1, "--no-access-log"]
+    command = [python("fastapi"), "-m", "uvicorn", "bench.peers.fastapi_app:app", *options]
+    started = stack.enter_context(bench.running(command, bench.peer_environment(PEER_DATABASE)))
+    until_it_listens(port, started)
+    return port
+
+
+def serve_flask(bench: Workbench, stack: ExitStack, app: str) -> int:
+    """Start an app of bench/peers, such as `flask_app:bare`, with gunicorn. Return its port."""
     port = free_port()
     # The options of webapp/gunicorn_conf.py: one gevent worker, and connections are kept.
     options = ["-k", "gevent", "-w", "1", "--keep-alive", "5", "--worker-connections", "3000"]
-    command = [python("flask"), "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", f"bench.peers.flask_app:{app}()"]
+    command = [python("flask"), "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", f"bench.peers.{app}()"]
     started = stack.enter_context(bench.running(command, bench.peer_environment(PEER_DATABASE)))
     until_it_listens(port, started)
     return port
