@@ -12,6 +12,7 @@ from pathlib import Path
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.catalogue.job_type import JobType
 
+from .rule_words import rules_in_words
 from .schema_words import FILE, Schema, example, named_parts, words
 
 PAGE = Path(__file__).parents[1] / "docs" / "catalogue.md"
@@ -59,9 +60,9 @@ def _unwrapped(text: str) -> str:
 
 def _how_it_runs(job_type: JobType) -> str:
     attempts = "1 attempt" if job_type.max_attempts == 1 else f"up to {job_type.max_attempts} attempts"
-    at_once = f", at most {job_type.max_running} at the same time" if job_type.max_running else ""
     needs = f" Needs a worker that can {', '.join(job_type.needs)}." if job_type.needs else ""
-    return f"Priority {job_type.priority}, {attempts} of up to {job_type.timeout} s{at_once}.{needs}"
+    sentences = [f"Priority {job_type.priority}, {attempts} of up to {job_type.timeout} s.{needs}"]
+    return " ".join([*sentences, *rules_in_words(job_type)])
 
 
 def _table(heading: str, schema: Schema) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from jobs.engine.author.retry import BACKOFFS
+from jobs.engine.author.unique import CONFLICTS, UNTIL
 
 from .openapi.components import component, page_of
 from .openapi.describing import described
 from .openapi.operation import returns
-from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, nullable, returned
+from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, Schema, nullable, returned
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
@@ -29,6 +30,31 @@ _RETRY = component(
             "never": {"type": "array", "items": TEXT, "description": "The errors that are not."},
         },
         description="When a failed attempt is retried. Times are in seconds.",
+    ),
+)
+_BY: Schema = {"type": "array", "items": TEXT, "description": "The parameters that make up the key; `user`: the owner."}
+_LIMIT = component(
+    "Limit",
+    returned(
+        {
+            "running": nullable(COUNT) | {"description": "The most jobs that run at the same time."},
+            "rate": nullable(TEXT)
+            | {"description": "The most executions that start in any period.", "examples": ["60/minute"]},
+            "by": _BY,
+        },
+        description="A limit for each combination of the values of `by`. Either `running` or `rate` is null.",
+    ),
+)
+_UNIQUE = component(
+    "Unique",
+    returned(
+        {
+            "by": {"anyOf": [_BY, {"type": "null"}], "description": "null: all parameters."},
+            "until": {"type": "string", "enum": list(UNTIL), "description": "When the key is free again."},
+            "ttl": nullable(SECONDS) | {"description": "Seconds after which the key is free in any case."},
+            "on_conflict": {"type": "string", "enum": list(CONFLICTS)},
+        },
+        description="Of several equal jobs of a user, only one is stored at a time.",
     ),
 )
 _JOB_TYPE = component(
@@ -51,6 +77,10 @@ _JOB_TYPE = component(
             "result_ttl": nullable(COUNT)
             | {"description": "Seconds for which a result is kept; null: the server's default."},
             "needs": {"type": "array", "items": TEXT, "description": "What a worker must be able to do."},
+            "limits": {"type": "array", "items": _LIMIT, "description": "`max_running` is among them."},
+            "unique": {"anyOf": [_UNIQUE, {"type": "null"}]},
+            "start_within": nullable(SECONDS)
+            | {"description": "Seconds in which a job must start, or else it is cancelled; null: no limit."},
         }
     ),
 )

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from .author.checkpoint import checkpoint
 from .author.decorator import job
+from .author.limit import Limit
 from .author.progress import progress, track
 from .author.retry import Retry
 from .author.running import cancelled, current_job, log
+from .author.unique import Unique
 from .errors import Fatal, FetchFailed, ResponseTooLarge, RetryLater, TryAgainLater
 from .settings import settings
 
@@ -55,12 +57,14 @@ __all__ = [
     "FetchFailed",
     "Fetched",
     "File",
+    "Limit",
     "PublicUrl",
     "ResponseTooLarge",
     "Retry",
     "RetryLater",
     "SavedFile",
     "TryAgainLater",
+    "Unique",
     "blob_exists",
     "cancelled",
     "checkpoint",

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from .errors import ConfigurationError
 from .pydantic_errors import plain_errors
 from .queue_names import NEED_FORM, Ability, is_need
+from .rates import read_rate
 from .secret_files import kept_secret
 from .states import Priority
 
@@ -236,8 +237,7 @@ class Settings(BaseSettings):
     @field_validator("rate_limit")
     @classmethod
     def _rate(cls, value: str) -> str:
-        if not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", value):
-            raise ValueError("expected a number, a slash and second, minute, hour or day, as in 600/minute")
+        read_rate(value)
         return value
 
     @field_validator("redis_url")
@@ -265,10 +265,9 @@ class Settings(BaseSettings):
             raise ConfigurationError(_explain(error)) from None
 
     @property
-    def rate(self) -> tuple[int, float]:
+    def rate(self) -> tuple[int, int]:
         """The rate limit: a number of requests, and the seconds in which they may be made."""
-        count, unit = self.rate_limit.split("/")
-        return int(count), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}[unit]
+        return read_rate(self.rate_limit)
 
     @property
     def ability(self) -> Ability:

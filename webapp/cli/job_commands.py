@@ -13,6 +13,7 @@ from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.job import Job
 from jobs.engine.states import Status
 from webapp.resource_table import job_fields
+from webapp.rule_words import rules_in_words
 from webapp.services import services
 
 from .endings import end_with, print_job, text_of
@@ -186,7 +187,8 @@ def _described(kind: JobType) -> str:
         lines += ["", kind.description]
     retry_policy = f"{kind.max_attempts} attempts" if kind.max_attempts > 1 else "one attempt"
     needs = f" Needs a worker that can {', '.join(kind.needs)}." if kind.needs else ""
-    lines += ["", f"Priority {kind.priority}, timeout {kind.timeout} s, {retry_policy}.{needs}", "", "Parameters:"]
+    lines += ["", f"Priority {kind.priority}, timeout {kind.timeout} s, {retry_policy}.{needs}"]
+    lines += [*rules_in_words(kind), "", "Parameters:"]
     lines += [f"  {line}" for line in json.dumps(schema.get("properties", {}), indent=2).splitlines()]
     lines += ["", f"To submit one: jobs submit {kind.name} --help"]
     return printable("\n".join(lines))

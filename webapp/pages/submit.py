@@ -30,6 +30,7 @@ from webapp.ownership import visible_file, visible_job
 from webapp.problems import status_of
 from webapp.query import read
 from webapp.rate_limit import admit
+from webapp.rule_words import rules_in_words
 from webapp.services import services
 from webapp.upload import CHUNK_BYTES
 
@@ -158,6 +159,7 @@ def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[
         status,
         job_type=kind,
         form=form,
+        rules=rules_in_words(kind),
         options=OPTIONS,
         option_errors=options or {},
         filename=_filename,

@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from jobs.engine.errors import UnservableFunction
+from jobs.engine.errors import MAX_LATER_SECONDS, UnservableFunction
 from jobs.engine.queue_names import MAX_NEEDS, NEED_FORM, is_need
 from jobs.engine.states import Priority
 
+from .limit import Limit
 from .outside_a_job import JOB_CODE
 from .retry import Retry
+from .unique import Unique
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,6 +43,9 @@ class JobOptions:
     preload: tuple[str, ...]
     #: Sorted, without repetitions.
     needs: tuple[str, ...]
+    limits: tuple[Limit, ...]
+    unique: Unique | None
+    start_within: float | None
 
 
 @overload
@@ -59,6 +64,9 @@ def job(
     result_ttl: int | None = None,
     preload: Sequence[str] = (),
     needs: Sequence[str] = (),
+    limits: Sequence[Limit] = (),
+    unique: Unique | None = None,
+    start_within: float | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -75,6 +83,9 @@ def job(
     result_ttl: int | None = None,
     preload: Sequence[str] = (),
     needs: Sequence[str] = (),
+    limits: Sequence[Limit] = (),
+    unique: Unique | None = None,
+    start_within: float | None = None,
 ) -> Any:
     """Put a function into the catalogue. The function is returned unchanged: a direct call just runs it.
 
@@ -88,6 +99,9 @@ def job(
         result_ttl: seconds that a result is kept.
         preload: heavy modules that a worker imports once for all job types that name the same ones.
         needs: what a worker must be able to do to run these jobs: words that its `WORKER_CAN` lists.
+        limits: how many of these jobs may run at once, or start in a period, for each value of some parameters.
+        unique: of several equal jobs, only one is stored at a time.
+        start_within: seconds in which a job must start, or else it is cancelled, unless a submission says otherwise.
 
     Raises:
         UnservableFunction: with the function, and the invalid option or the reason why it can't be a job.
@@ -105,12 +119,16 @@ def job(
             "result_ttl": result_ttl,
             "preload": preload,
             "needs": needs,
+            "limits": limits,
+            "unique": unique,
+            "start_within": start_within,
         }
         _refuse_bad_options(function, options)
         options |= {
             "priority": Priority(priority),
             "preload": tuple(preload),
             "needs": tuple(sorted(set(needs))),
+            "limits": tuple(limits),
         }
         setattr(function, OPTIONS, JobOptions(**options))
         JOB_CODE.add(function.__code__)
@@ -143,6 +161,10 @@ def _is_needs(value: object) -> bool:
     return isinstance(value, (list, tuple)) and len(value) <= MAX_NEEDS and all(is_need(v) for v in value)
 
 
+def _is_limits(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(v, Limit) for v in value)
+
+
 #: Each option's check, and the form that it expects.
 EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_name, "lower-case words joined by hyphens, as in 'make-thumbnails'"),
@@ -154,6 +176,12 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "result_ttl": (lambda v: v is None or _is_whole(v), "whole seconds, at least 1, or None"),
     "preload": (_is_modules, "a tuple of module names, as in preload=('sklearn',)"),
     "needs": (_is_needs, f"a tuple of at most {MAX_NEEDS} names, as in needs=('gpu',): each {NEED_FORM}"),
+    "limits": (_is_limits, "a tuple of limits, as in limits=(Limit(running=2),)"),
+    "unique": (lambda v: v is None or isinstance(v, Unique), "a rule, as in unique=Unique(by='url'), or None"),
+    "start_within": (
+        lambda v: v is None or (_is_seconds(v) and v <= MAX_LATER_SECONDS),
+        f"seconds, more than 0 and at most {MAX_LATER_SECONDS:,}, or None",
+    ),
 }
 
 

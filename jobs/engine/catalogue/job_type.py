@@ -10,11 +10,13 @@ from typing import Any
 
 from jobs.engine.author.decorator import OPTIONS, JobOptions, full_name_of
 from jobs.engine.author.retry import Retry
+from jobs.engine.author.unique import Unique
 from jobs.engine.errors import UnservableFunction, WorkhorseError
 from jobs.engine.states import Priority
 
 from .parameters import Parameters
 from .result_type import ResultType
+from .rules import Rules, limits_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class JobType:
     preload: tuple[str, ...]
     #: What a worker must be able to do to run its jobs; sorted.
     needs: tuple[str, ...]
+    unique: Unique | None
+    #: The seconds in which a job must start; None: no limit.
+    start_within: float | None
+    rules: Rules = field(repr=False)
     parameters: Parameters = field(repr=False)
     result: ResultType = field(repr=False)
 
@@ -55,6 +61,7 @@ class JobType:
         _refuse_unimportable(function)
         try:
             parameters, result = Parameters(function), ResultType(function)
+            rules = Rules(function, options)
         except WorkhorseError:
             raise
         except Exception as error:
@@ -73,9 +80,12 @@ class JobType:
             stall_timeout=options.stall_timeout,
             retry=options.retry,
             result_ttl=options.result_ttl,
-            max_running=options.max_running,
+            max_running=rules.max_running,
             preload=options.preload,
             needs=options.needs,
+            unique=options.unique,
+            start_within=options.start_within,
+            rules=rules,
             parameters=parameters,
             result=result,
         )
@@ -101,6 +111,9 @@ class JobType:
             "max_running": self.max_running,
             "result_ttl": self.result_ttl,
             "needs": list(self.needs),
+            "limits": limits_of(self.rules.limits),
+            "unique": self.unique.as_dict() if self.unique else None,
+            "start_within": self.start_within,
         }
 
 

@@ -31,6 +31,12 @@ class Submission:
     delay_seconds: float | None = None
     run_at: datetime | None = None
     timeout: int | None = None
+    #: The job is cancelled unless it has started by then. Excludes `start_within_seconds`.
+    start_by: datetime | None = None
+    #: The same, counted from the moment of storing or, for a delayed job, from the time at which it is due.
+    start_within_seconds: float | None = None
+    #: Makes jobs of this type and owner equal, in the place of their parameters.
+    unique_key: str | None = None
     depends_on: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
@@ -60,7 +66,8 @@ class Part:
 
 def described(submission: Submission, settings: Settings) -> tuple[dict[str, Any], bytes]:
     """Return the description of a job that submit.lua reads, and the job's data in RQ's format."""
-    job_type = submission.job_type
+    job_type, rules = submission.job_type, submission.job_type.rules
+    user_id = submission.acts_for or submission.user_id or None
     description = {
         "id": submission.job_id or uuid4().hex,
         "type": job_type.name,
@@ -76,10 +83,25 @@ def described(submission: Submission, settings: Settings) -> tuple[dict[str, Any
         "due": submission.run_at.timestamp() if submission.run_at else None,
         "webhook_url": submission.webhook_url,
         "acts_for": submission.acts_for,
+        "limits": json.dumps(limits) if (limits := rules.limit_entries(submission.params, user_id)) else None,
+        "unique": rules.unique(submission.params, submission.user_id, submission.unique_key),
+        **_start_by(submission),
     }
-    present = {name: value for name, value in description.items() if value is not None}
+    present = _without_nulls(description)
     call: list[Any] = [job_type.func_name, None, [], submission.params]
     return present, to_json(call)
+
+
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave fields out instead of sending null: Lua takes cjson's null for true."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _start_by(submission: Submission) -> dict[str, float]:
+    if submission.start_by is not None:
+        return {"start_by": submission.start_by.timestamp()}
+    within = submission.start_within_seconds or submission.job_type.start_within
+    return {"start_within": within} if within is not None else {}
 
 
 def shared_fields(submission: Submission, settings: Settings) -> dict[str, Any]:
