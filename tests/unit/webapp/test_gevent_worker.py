@@ -6,18 +6,21 @@ import errno
 import io
 import json
 import socket
+import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import pytest
+from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 from webapp import gevent_worker
-from webapp.gevent_worker import PacedBody, Worker, write_problem
+from webapp.gevent_worker import OneSend, PacedBody, Worker, http_date, write_problem
 from webapp.shutdown import shutdown
 
 
@@ -115,3 +118,34 @@ def test_a_client_that_was_cut_off_is_logged_in_one_line_without_a_trace(
     # gunicorn ignores the first error, and logs a trace of others.
     assert raised.value.errno == ends_as
     assert logged == (["A client did not read; its connection was cut."] if ends_as == errno.ECONNRESET else [])
+
+
+class Reluctant:
+    """A socket whose first `send` takes only a few bytes, as a full buffer does."""
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+
+    def send(self, data: bytes) -> int:
+        self.received.append(data[:10])
+        return 10
+
+    def sendall(self, data: bytes) -> None:
+        self.received.append(data)
+
+
+def test_a_response_is_sent_whole_even_if_the_client_takes_it_in_parts() -> None:
+    client = Reluctant()
+    request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+    response = OneSend(request, client, Config())
+    response.start_response("200 OK", [("Content-Length", "5")])
+    response.write(b"hello")
+    sent = b"".join(client.received)
+    assert len(client.received) == 2
+    assert sent.startswith(b"HTTP/1.1 200 OK\r\n") and sent.endswith(b"\r\n\r\nhello")
+
+
+def test_the_date_header_has_the_current_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    for second in (1_700_000_000, 1_700_000_001):
+        monkeypatch.setattr(time, "time", lambda second=second: second + 0.9)
+        assert parsedate_to_datetime(http_date()).timestamp() == second
