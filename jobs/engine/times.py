@@ -15,4 +15,5 @@ def read_time(text: str) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Write an aware time in RFC 3339, in UTC with microseconds and a `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat("T", "microseconds")[:-6] + "Z"  # instead of +00:00

@@ -10,7 +10,9 @@ import time
 from typing import Any
 
 import redis
+from hiredis import pack_command
 
+_SCRIPT_CALLS = frozenset({"EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"})
 #: A connection that was used this recently is lent without redis-py's check, which replaces broken connections.
 FRESH_SECONDS = 0.5
 #: So many connections are held ready. All others are in redis-py's pool.
@@ -18,18 +20,21 @@ KEEP = 8
 
 
 class FastRedis(redis.Redis):
-    """A client whose EVALSHA is fast. It is not for processes that fork: children would share the connections."""
+    """A client whose calls of scripts and functions are fast.
+
+    It is not for processes that fork: children would share the connections.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._ready: list[tuple[float, Any]] = []
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        if args[0] != "EVALSHA":
+        if args[0] not in _SCRIPT_CALLS:
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         connection = self._take()
         try:
-            connection.send_packed_command(connection.pack_command(*args), check_health=False)
+            connection.send_packed_command([pack_command(args)], check_health=False)
             return connection.read_response()
         finally:
             # A connection that has failed is closed, and opens itself again at its next use.

@@ -31,7 +31,7 @@ class Record:
 
 def mapping(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Return a hash, which scripts return as names and values in turn."""
-    return {malformed.text(flat[place]): flat[place + 1] for place in range(0, len(flat), 2)}
+    return {name.decode("utf-8", "replace"): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def text(value: bytes) -> str:
