@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from jobs.engine.accounts.accounts import Accounts
 from jobs.engine.broker.connection import connect
@@ -95,6 +96,24 @@ class App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function unchanged: Flask calls this in every request, and none of ours is a coroutine."""
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Bind the URL map to a request. Flask's own (3.1.3) looks up the host twice, and joins what is never matched.
+
+        A WebSocket's request is left to Flask: only its rules match it.
+        """
+        if request is None or "HTTP_UPGRADE" in request.environ:
+            return super().create_url_adapter(request)
+        return MapAdapter(
+            self.url_map,
+            server_name=request.host.lower(),
+            script_name=request.root_path + "/",
+            subdomain="",
+            url_scheme=request.scheme,
+            path_info=request.path,
+            default_method=request.method,
+            query_args=request.query_string.decode("latin-1"),
+        )
 
 
 def make_app(services: Services) -> Flask:

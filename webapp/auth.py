@@ -7,7 +7,6 @@ from functools import partial
 from typing import cast
 
 from flask import Flask, g, redirect, request, url_for
-from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from jobs.engine.accounts.user import User
@@ -15,6 +14,7 @@ from jobs.engine.errors import Forbidden, Unauthenticated
 
 from . import browser_session, rate_limit
 from .browser_session import session_secret
+from .current import current_globals, current_request
 from .forgery import refuse_forgery
 from .services import services
 
@@ -55,7 +55,7 @@ def caller() -> User:
 
 def caller_if_any() -> User | None:
     """Return the authenticated user; None on an open route."""
-    return cast("User | None", g.get("caller"))
+    return cast("User | None", current_globals().get("caller"))
 
 
 def require_admin() -> User:
@@ -89,13 +89,13 @@ def _require_caller() -> Response | None:
         if _is_page_view():
             return redirect(url_for("sign_in.form", next=request.full_path.removesuffix("?")), 303)
         raise
-    g.caller = user
+    current_globals().caller = user
     rate_limit.count(user)
     return None
 
 
 def _is_open() -> bool:
-    received = request_ctx.request  # Flask's `request` proxy costs time at each access
+    received = current_request()
     rule = received.url_rule.rule if received.url_rule else None
     method = "GET" if received.method == "HEAD" else received.method
     if (method, rule) in OPEN:
@@ -107,7 +107,7 @@ def _is_open() -> bool:
 def _identify() -> User:
     """Return the user of the request. If the header is present it decides: a valid cookie does not replace it."""
     accounts = services().accounts
-    if (header := request.headers.get("Authorization")) is not None:
+    if (header := current_request().headers.get("Authorization")) is not None:
         check = partial(accounts.bearers.authenticate, _bearer_token(header))
         user = check()
     elif "ticket" in request.args and request.url_rule is not None and request.url_rule.rule in STREAMS:
@@ -119,7 +119,7 @@ def _identify() -> User:
         refuse_forgery()
     else:
         raise Unauthenticated
-    g.credential_check = check
+    current_globals().credential_check = check
     return user
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from flask import request
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -17,6 +16,7 @@ from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest, PayloadT
 from jobs.engine.json_pointer import Path, pointer
 from jobs.engine.pydantic_errors import plain_errors
 
+from .current import current_request
 from .services import services
 
 #: Deeper bodies are refused, because their later readers (pydantic, Lua in the broker) recurse.
@@ -38,7 +38,7 @@ def json_value(max_bytes: int | None = None) -> Any:
         InvalidRequest: a text contains NUL or a lone surrogate, which can't be stored.
     """
     limit = max_bytes if max_bytes is not None else services().settings.max_params_bytes
-    if (request.content_length or 0) > limit:
+    if (current_request().content_length or 0) > limit:
         raise _too_large(limit)
     _refuse_other_types()
     text = _decoded(_read(limit))
@@ -79,6 +79,7 @@ def form(max_bytes: int) -> MultiDict[str, str]:
     Raises:
         RequestEntityTooLarge: it is over the limit; the rest is not read.
     """
+    request = current_request()
     request.max_content_length = max_bytes
     fields = request.form
     # werkzeug (3.1, wsgi.py, LimitedStream.readall) silently truncates a chunked form at the limit.
@@ -88,6 +89,7 @@ def form(max_bytes: int) -> MultiDict[str, str]:
 
 def no_body() -> None:
     """Refuse any body but an empty JSON object."""
+    request = current_request()
     if request.content_length == 0 or (request.content_length is None and "Transfer-Encoding" not in request.headers):
         return
     if value := json_object():
@@ -96,6 +98,7 @@ def no_body() -> None:
 
 
 def _refuse_other_types() -> None:
+    request = current_request()
     if request.environ.get("CONTENT_TYPE") == "application/json" and "HTTP_CONTENT_ENCODING" not in request.environ:
         return  # as most clients send it: nothing to parse
     charset = request.mimetype_params.get("charset", "utf-8").lower()
@@ -107,6 +110,7 @@ def _refuse_other_types() -> None:
 
 def _read(limit: int) -> bytes:
     """Return the bytes of the body. Reading one byte more than the limit shows that it is too large."""
+    request = current_request()
     length = request.content_length
     body = bytearray()
     try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from flask import request
 from werkzeug.http import parse_list_header
 
 from jobs.engine.errors import Fault, InvalidRequest, MalformedRequest
+
+from .current import current_request
 
 MAX_WAIT_SECONDS = 25
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -20,7 +21,7 @@ def idempotency_key() -> str | None:
     Raises:
         MalformedRequest: it is not 1 to 255 visible ASCII characters.
     """
-    key = request.headers.get("Idempotency-Key")
+    key = current_request().headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedRequest("An Idempotency-Key must be 1 to 255 visible ASCII characters.")
     return key
@@ -32,7 +33,7 @@ def preferred_wait() -> int | None:
     Raises:
         InvalidRequest: N is not a whole number from 0 to 25.
     """
-    preferences = request.headers.get("Prefer")
+    preferences = current_request().headers.get("Prefer")
     for preference in parse_list_header(preferences) if preferences else ():
         name, _, value = preference.split(";")[0].partition("=")
         if name.strip().lower() == "wait":

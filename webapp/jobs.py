@@ -16,6 +16,7 @@ from jobs.engine.states import EventType, Status
 
 from .auth import caller
 from .body import no_body
+from .current import current_request
 from .headers import MAX_WAIT_SECONDS
 from .json_response import json_response
 from .openapi.components import component
@@ -112,7 +113,8 @@ def show(job_id: str) -> Response:
     job = if_visible(looked.job)
     seconds = query(Wait).wait
     refuse_if_early(looked.early)
-    if "HTTP_IF_NONE_MATCH" not in request.environ or not request.if_none_match:
+    received = current_request()
+    if "HTTP_IF_NONE_MATCH" not in received.environ or not received.if_none_match:
         return _whole(job_after(job, version=None, seconds=seconds))
     if not _is_held(job, job.version):
         return _whole(job)

@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from jobs.engine.errors import Fault, InvalidRequest
 from jobs.engine.pydantic_errors import plain_errors
 
+from .current import current_request
+
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -35,7 +37,7 @@ def query(kind: type[Model]) -> Model:
     Raises:
         InvalidRequest: with one fault for each parameter that is unknown, repeated or not valid.
     """
-    if not request.environ.get("QUERY_STRING"):
+    if not current_request().environ.get("QUERY_STRING"):
         empty: Model = _without_values(kind)
         return empty
     if faults := list(_misplaced(kind)):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 
 from jobs.engine.accounts.admission import Admission
 from jobs.engine.accounts.rate import refuse_if_early
 from jobs.engine.accounts.user import User
 from jobs.engine.errors import WorkhorseError
 
+from .current import current_globals, current_request
 from .services import services
 
 #: Views whose own script counts the request and refuses it, in one round trip.
@@ -32,9 +33,10 @@ def count(user: User) -> None:
     Raises:
         Unauthenticated: the user was removed, or their credential was revoked.
     """
-    g.rate_user = user
-    if request.endpoint not in COUNTED_BY_SCRIPT:
-        g.microseconds_early = services().accounts.gate.count(user)
+    kept = current_globals()
+    kept.rate_user = user
+    if current_request().endpoint not in COUNTED_BY_SCRIPT:
+        kept.microseconds_early = services().accounts.gate.count(user)
 
 
 def admit(*checks: Callable[[], object]) -> None:
@@ -46,7 +48,7 @@ def admit(*checks: Callable[[], object]) -> None:
     Raises:
         RateLimited
     """
-    early = g.get("microseconds_early", 0)
+    early = current_globals().get("microseconds_early", 0)
     if early > 0:
         for check in checks:
             check()
@@ -57,20 +59,21 @@ class _ByScript(Admission):
     """An admission that counts once a script gets it. What is refused before that is still to be counted."""
 
     def as_json(self) -> bytes:
-        g.microseconds_early = 0
+        current_globals().microseconds_early = 0
         return super().as_json()
 
 
 def admission() -> Admission:
     """Return what the script of a view in COUNTED_BY_SCRIPT needs to count the request."""
-    found = services().accounts.gate.admission(g.rate_user)
+    found = services().accounts.gate.admission(current_globals().rate_user)
     return _ByScript(found.user, found.rate)
 
 
 def _count_refused(response: Response) -> Response:
-    if "rate_user" in g and "microseconds_early" not in g:
+    kept = current_globals()
+    if "rate_user" in kept and "microseconds_early" not in kept:
         try:
-            services().accounts.gate.count(g.rate_user)
+            services().accounts.gate.count(kept.rate_user)
         except WorkhorseError:
             pass  # the request has been refused already
     return response

@@ -14,13 +14,13 @@ from http import HTTPStatus
 from typing import cast
 
 from flask import Flask, Request, Response, g, request
-from flask.globals import request_ctx
 
 from jobs.engine.accounts.audit import Act
 from jobs.engine.broker.background_writer import BackgroundWriter
 from jobs.engine.times import rfc3339
 
 from .auth import caller_if_any
+from .current import current_globals, current_request
 from .forgery import SAFE_METHODS
 from .services import services
 from .stopwatch import elapsed_seconds
@@ -102,7 +102,7 @@ def claims_to_be(name: str) -> None:
 
 
 def _log(response: Response) -> Response:
-    received = request_ctx.request  # Flask's `request` proxy costs time at each access
+    received = current_request()
     if received.endpoint not in _UNLOGGED:
         _access_log.add(_line(received, response))
     return response
@@ -110,7 +110,7 @@ def _log(response: Response) -> Response:
 
 def _note(response: Response) -> Response:
     try:
-        for act in _acts(request_ctx.request, response):
+        for act in _acts(current_request(), response):
             services().audit.note(act)
     except Exception:  # the response is complete, and an error here must not change it
         log.exception("%s %s was not recorded", request.method, request.path)
@@ -142,7 +142,7 @@ def _acts(received: Request, response: Response) -> Iterator[Act]:
         return
     if received.method in SAFE_METHODS and status >= HTTPStatus.BAD_REQUEST:
         return  # the response does not show it
-    for subject in g.get("admin_reads", ()):
+    for subject in current_globals().get("admin_reads", ()):
         yield Act(ADMIN_READ, _who(), received.remote_addr, status, subject)
 
 
@@ -179,4 +179,4 @@ def _subject(response: Response) -> str | None:
     location = response.headers.get("Location", "")
     if location.startswith(("/api/", "/jobs/")):  # the address of a new resource; other redirects lead elsewhere
         return location.rpartition("/")[2][:200]
-    return ", ".join(map(str, (request.view_args or {}).values()))[:200] or None
+    return ", ".join(map(str, (current_request().view_args or {}).values()))[:200] or None

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from flask import current_app
-
 from jobs.engine.accounts.audit import Audit
 from jobs.engine.operate.metrics import Metrics
 from jobs.engine.webhooks.subscriptions import Subscriptions
+
+from .current import app_of_request
 
 if TYPE_CHECKING:
     from jobs.engine.accounts.accounts import Accounts
@@ -46,4 +46,4 @@ class Services:
 
 def services() -> Services:
     """Return the services of the current app."""
-    return cast(Services, current_app.extensions[EXTENSION])
+    return cast("Services", app_of_request().extensions[EXTENSION])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from flask import Flask, g
+from flask import Flask
+
+from .current import current_globals
 
 
 def install(app: Flask) -> None:
@@ -14,8 +16,8 @@ def install(app: Flask) -> None:
 
 def elapsed_seconds() -> float:
     """Return the seconds since the current request arrived."""
-    return time.monotonic() - float(g.started)
+    return time.monotonic() - float(current_globals().started)
 
 
 def _start() -> None:
-    g.started = time.monotonic()
+    current_globals().started = time.monotonic()

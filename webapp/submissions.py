@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.client import Submitted
@@ -16,6 +16,7 @@ from jobs.engine.settings import Settings
 
 from .auth import caller
 from .body import json_object
+from .current import current_request
 from .headers import idempotency_key, preferred_wait
 from .json_response import json_response
 from .openapi.describing import described_for_each_job_type
@@ -78,7 +79,8 @@ def _limits(job_type: JobType, settings: Settings) -> str:
 @described_for_each_job_type(_submitting)
 def submit(job_type: str) -> Response:
     """Store a job after everything in the request has been validated."""
-    kind = services().catalogue.find(job_type)
+    the = services()
+    kind = the.catalogue.find(job_type)
     key = idempotency_key()
     params = json_object()
     options = query(Options)
@@ -86,7 +88,7 @@ def submit(job_type: str) -> Response:
     kind.parameters.validate(params)
     digest = request_digest(params) if key else None
     submission = submission_of(kind, params, options, caller(), idempotency_key=key, digest=digest)
-    return _response(services().client.submit(submission, admission()), seconds)
+    return _response(the.client.submit(submission, admission()), seconds)
 
 
 def accepted(job: Job) -> Response:
@@ -122,6 +124,7 @@ def _done(job: Job, seconds: int) -> Response:
 
 def request_digest(params: Any) -> str:
     """Return a digest of the request that does not depend on the order of keys and parameters."""
+    request = current_request()
     query = sorted(request.args.items(multi=True)) if request.environ.get("QUERY_STRING") else []
     parts = [request.method, request.path, query, params]
     return sha256(_ENCODER.encode(parts).encode()).hexdigest()
