@@ -61,7 +61,8 @@ def _unwrapped(text: str) -> str:
 def _how_it_runs(job_type: JobType) -> str:
     attempts = "1 attempt" if job_type.max_attempts == 1 else f"up to {job_type.max_attempts} attempts"
     needs = f" Needs a worker that can {', '.join(job_type.needs)}." if job_type.needs else ""
-    sentences = [f"Priority {job_type.priority}, {attempts} of up to {job_type.timeout} s.{needs}"]
+    reuse = f" One process serves up to {job_type.reuse} attempts." if job_type.reuse > 1 else ""
+    sentences = [f"Priority {job_type.priority}, {attempts} of up to {job_type.timeout} s.{needs}{reuse}"]
     return " ".join([*sentences, *rules_in_words(job_type)])
 
 

@@ -74,6 +74,12 @@ _JOB_TYPE = component(
             "max_attempts": {"type": "integer", "minimum": 1},
             "max_running": nullable(COUNT)
             | {"description": "Jobs of this type that may run at the same time; null: no limit."},
+            "reuse": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "Attempts that one process may serve, one after the other. "
+                "They share the variables of modules, even if they belong to different users.",
+            },
             "result_ttl": nullable(COUNT)
             | {"description": "Seconds for which a result is kept; null: the server's default."},
             "needs": {"type": "array", "items": TEXT, "description": "What a worker must be able to do."},

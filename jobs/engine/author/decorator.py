@@ -25,6 +25,7 @@ OPTIONS = "__workhorse_job__"
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME_CHARACTERS = 100
+MAX_REUSE = 10_000
 
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -46,6 +47,7 @@ class JobOptions:
     limits: tuple[Limit, ...]
     unique: Unique | None
     start_within: float | None
+    reuse: int
 
 
 @overload
@@ -67,6 +69,7 @@ def job(
     limits: Sequence[Limit] = (),
     unique: Unique | None = None,
     start_within: float | None = None,
+    reuse: int = 1,
 ) -> Callable[[F], F]: ...
 
 
@@ -86,6 +89,7 @@ def job(
     limits: Sequence[Limit] = (),
     unique: Unique | None = None,
     start_within: float | None = None,
+    reuse: int = 1,
 ) -> Any:
     """Put a function into the catalogue. The function is returned unchanged: a direct call just runs it.
 
@@ -102,6 +106,8 @@ def job(
         limits: how many of these jobs may run at once, or start in a period, for each value of some parameters.
         unique: of several equal jobs, only one is stored at a time.
         start_within: seconds in which a job must start, or else it is cancelled, unless a submission says otherwise.
+        reuse: attempts that one process may serve, one after the other. They share the variables of all modules, even
+            if they belong to different users.
 
     Raises:
         UnservableFunction: with the function, and the invalid option or the reason why it can't be a job.
@@ -122,6 +128,7 @@ def job(
             "limits": limits,
             "unique": unique,
             "start_within": start_within,
+            "reuse": reuse,
         }
         _refuse_bad_options(function, options)
         options |= {
@@ -182,6 +189,7 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: v is None or (_is_seconds(v) and v <= MAX_LATER_SECONDS),
         f"seconds, more than 0 and at most {MAX_LATER_SECONDS:,}, or None",
     ),
+    "reuse": (lambda v: _is_whole(v) and v <= MAX_REUSE, f"a whole number from 1 to {MAX_REUSE:,}"),
 }
 
 

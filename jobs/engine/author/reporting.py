@@ -7,7 +7,6 @@ call costs next to nothing however often it comes, and the last value always arr
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -117,6 +116,11 @@ class Reporting:
         if self._reporter is not None:
             self._reporter.flush()
 
+    def stop(self) -> None:
+        """End the thread. What has changed since the last report is dropped."""
+        if self._reporter is not None:
+            self._reporter.stop()
+
     @property
     def in_a_loop(self) -> bool:
         return self._loops > 0
@@ -143,7 +147,9 @@ class _Reporter:
         self._channel = channel
         self._sending = threading.Lock()
         self._wake = threading.Event()
-        threading.Thread(target=self._run, name="progress", daemon=True).start()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._thread.start()
 
     def wake(self) -> None:
         self._wake.set()
@@ -153,10 +159,17 @@ class _Reporter:
             if (change := self._reporting.take_change()) is not None:
                 self._channel.send({"progress": change.as_meta()})
 
+    def stop(self) -> None:
+        self._over.set()
+        self._wake.set()
+        self._thread.join()
+
     def _run(self) -> None:
         while True:
             self._wake.wait(REPORT_SECONDS if self._reporting.in_a_loop else None)
+            if self._over.is_set():
+                return
             self._wake.clear()
             self._reporting.due = True
             self.flush()
-            time.sleep(REPORT_SECONDS)
+            self._over.wait(REPORT_SECONDS)

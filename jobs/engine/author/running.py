@@ -1,6 +1,6 @@
 """The attempt that runs in this process: its job, its cancellation, its log. Outside a job there is none.
 
-A work horse runs one attempt. `begin()` makes it the current one, and it reports to its worker over a channel.
+`begin()` makes an attempt the current one of a work horse, and it reports to its worker over a channel.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ class Attempt:
         """Send the progress that is not sent yet."""
         if self._reporting is not None:
             self._reporting.flush()
+
+    def stop_reporting(self) -> None:
+        """End the thread that sends progress. What it has not sent is dropped."""
+        if self._reporting is not None:
+            self._reporting.stop()
 
     def request_cancel(self) -> None:
         """Make the next report of progress raise `Cancelled`, and a loop report at its next item."""

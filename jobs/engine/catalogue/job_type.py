@@ -47,6 +47,8 @@ class JobType:
     #: The seconds in which a job must start; None: no limit.
     start_within: float | None
     rules: Rules = field(repr=False)
+    #: The attempts that one process may serve, one after the other.
+    reuse: int
     parameters: Parameters = field(repr=False)
     result: ResultType = field(repr=False)
 
@@ -86,6 +88,7 @@ class JobType:
             unique=options.unique,
             start_within=options.start_within,
             rules=rules,
+            reuse=options.reuse,
             parameters=parameters,
             result=result,
         )
@@ -109,6 +112,7 @@ class JobType:
             "retry": self.retry.as_dict() if self.retry else None,
             "max_attempts": self.max_attempts,
             "max_running": self.max_running,
+            "reuse": self.reuse,
             "result_ttl": self.result_ttl,
             "needs": list(self.needs),
             "limits": limits_of(self.rules.limits),

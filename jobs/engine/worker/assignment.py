@@ -20,6 +20,8 @@ class Assignment:
     positions: list[int]
     #: RQ's meta, which holds the progress of an execution that is resumed.
     meta: dict[str, Any]
+    #: The process may get another job after this one.
+    stay: bool = False
 
     def as_message(self) -> dict[str, Any]:
         return vars(self)

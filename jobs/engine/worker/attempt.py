@@ -1,4 +1,4 @@
-"""The attempt as a work horse performs it: call the function, and report how it ended."""
+"""Attempts as a work horse performs them: call the function, and report how it ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import zlib
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from types import FrameType
 from typing import Any
 
@@ -28,21 +29,98 @@ from .assignment import Assignment
 from .ending import Ending, EndingKind, timed_out
 from .failure import describe
 from .horse import CANCEL_SIGNAL, SocketChannel, flush_output
+from .self_check import SelfCheck, flush_c_output
+from .verdict import Verdict
 
 #: Errors that no retry can fix, whatever the policy.
 _FINAL = (Fatal, InvalidParameters, ResultInvalid, ResultTooLarge)
 
 
+class Interruptions:
+    """The two signals that interrupt a function: its time is up, or its job is cancelled."""
+
+    def __init__(self) -> None:
+        #: One of them has arrived.
+        self.happened = False
+        self._attempt: running.Attempt | None = None
+        self._seconds = 0
+        self._running = False
+
+    def listen(self) -> None:
+        signal.signal(signal.SIGALRM, self._time_is_up)
+        signal.signal(CANCEL_SIGNAL, self._cancel)
+
+    def concern(self, attempt: running.Attempt | None) -> None:
+        """Cancel this attempt when the signal comes."""
+        self._attempt = attempt
+
+    def within(self, seconds: int, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Call the function, and raise JobTimeout in it after `seconds`.
+
+        The worker kills a function that does not react, such as a loop in C. rq.timeouts (2.12.0) does the same as
+        this, but importing it imports rq and redis: 21 MB more to copy for every fork.
+        """
+        self._seconds, self._running = seconds, True
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._running = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _time_is_up(self, _signum: int, _frame: FrameType | None) -> None:
+        self.happened = True
+        if self._running:
+            raise timed_out(self._seconds)
+
+    def _cancel(self, _signum: int, _frame: FrameType | None) -> None:
+        self.happened = True
+        if self._attempt is not None:
+            self._attempt.request_cancel()
+
+
 def perform(channel: SocketChannel, catalogue: Catalogue, settings: Settings) -> None:
-    """Read one job from the channel, run it, and send how it ended."""
-    assignment = Assignment.from_message(channel.read())
+    """Read a job from the channel, run it, and send how it ended.
+
+    If the worker asks this process to stay, check it after the attempt, send the verdict, and wait for the next job.
+    """
+    interruptions = Interruptions()
+    interruptions.listen()
+    assignment = _next(channel)
+    check = SelfCheck(settings.max_job_memory_bytes) if assignment.stay else None
+    while _serve(channel, catalogue, settings, interruptions, assignment) and check is not None:
+        del assignment
+        verdict = Verdict("its function was interrupted") if interruptions.happened else check.verdict()
+        flush_output()
+        channel.send({"verdict": verdict.as_message()})
+        if verdict.reason:
+            return
+        assignment = _next(channel)
+
+
+def _next(channel: SocketChannel) -> Assignment:
+    # A function that was interrupted while it saved its checkpoint has not read the worker's reply.
+    while "job_id" not in (message := channel.read()):
+        continue
+    return Assignment.from_message(message)
+
+
+def _serve(
+    channel: SocketChannel,
+    catalogue: Catalogue,
+    settings: Settings,
+    interruptions: Interruptions,
+    assignment: Assignment,
+) -> bool:
+    """Run one job, and send how it ended. Return True if this process may serve another one."""
     job_type = catalogue.by_function(assignment.func_name)
     assert job_type is not None, "the worker checks this before it sends a job"
     attempt = _attempt(channel, assignment, job_type)
     running.begin(attempt)
-    _listen_for_cancel(attempt)
+    interruptions.concern(attempt)
     horse = os.getpid()
-    ending = run(job_type, assignment, settings)
+    # In a context of its own: the next attempt has the decimal context and the context variables of a new process.
+    ending = copy_context().run(run, job_type, assignment, settings, interruptions)
     if os.getpid() != horse:
         # A child that the function forked has returned from it. Only its parent reports how the attempt ended.
         flush_output()
@@ -50,7 +128,15 @@ def perform(channel: SocketChannel, catalogue: Catalogue, settings: Settings) ->
     running.end()
     attempt.flush()
     flush_output()
+    if assignment.stay:
+        flush_c_output()
     channel.send({"ending": ending.as_message()})
+    if not assignment.stay or ending.kind is not EndingKind.COMPLETED:
+        return False
+    attempt.stop_reporting()
+    running.begin(None)
+    interruptions.concern(None)
+    return True
 
 
 def _attempt(channel: SocketChannel, assignment: Assignment, job_type: JobType) -> running.Attempt:
@@ -61,41 +147,16 @@ def _attempt(channel: SocketChannel, assignment: Assignment, job_type: JobType) 
     return running.Attempt(job, channel, assignment.checkpoint, progress=progress, positions=assignment.positions)
 
 
-def _listen_for_cancel(attempt: running.Attempt) -> None:
-    def note(_signum: int, _frame: FrameType | None) -> None:
-        attempt.request_cancel()
-
-    signal.signal(CANCEL_SIGNAL, note)
-
-
-def run(job_type: JobType, assignment: Assignment, settings: Settings) -> Ending:
+def run(job_type: JobType, assignment: Assignment, settings: Settings, interruptions: Interruptions) -> Ending:
     """Call the job's function. Whatever it raises is an ending."""
     try:
         args, kwargs = job_type.parameters.bind(assignment.params)
-        value = _within(assignment.timeout_seconds, job_type.function, args, kwargs)
+        value = interruptions.within(assignment.timeout_seconds, job_type.function, args, kwargs)
         return _completed(job_type.result.dump(value), settings)
     except running.Cancelled:
         return Ending(EndingKind.CANCELLED)
     except BaseException as error:  # noqa: BLE001 - even SystemExit: whatever ends a function ends its attempt
         return _failed(error, job_type, settings)
-
-
-def _within(seconds: int, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Call the function, and raise JobTimeout in it after `seconds`.
-
-    The worker kills a function that does not react, such as a loop in C. rq.timeouts (2.12.0) does the same as this,
-    but importing it imports rq and redis: 21 MB more to copy for every fork.
-    """
-
-    def time_is_up(_signum: int, _frame: FrameType | None) -> None:
-        raise timed_out(seconds)
-
-    signal.signal(signal.SIGALRM, time_is_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        return function(*args, **kwargs)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _completed(result: str, settings: Settings) -> Ending:

@@ -19,9 +19,12 @@ from jobs.engine.processes import memory_bytes
 from jobs.engine.settings import Settings
 
 from .assignment import Assignment
+from .ending import EndingKind
+from .horse_handle import Horse
 from .horse_reports import Reports
+from .kept_horses import log_retired
 from .retry_decision import AttemptEnd, Death, KillReason, Limits, decide
-from .zygote import Horse, Zygote
+from .zygote import Zygote
 from .zygotes import Zygotes
 
 #: Seconds from the moment at which the function should have stopped by itself until it is killed.
@@ -69,6 +72,8 @@ class Execution:
     #: The one that forked the horse.
     zygote: Zygote = field(init=False)
     horse: Horse = field(init=False)
+    #: The horse may serve another job after this one.
+    _stays: bool = field(init=False)
     reports: Reports = field(init=False)
     #: Why the worker killed the horse, if it did.
     killed_for: KillReason | None = None
@@ -97,7 +102,7 @@ class Execution:
             return self._finish(claim_next)
         finally:
             self.reports.close()
-            self.zygote.release(self.horse)
+            self._part_from_horse()
 
     # --- start -------------------------------------------------------------------
 
@@ -105,11 +110,28 @@ class Execution:
         self._timeout = self.order.timeout or self.job_type.timeout
         self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
         self.zygote = self.zygotes.of(self.job_type.preload)
-        self.horse = self.zygote.take() if self._horse_in_time() else self._dead_horse()
+        if not self._hand_to_kept_horse():
+            self.horse = self.zygote.take() if self._horse_in_time() else self._dead_horse()
+            self._hand_over()
         self._began = time.monotonic()
         self._listen_at = self._began + LISTEN_SECONDS
         self.reports = Reports(self.horse, self.claim, self.store)
-        self.horse.send(self._assignment().as_message())
+
+    def _hand_to_kept_horse(self) -> bool:
+        """Give the job to a horse that has served one of its type. Return False if there is none that lives."""
+        kept = self.zygotes.kept.take(self.job_type.name)
+        if kept is None:
+            return False
+        self.horse = kept
+        if self._hand_over():
+            return True
+        self._retire_horse("its process has ended")
+        return False
+
+    def _hand_over(self) -> bool:
+        self.horse.jobs += 1
+        self._stays = self.horse.jobs < self.job_type.reuse
+        return self.horse.send(self._assignment().as_message())
 
     def _horse_in_time(self) -> bool:
         """Wait for a horse and keep the lease: a new zygote may import modules for longer than a lease lasts.
@@ -148,6 +170,7 @@ class Execution:
             checkpoint=self.order.checkpoint,
             positions=self.order.positions,
             meta=self.order.meta,
+            stay=self._stays,
         )
 
     # --- watch -------------------------------------------------------------------
@@ -237,8 +260,29 @@ class Execution:
 
     def _check_memory(self) -> None:
         limit = self.settings.max_job_memory_bytes
-        if limit and memory_bytes(self.horse.pid) > limit:
+        if limit and memory_bytes(self.horse.pid) - self.horse.carried_bytes > limit:
             self._kill(KillReason.MEMORY_LIMIT)
+
+    def _part_from_horse(self) -> None:
+        """Keep the horse for the next job of its type, or let it end."""
+        reason = self._why_unfit() if self._stays else ""
+        if self._stays and not reason:
+            self.zygotes.kept.keep(self.job_type.name, self.horse, self.zygote)
+        elif reason:
+            self._retire_horse(reason)
+        else:
+            self.zygote.release(self.horse)
+
+    def _retire_horse(self, reason: str) -> None:
+        log_retired(self.horse, self.job_type.name, reason)
+        self.zygote.release(self.horse)
+
+    def _why_unfit(self) -> str:
+        if self.killed_for or self._lost or self.reports.ending is None:
+            return "its process was ended"
+        if self.reports.ending.kind is not EndingKind.COMPLETED:
+            return f"its attempt ended as {self.reports.ending.kind}"
+        return "it was asked to stop" if self.horse.asked_to_stop else ""
 
     # --- finish ------------------------------------------------------------------
 

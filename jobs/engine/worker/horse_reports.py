@@ -14,8 +14,9 @@ from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.store import Store
 
 from .ending import Ending
+from .horse_handle import Horse
 from .log_lines import LogLines
-from .zygote import Horse
+from .verdict import Verdict
 
 logger = logging.getLogger("workhorse")
 
@@ -41,8 +42,6 @@ class Reports:
         self._progress_is_new = False
         self._checkpoint: str | None = None
         self._lines = LogLines(claim.order.attempt)
-        #: Chunks of a message whose end has not come yet.
-        self._inbox: list[bytes] = []
         self._reader: Reader | None = None
         self._positions: list[int] = []
         self._levels = {horse.stdout: "info", horse.stderr: "warning"}
@@ -53,28 +52,15 @@ class Reports:
         """Read what the horse has sent. Return False if it has closed its end."""
         while True:
             try:
-                data = self._horse.channel.recv(_CHUNK_BYTES)
+                lines = self._horse.receive()
             except BlockingIOError:
                 return True
-            except ConnectionError:
+            if lines is None:
                 return False
-            if not data:
-                return False
-            for line in self._whole_lines(data):
+            for line in lines:
                 self._read_message(line)
             if not everything:
                 return True
-
-    def _whole_lines(self, data: bytes) -> list[bytes]:
-        """Return the lines that `data` completes. No byte is searched twice, however long a line is."""
-        first, *others = data.split(b"\n")
-        self._inbox.append(first)
-        if not others:
-            return []
-        *between, rest = others
-        lines = [b"".join(self._inbox), *between]
-        self._inbox = [rest]
-        return [line for line in lines if line]
 
     def _read_message(self, line: bytes) -> None:
         """Read one message. A function may have written to the channel itself, or interrupted a message."""
@@ -103,6 +89,8 @@ class Reports:
         if "ending" in message and self.ending is None:
             # The first one counts: nothing that comes after it belongs to the attempt.
             self.ending = Ending.from_message(message["ending"])
+        if "verdict" in message:
+            self._horse.verdict = Verdict.from_message(message["verdict"])
 
     def _take_progress(self, progress: Progress) -> None:
         self.active_at = time.monotonic()

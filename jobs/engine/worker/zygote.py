@@ -9,7 +9,6 @@ A zygote can fork another one, a branch, which imports heavy modules before it f
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -18,13 +17,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from jobs.engine.processes import kill_family
 
-from .horse import CANCEL_SIGNAL, SocketChannel
+from .horse import SocketChannel
+from .horse_handle import Horse
 from .zygote_process import NOTICE_BYTES, Modules, become_zygote
 
 #: Horses that wait for a job. One is being forked while another runs; a second one covers a slow fork.
@@ -33,41 +31,6 @@ WARM_HORSES = 2
 NOTICE_SECONDS = 2.0
 #: Seconds within which a horse that has reported its ending must end.
 LEAVE_SECONDS = 0.5
-
-
-@dataclass
-class Horse:
-    """A horse as its worker sees it: the process, its channel, and the read ends of what it prints."""
-
-    pid: int
-    channel: socket.socket
-    stdout: int
-    stderr: int
-    #: The wait status, once the zygote has reported it.
-    status: int | None = None
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.channel.setblocking(True)
-        try:
-            self.channel.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            pass  # it is dead, which its worker notices by the closed channel
-        finally:
-            self.channel.setblocking(False)
-
-    def ask_to_stop(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, CANCEL_SIGNAL)
-
-    def kill(self) -> None:
-        """End the process and everything it started."""
-        if self.status is None:
-            kill_family(self.pid)
-
-    def close(self) -> None:
-        self.channel.close()
-        os.close(self.stdout)
-        os.close(self.stderr)
 
 
 @dataclass
@@ -124,7 +87,7 @@ class Zygote:
     @property
     def at_work(self) -> bool:
         """Return True while a horse that it forked has a job."""
-        return len(self._horses) > len(self._ready)
+        return not all(horse.idle for horse in self._horses.values())
 
     def is_ready(self, seconds: float) -> bool:
         """Return True once there is a horse, or False after `seconds`."""
@@ -142,6 +105,7 @@ class Zygote:
         """Return a horse that waits for its job. The zygote forks another one meanwhile."""
         self.wait_until_ready()
         horse = self._ready.popleft()
+        horse.idle = False
         self._request_horse()
         return horse
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from jobs.engine.catalogue.job_type import JobType
 
 from .horse import SocketChannel
+from .kept_horses import KeptHorses
 from .zygote import Zygote
 from .zygote_process import Modules
 
@@ -35,6 +36,7 @@ class _Branch:
 class Zygotes:
     def __init__(self, lean: Zygote, groups: list[Modules]) -> None:
         self.lean = lean
+        self.kept = KeptHorses()
         self._groups = groups
         self._branches: dict[Modules, _Branch] = {}
 
@@ -62,8 +64,9 @@ class Zygotes:
         return branch.zygote
 
     def read_notices(self) -> None:
-        """Read what the zygotes have reported, without waiting, and retire the branches that no job uses."""
+        """Read what the zygotes have reported, without waiting, and retire the branches and horses that no job uses."""
         self.lean.read_notices()
+        self.kept.look_after()
         now = time.monotonic()
         for modules, branch in list(self._branches.items()):
             branch.zygote.read_notices()
@@ -77,5 +80,7 @@ class Zygotes:
             self._retire(min(self._branches, key=lambda modules: self._branches[modules].used_at))
 
     def _retire(self, modules: Modules) -> None:
-        self._branches.pop(modules).zygote.retire()
+        zygote = self._branches.pop(modules).zygote
+        self.kept.drop(zygote)
+        zygote.retire()
         logger.info("retired the zygote with %s", ", ".join(modules))

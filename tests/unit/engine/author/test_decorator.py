@@ -14,6 +14,9 @@ from jobs.engine.errors import UnservableFunction
 Write = Callable[..., str]
 
 
+BAD_REUSE = (0, -1, True, 1.5, 10_001, None)
+
+
 def plain(value: int) -> int:
     return value + 1
 
@@ -56,6 +59,7 @@ def test_a_decorated_function_is_the_same_function():
         ({"needs": ("a" * 41,)}, "at most 40 characters"),
         ({"needs": tuple("abcdefghi")}, "at most 8 names"),
         ({"needs": None}, "needs=None"),
+        *(({"reuse": value}, f"reuse={value}.: expected a whole number from 1 to 10,000") for value in BAD_REUSE),
     ],
 )
 def test_the_refusal_of_an_option_names_the_function(options: dict[str, Any], named: str):

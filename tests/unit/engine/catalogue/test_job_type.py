@@ -66,7 +66,9 @@ def documented(n: int = 3) -> list[int]:
 
 
 def test_a_job_type_describes_itself_to_clients():
-    job(timeout=9, stall_timeout=2.5, retry=Retry(max=3), max_running=2, result_ttl=60, preload=["json"])(documented)
+    job(timeout=9, stall_timeout=2.5, retry=Retry(max=3), max_running=2, result_ttl=60, preload=["json"], reuse=7)(
+        documented
+    )
     found = JobType.of(documented)
     described = found.as_dict()
     assert described["retry"]["max_retries"] == 3
@@ -81,6 +83,9 @@ def test_a_job_type_describes_itself_to_clients():
     }
     assert (described["stall_timeout"], described["max_running"], described["result_ttl"]) == (2.5, 2, 60)
     assert (found.max_attempts, described["max_attempts"], found.preload) == (4, 4, ("json",))
+    assert (found.reuse, described["reuse"]) == (7, 7)
+    job(documented)
+    assert JobType.of(documented).reuse == 1
 
 
 def test_the_repr_of_a_job_type_is_the_same_in_every_process():

@@ -24,8 +24,8 @@ from jobs.engine.client.client import Client
 from jobs.engine.client.submission import Submission
 from jobs.engine.settings import Settings
 from jobs.engine.worker.ending import EndingKind
+from jobs.engine.worker.horse_handle import Horse
 from jobs.engine.worker.horse_reports import Reports
-from jobs.engine.worker.zygote import Horse
 from tests.imitation import ImitatedRedis
 
 
