@@ -64,6 +64,11 @@ def model(kind: type[Model], max_bytes: int | None = None) -> Model:
     return model_of(kind, json_object(max_bytes))
 
 
+def optional_model(kind: type[Model]) -> Model:
+    """Read the body as `model` does. No body means an empty object."""
+    return model(kind) if _has_body() else model_of(kind, {})
+
+
 def model_of(kind: type[Model], value: dict[str, Any]) -> Model:
     """Read parsed JSON into a pydantic model; unknown fields are refused."""
     try:
@@ -89,12 +94,14 @@ def form(max_bytes: int) -> MultiDict[str, str]:
 
 def no_body() -> None:
     """Refuse any body but an empty JSON object."""
-    request = current_request()
-    if request.content_length == 0 or (request.content_length is None and "Transfer-Encoding" not in request.headers):
-        return
-    if value := json_object():
+    if _has_body() and (value := json_object()):
         faults = [Fault("unknown field", "extra_forbidden", pointer=_pointer((name,))) for name in value]
         raise InvalidRequest(faults)
+
+
+def _has_body() -> bool:
+    request = current_request()
+    return bool(request.content_length) or (request.content_length is None and "Transfer-Encoding" in request.headers)
 
 
 def _refuse_other_types() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -13,14 +13,18 @@ from jobs.engine.errors import Fault, InvalidRequest
 from jobs.engine.times import read_time, rfc3339
 
 MAX_REASON_CHARACTERS = 500
+#: Later ends could not be compared in every time zone.
+LONGEST = timedelta(days=36_525)
 
 
 @dataclass(frozen=True)
 class Pause:
+    """Since when, by whom and why something is paused."""
+
     at: Annotated[datetime, Field(description="Time of the pause.")]
     by: Annotated[str | None, Field(description="The user who paused it; null for an operator on the command line.")]
     reason: str | None
-    until: Annotated[datetime | None, Field(description="Time at which it resumes by itself.")]
+    until: Annotated[datetime | None, Field(description="Time at which it resumes by itself; null if it does not.")]
 
     @classmethod
     def read(cls, document: str) -> Pause:
@@ -49,8 +53,10 @@ def new_pause(now: datetime, by: str | None, reason: str | None, until: datetime
     """Return a pause that begins now.
 
     Raises:
-        InvalidRequest: `until` is not in the future.
+        InvalidRequest: `until` is not in the future, or more than a century away.
     """
     if until is not None and until <= now:
         raise InvalidRequest([Fault("this time has passed; expected a later one", "time_passed", pointer="/until")])
+    if until is not None and until - now > LONGEST:
+        raise InvalidRequest([Fault("expected a time within 100 years", "time_too_late", pointer="/until")])
     return Pause(now, by, reason, until.astimezone(UTC) if until else None)

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from jobs.engine.client.pauses import Pause
 from jobs.engine.public_fields import public_fields
 from jobs.engine.states import Priority
 
 from .figures import QueueFigures
 
 _ORDER = {str(name): place for place, name in enumerate(Priority)}
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Since when and why no worker takes a job."""
-
-    at: datetime
-    by: str | None
-    reason: str | None
-    until: Annotated[datetime | None, Field(description="When it ends by itself; null if it does not.")]
 
 
 @dataclass(frozen=True)
@@ -39,7 +29,7 @@ class Queue:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the queue of the HTTP API."""
-        return public_fields(self) | {"paused": self.paused and public_fields(self.paused)}
+        return public_fields(self) | {"paused": self.paused and self.paused.as_dict()}
 
 
 def in_order(queues: Iterable[QueueFigures]) -> list[QueueFigures]:
