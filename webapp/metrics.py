@@ -86,6 +86,7 @@ def _of_queues(figures: Figures) -> Iterator[Metric]:
         "overdue_seconds": "The delay of the first scheduled job past its time.",
         "deferred": "Jobs that wait for other jobs or for a limit.",
         "running": "Jobs that a worker is running.",
+        "no_worker": "Jobs in the queue that no live worker can run.",
     }
     for name, text in texts.items():
         family = GaugeMetricFamily(f"workhorse_queue_{name}", text, labels=["queue"])

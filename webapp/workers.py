@@ -35,7 +35,7 @@ class Worker:
     state: Annotated[str, Field(description="`idle`, `busy`, `started` or `suspended`: RQ's word.")]
     current_job_id: str | None
     can: Annotated[tuple[str, ...], Field(description="What it can do beyond other workers.")]
-    queues: Annotated[tuple[str, ...], Field(description="The priorities that it takes, in this order.")]
+    queues: Annotated[tuple[str, ...], Field(description="The queues that it empties, in this order.")]
     last_beat_at: Annotated[datetime | None, Field(description="The last sign of life, at most seconds ago.")]
     memory_bytes: Annotated[
         int, Field(ge=0, description="Resident memory of the worker and of the process that runs its job.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .states import Priority
@@ -80,10 +80,16 @@ class Ability:
         """
         known = {queue for name in names if (queue := QueueName.read(name))}
         known.update(QueueName(priority) for priority in Priority)
-        return [str(queue) for queue in in_order(queue for queue in known if self.serves(queue))]
+        return in_order(str(queue) for queue in known if self.serves(queue))
 
 
-def in_order(queues: Iterable[QueueName]) -> Sequence[QueueName]:
-    """Sort queues by priority; in each, those with the most needs first, since the fewest workers serve them."""
-    places = {priority: place for place, priority in enumerate(Priority)}
-    return sorted(queues, key=lambda queue: (places[queue.priority], -len(queue.needs), queue.needs))
+def place_of(queue: QueueName) -> tuple[int, int, tuple[str, ...]]:
+    """Return a key to sort queues by priority, those with the most needs first, since the fewest workers serve them."""
+    return list(Priority).index(queue.priority), -len(queue.needs), queue.needs
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort the names of queues in the order in which workers empty them. Those of other RQ applications come last."""
+    read = {name: QueueName.read(name) for name in names}
+    ours = sorted((queue for queue in read.values() if queue), key=place_of)
+    return [*map(str, ours), *sorted(name for name, queue in read.items() if queue is None)]

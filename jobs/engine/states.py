@@ -23,6 +23,8 @@ class PendingReason(StrEnum):
     WAITING = "waiting"
     RETRYING = "retrying"
     LIMITED = "limited"
+    #: No live worker serves its queue.
+    NO_WORKER = "no_worker"
 
 
 class Priority(StrEnum):

@@ -19,7 +19,7 @@ from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.malformed import whole as _whole
 from jobs.engine.broker.store.records import Record
 from jobs.engine.public_fields import public_fields
-from jobs.engine.queue_names import needs_of, priority_of
+from jobs.engine.queue_names import QueueName, needs_of, priority_of
 from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import read_time
 
@@ -132,7 +132,7 @@ class Job:
             job_type=text.get("type") or func_name,
             user_id=text.get("user") or None,
             status=status,
-            pending_reason=_reason(text, status),
+            pending_reason=_reason(text, status, record.obstacle),
             priority=priority_of(text.get("origin", "")),
             needs=list(needs_of(text.get("origin", ""))),
             queue_position=_position(text, record.popped),
@@ -182,9 +182,12 @@ def _call(data: bytes) -> tuple[str, Any]:
     return str(func_name), {"args": args, **kwargs} if args and isinstance(kwargs, dict) else kwargs
 
 
-def _reason(text: dict[str, str], status: Status) -> PendingReason | None:
+def _reason(text: dict[str, str], status: Status, obstacle: str) -> PendingReason | None:
     if status is not Status.PENDING:
         return None
+    # Workers of another RQ application announce nothing.
+    if obstacle and QueueName.read(text.get("origin", "")):
+        return PendingReason(obstacle)
     named = _REASONS.get(text.get("reason", ""))
     return named or _REASON_OF_STATUS.get(text.get("status", ""), PendingReason.QUEUED)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.engine.broker.malformed import text, whole
+from jobs.engine.queue_names import QueueName, needs_of, priority_of
 
 INFINITY = "inf"
 SUM = "sum"
@@ -36,6 +37,21 @@ class QueueFigures:
     overdue_seconds: float
     deferred: int
     running: int
+    #: A live worker serves it.
+    served: bool
+
+    @property
+    def priority(self) -> str:
+        return priority_of(self.name)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return needs_of(self.name)
+
+    @property
+    def no_worker(self) -> int:
+        """The jobs in it that no live worker can run. Workers of another RQ application can't be known."""
+        return 0 if self.served or QueueName.read(self.name) is None else self.depth
 
 
 @dataclass(frozen=True)
@@ -132,7 +148,6 @@ def _number(text: str | None) -> float:
 
 
 def _queue(row: Sequence[Any]) -> QueueFigures:
-    name, depth, oldest, scheduled, overdue, deferred, running = row
-    return QueueFigures(
-        text(name), int(depth), float(oldest), int(scheduled), float(overdue), int(deferred), int(running)
-    )
+    name, depth, oldest, scheduled, overdue, deferred, running, served = row
+    counts = int(scheduled), float(overdue), int(deferred), int(running)
+    return QueueFigures(text(name), int(depth), float(oldest), *counts, served=bool(served))

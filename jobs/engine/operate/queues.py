@@ -8,18 +8,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from jobs.engine import queue_names
 from jobs.engine.client.pauses import Pause
 from jobs.engine.public_fields import public_fields
-from jobs.engine.states import Priority
 
 from .figures import QueueFigures
-
-_ORDER = {str(name): place for place, name in enumerate(Priority)}
 
 
 @dataclass(frozen=True)
 class Queue:
-    """The jobs of one priority, or a queue of plain RQ."""
+    """The waiting jobs of one priority and with the same needs, as in `high@gpu`, or a queue of plain RQ."""
 
     name: str
     depth: Annotated[int, Field(ge=0, description="Waiting jobs. Cancelled ones count until a worker drops them.")]
@@ -33,8 +31,9 @@ class Queue:
 
 
 def in_order(queues: Iterable[QueueFigures]) -> list[QueueFigures]:
-    """Sort queues by priority. Those of plain RQ come last, by name."""
-    return sorted(queues, key=lambda queue: (_ORDER.get(queue.name, len(_ORDER)), queue.name))
+    """Sort queues in the order in which workers empty them. Those of plain RQ come last."""
+    by_name = {queue.name: queue for queue in queues}
+    return [by_name[name] for name in queue_names.in_order(by_name)]
 
 
 def all_queues(figures: Iterable[QueueFigures]) -> list[Queue]:

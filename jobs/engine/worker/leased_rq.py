@@ -79,7 +79,7 @@ class LeasedRQWorker(rq.Worker):
                 "job_monitoring_interval": MONITOR_SECONDS,
                 "default_result_ttl": engine.settings.result_ttl,
             } | kwargs
-            args = args or (engine.settings.worker_queues,)
+            args = args or (engine.settings.ability.served(()),)
         super().__init__(*(args or (QUEUES,)), **kwargs)
         self._trouble = BrokerTrouble(self.name)
 

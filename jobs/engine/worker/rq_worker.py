@@ -13,6 +13,8 @@ from typing import Any
 from uuid import uuid4
 
 import redis
+from rq.job import Job as RQJob
+from rq.suspension import is_suspended
 from rq.worker import WorkerStatus
 
 from jobs.engine.broker.connection import NOT_NOW
@@ -24,6 +26,7 @@ from .drain import DrainWatch
 from .execution import Execution
 from .leased_rq import WORKER_TTL, Engine, LeasedRQWorker
 from .retry_decision import KillReason
+from .served_queues import ServedQueues
 
 logger = logging.getLogger("workhorse")
 
@@ -38,6 +41,7 @@ class Worker(LeasedRQWorker):
         self._next_execution = uuid4().hex
         self._check_at = 0.0
         self._drain = engine and DrainWatch(self.name, engine.store, self.stop, engine.note_drain)
+        self._served = engine and ServedQueues(self.name, engine.settings.ability, engine.store)
 
     # --- the loop ----------------------------------------------------------------------
 
@@ -98,7 +102,10 @@ class Worker(LeasedRQWorker):
         if self._drain and self._drain.is_draining():
             self._stop_requested = True
             return False
-        self.check_for_suspension(burst=False)
+        if self._served and self._served.look():
+            self._follow_queues()
+        if self._is_suspended():
+            return False
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
         claim = self._given_engine.store.claim(self.name, self._next_execution, self.queue_names())
@@ -112,6 +119,23 @@ class Worker(LeasedRQWorker):
             else:
                 claim = self._run_claimed(claim)
         return found
+
+    def _follow_queues(self) -> None:
+        """Take jobs from the queues that were found."""
+        assert self._served
+        self.queues = [
+            self.queue_class(name, connection=self.connection, job_class=self.job_class, serializer=self.serializer)
+            for name in self._served.names
+        ]
+
+    def _is_suspended(self) -> bool:
+        """Return True if RQ's tools have suspended all workers (rq/suspension.py)."""
+        # rq/worker/base.py, check_for_suspension, would neither read commands nor notice a drain until the resume.
+        suspended = bool(is_suspended(self.connection, self))
+        state = WorkerStatus.SUSPENDED if suspended else WorkerStatus.IDLE
+        if state != self._state:
+            self.set_state(state)
+        return suspended
 
     def _wait_for_work(self) -> None:
         """Wait until something is pushed, or long enough to look for jobs of plain RQ, whose push rings no doorbell."""
@@ -174,11 +198,22 @@ class Worker(LeasedRQWorker):
             engine.store.finish(claim.job_id, claim.execution, self.name, outcome)
         return job_type
 
+    def _look_while_busy(self) -> None:
+        """Keep announcing the queues: jobs that wait for a busy worker have a worker."""
+        takes_more = not (self.stop.requested or self.stop.draining)
+        if self._served and takes_more and self._served.look_while_busy():
+            self._follow_queues()
+
+    def maintain_heartbeats(self, job: RQJob, *args: Any, **kwargs: Any) -> None:
+        super().maintain_heartbeats(job, *args, **kwargs)
+        self._look_while_busy()
+
     def _follow_commands(self, claim: Claim, execution: Execution) -> None:
         self._horse_pid = execution.horse.pid
         self._read_commands()
         if self._drain:
             self._drain.look(execution.horse.pid)
+        self._look_while_busy()
         if self._stopped_job_id == claim.job_id:
             # RQ's stop command has already killed the horse (rq/command.py, handle_stop_job_command).
             self._stopped_job_id = None

@@ -23,7 +23,7 @@ from jobs.engine.broker.store.store import Store
 from jobs.engine.broker.trouble import BrokerTrouble
 from jobs.engine.errors import BrokerUnavailable
 
-from .leased_rq import QUEUES, LeasedRQWorker
+from .leased_rq import LeasedRQWorker
 from .retry_decision import Death, after_death
 
 logger = logging.getLogger("workhorse")
@@ -100,7 +100,7 @@ class Scheduler:
 
     def promote(self) -> None:
         """Move due jobs into their queues, all of them."""
-        while self._store.promote(QUEUES)[0]:
+        while self._store.promote()[0]:
             continue
 
     def free_jobs_of_dead_workers(self) -> None:
@@ -131,6 +131,6 @@ class Scheduler:
         self._store.make_room()
 
     def sweep(self) -> None:
-        """Remove expired jobs from the indexes."""
-        while self._store.sweep(QUEUES):
+        """Remove expired jobs from the indexes, and unused queues."""
+        while self._store.sweep():
             continue

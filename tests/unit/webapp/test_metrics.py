@@ -72,7 +72,7 @@ def test_an_exception_class_of_a_job_is_not_a_label(run, services, admin):
 def test_retries_resumptions_and_deaths_are_counted(run, services, admin):
     run.submits("noop")
     end_next(services, "retrying")
-    services.client.store.promote(["default"])
+    services.client.store.promote()
     end_next(services, "resumed", reason="shutdown")
     end_next(services, "resumed", reason="worker_lost", deaths=1)
     found = samples(admin)

@@ -26,11 +26,12 @@ end
 
 local names = {}
 for _, queue in ipairs(ARGV) do names[queue] = true end
-for _, key in ipairs(readable('SMEMBERS', 'rq:queues') or {}) do names[string.sub(key, #queue_key('') + 1)] = true end
+for _, queue in ipairs(queue_names()) do names[queue] = true end
 local queues = {}
 for queue in pairs(names) do
   queues[#queues + 1] = { queue, readable('LLEN', queue_key(queue)) or 0, decimal(oldest_wait(queue)),
-    members('rq:scheduled:' .. queue), decimal(overdue(queue)), members('rq:deferred:' .. queue), members('rq:wip:' .. queue) }
+    members('rq:scheduled:' .. queue), decimal(overdue(queue)), members('rq:deferred:' .. queue), members('rq:wip:' .. queue),
+    redis.call('EXISTS', served_key(queue)) }
 end
 
 local states, workers = {}, {}

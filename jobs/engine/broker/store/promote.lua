@@ -1,8 +1,7 @@
--- Move due jobs from the scheduled registries into the queues. ARGV: how many at most, queues.
+-- Move due jobs from the scheduled registries into the queues. ARGV: how many of each at most.
 -- Returns how many were moved, then the seconds until the next one is due ('' if there is none).
 local moved, nearest = 0, nil
-for position = 2, #ARGV do
-  local queue = ARGV[position]
+for _, queue in ipairs(our_queues()) do
   local registry = 'rq:scheduled:' .. queue
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', registry, '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
     redis.call('ZREM', registry, id)

@@ -21,12 +21,21 @@ class Record:
     popped: int
     #: The broker's time, in seconds since 1970.
     now: float
+    #: Why no worker takes it, although it is queued: no_worker; empty if one does.
+    obstacle: str = ""
 
     @classmethod
     def read(cls, found: Sequence[Any]) -> Record:
         """Read a job as record.lua returns it."""
-        job_id, fields, result, popped, now = found
-        return cls(malformed.text(job_id), mapping(fields), mapping(result), malformed.whole(popped), float(now))
+        job_id, fields, result, popped, now, obstacle = found
+        return cls(
+            malformed.text(job_id),
+            mapping(fields),
+            mapping(result),
+            malformed.whole(popped),
+            float(now),
+            text(obstacle),
+        )
 
 
 def mapping(flat: Sequence[bytes]) -> dict[str, bytes]:

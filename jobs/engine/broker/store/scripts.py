@@ -11,7 +11,7 @@ from .sources import source
 
 _SCRIPTS = (
     "submit claim heartbeat report finish cancel retry remove promote release "
-    "suspects sweep make_room note_worker drain find look page cancel_group group "
+    "suspects sweep make_room announce note_worker drain find look page cancel_group group "
     "schedule unschedule change_schedule skip_tick due_schedules metrics"
 ).split()
 

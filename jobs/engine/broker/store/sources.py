@@ -6,7 +6,7 @@ from importlib import resources
 
 #: A script whose first line has this form (Redis 7 and later) is refused whole when the broker's memory is full.
 #: Without that line, it would be stopped half done, at the first write that takes memory.
-_SMALL = "heartbeat cancel note_worker drain".split()
+_SMALL = "heartbeat cancel announce note_worker drain".split()
 _FLAGS = dict.fromkeys(_SMALL, "allow-oom") | dict.fromkeys(("find", "page"), "no-writes")
 #: Without that line, only the writes are refused.
 _UNREFUSED = frozenset({"look"})

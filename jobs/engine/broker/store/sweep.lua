@@ -1,12 +1,23 @@
--- Remove expired jobs from the indexes and registries. ARGV: how many at most, queues. Returns how many were removed.
-local swept = 0
+-- Remove expired jobs from the indexes and registries. ARGV: how many at most. Returns how many were removed.
+local swept, queues = 0, our_queues()
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
   local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')
   redis.call('ZREM', 'wh:expiry', member)
   if REGISTRY[status] then
     redis.call('ZREM', index_key(user, status), id)
-    for position = 2, #ARGV do redis.call('ZREM', REGISTRY[status] .. ARGV[position], id) end
+    for _, queue in ipairs(queues) do redis.call('ZREM', REGISTRY[status] .. queue, id) end
   end
   swept = swept + 1
+end
+
+-- Forget queues that are no longer used, such as those of needs that have been renamed.
+for _, queue in ipairs(queues) do
+  local kept = { queue_key(queue), queue_key(queue) .. ':intermediate', 'rq:scheduled:' .. queue, 'rq:deferred:' .. queue,
+    'rq:wip:' .. queue }
+  for _, registry in pairs(REGISTRY) do kept[#kept + 1] = registry .. queue end
+  if string.find(queue, '@', 1, true) and redis.call('EXISTS', unpack(kept)) == 0 then
+    redis.call('SREM', 'rq:queues', queue_key(queue))
+    redis.call('DEL', 'wh:pushed:' .. queue, 'wh:popped:' .. queue, 'wh:doorbell:' .. queue, 'rq:workers:' .. queue)
+  end
 end
 return swept

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
 import redis
 
+from jobs.engine.broker.malformed import readable
+from jobs.engine.broker.malformed import text as decoded
 from jobs.engine.errors import ReferenceUnresolved
 
 from .claims import Claim, ForeignClaim, Holding, UnreadableRecord, read_claim
@@ -119,19 +122,33 @@ class WorkerSteps:
         answer = int(self.scripts.run("note_worker", worker, memory_bytes))
         return None if answer < 0 else bool(answer)
 
+    def queues(self) -> list[str]:
+        """Return the names of all queues, also of other RQ applications."""
+        keys = readable("rq:queues", lambda: cast(set[bytes], self.connection.smembers("rq:queues"))) or ()
+        return [decoded(key).removeprefix("rq:queue:") for key in keys]
+
+    def announce(self, worker: str, can: Sequence[str], queues: Sequence[str], seconds: int) -> list[str]:
+        """Note what a worker can do and which queues it serves, and that they are served for so many seconds.
+
+        Returns:
+            The names of all queues.
+        """
+        names = self.scripts.run("announce", worker, ",".join(can), ",".join(queues), seconds)
+        return [decoded(name) for name in names]
+
     def drain(self, worker: str, *, draining: bool) -> bool:
         """Ask a worker to take no more jobs, or withdraw that. Return False if there is no such worker."""
         return bool(self.scripts.run("drain", worker, "1" if draining else ""))
 
     # --- the scheduler -------------------------------------------------------------------
 
-    def promote(self, queues: Sequence[str], at_most: int = 200) -> tuple[int, float | None]:
+    def promote(self, at_most: int = 200) -> tuple[int, float | None]:
         """Move due jobs into their queues.
 
         Returns:
             How many were moved, and the seconds until the next one is due.
         """
-        moved, nearest = self.scripts.run("promote", at_most, *queues)
+        moved, nearest = self.scripts.run("promote", at_most)
         return int(moved), float(nearest) if nearest else None
 
     def suspects(self) -> list[Holding]:
@@ -149,9 +166,13 @@ class WorkerSteps:
                     held.append(Holding.read(job_id, execution, deaths))
         return held
 
-    def sweep(self, queues: Sequence[str], at_most: int = 500) -> int:
-        """Remove expired jobs from the indexes and registries. Return how many were removed."""
-        return int(self.scripts.run("sweep", at_most, *queues))
+    def sweep(self, at_most: int = 500) -> int:
+        """Remove expired jobs from the indexes and registries, and queues that are no longer used.
+
+        Returns:
+            How many jobs were removed.
+        """
+        return int(self.scripts.run("sweep", at_most))
 
     def make_room(self, at_most: int = 100) -> int:
         """Put back jobs that wait for a limit that has room, where no finish did: it was raised, or a record was lost.
@@ -163,7 +184,10 @@ class WorkerSteps:
 
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
         """Sleep until something is pushed to one of the queues, for at most `seconds`."""
-        self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
+        if queues:
+            self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
+        else:
+            time.sleep(seconds)
 
 
 def _ended(reply: bytes) -> OutcomeKind | None:

@@ -35,7 +35,7 @@ def test_a_returning_follower_gets_the_missed_versions_as_they_were(bench: Bench
     bench.report(job_id, 10)
     bench.report(job_id, 20)
     bench.finish(job_id, "retrying", error="no", error_type="ValueError")
-    bench.store.promote(["default"])
+    bench.store.promote()
     bench.start("e2")
     bench.finish(job_id, execution="e2")
     messages = bench.messages_of(job_id, after=1).rest()

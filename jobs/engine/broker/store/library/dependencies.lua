@@ -18,6 +18,7 @@ local function await(id, queue, ids)
     local status = STATUS[redis.call('HGET', job_key(dependency), 'status') or 'finished']
     if status == 'pending' or status == 'running' then redis.call('SADD', dependents_key(dependency), id) end
   end
+  redis.call('SADD', 'rq:queues', queue_key(queue))
   redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), id)
   redis.call('HSET', job_key(id), 'status', 'deferred', 'reason', 'waiting')
 end

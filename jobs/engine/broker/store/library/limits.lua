@@ -3,7 +3,6 @@
 -- from its claim to the end of its execution, and keeps them if it is put back. Running jobs are counted by the size of
 -- the set, and a job frees what its own record says: no counter could drift.
 
-local PRIORITIES = { 'high', 'default', 'low' }
 local USER_LIMIT = 'wh:max_running_per_user'
 -- Jobs that one script moves from a full limit to another.
 local MOST_MOVES = 100
@@ -33,7 +32,7 @@ local function set_aside(id, queue, limit, number)
 end
 
 local function first_waiting(limit)
-  for _, queue in ipairs(PRIORITIES) do
+  for _, queue in ipairs(our_queues()) do
     local first = redis.call('ZRANGE', waiting_key(limit, queue), 0, 0, 'WITHSCORES')
     if first[1] then return first[1], queue, first[2] end
   end

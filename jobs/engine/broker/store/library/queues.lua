@@ -1,6 +1,30 @@
 -- Queues and indexes: where a job is found by workers and by its owner.
 
 local KEEP_RINGS = 64
+local PRIORITIES = { 'high', 'default', 'low' }
+
+-- Return the names of all queues, also of other RQ applications.
+local function queue_names()
+  local names = {}
+  for place, key in ipairs(readable('SMEMBERS', 'rq:queues') or {}) do names[place] = string.sub(key, #queue_key('') + 1) end
+  return names
+end
+
+-- Return our queues, by priority: the three that always exist, and those with needs, such as high@gpu.
+local function our_queues()
+  local by_priority = {}
+  for place, priority in ipairs(PRIORITIES) do by_priority[place] = { priority } end
+  for _, name in ipairs(queue_names()) do
+    for place, priority in ipairs(PRIORITIES) do
+      if string.sub(name, 1, #priority + 1) == priority .. '@' then table.insert(by_priority[place], name) end
+    end
+  end
+  local queues = {}
+  for _, names in ipairs(by_priority) do
+    for _, name in ipairs(names) do queues[#queues + 1] = name end
+  end
+  return queues
+end
 
 -- Move a job to another of its owner's indexes, of which there is one for each status. Scores are the time of creation in
 -- microseconds.
