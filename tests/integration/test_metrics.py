@@ -22,7 +22,7 @@ ALERTS = ROOT / "docs" / "alerts.yml"
 OPERATIONS = ROOT / "docs" / "operations.md"
 
 #: The words of PromQL that the alerts use.
-WORDS = frozenset("sum max by le and rate increase histogram_quantile".split())
+WORDS = frozenset("sum max by le and unless rate increase histogram_quantile".split())
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 

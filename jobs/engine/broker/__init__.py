@@ -28,6 +28,7 @@ Keys in the broker:
     wh:pushed:<queue>                  how many jobs were pushed: the counters behind the queue position
     wh:popped:<queue>                  how many jobs were popped
     wh:doorbell:<queue>                rung at each push, for idle workers
+    wh:served:<queue>                  exists while a live worker serves the queue
     wh:max_running_per_user            the limit that the workers use
     wh:slots:<kind>:<name>             the running jobs under a limit: `user:<user>` or `type:<type>`
     wh:limited                         the limits that jobs wait for
