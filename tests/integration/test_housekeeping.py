@@ -7,8 +7,17 @@ from pathlib import Path
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
-#: Keys that stay after all jobs have expired: counters, names, and keys of users.
-LASTING = ("rq:queues", "rq:workers", "rq:worker:", "rq:clean_registries", "wh:pushed:", "wh:popped:", "wh:doorbell:")
+#: Keys that stay after all jobs have expired: counters, names, what live workers serve, and keys of users.
+LASTING = (
+    "rq:queues",
+    "rq:workers",
+    "rq:worker:",
+    "rq:clean_registries",
+    "wh:pushed:",
+    "wh:popped:",
+    "wh:doorbell:",
+    "wh:served:",
+)
 OF_USERS = ("wh:user:", "wh:feed:", "wh:limits:", "wh:metrics", "wh:audit", "wh:trend")
 
 
