@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import backlog, checkout, environments, floor, progress_cost, throughput, web
+from . import backlog, checkout, environments, floor, footprint, progress_cost, throughput, web
 from .chart import chart
 from .environments import ROOT
 from .machine import facts
@@ -23,7 +23,7 @@ from .samples import Result, verdicts
 from .table import page, summary
 from .workbench import FULL, QUICK, Workbench
 
-ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress_cost.ROWS, *floor.ROWS)
+ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress_cost.ROWS, *floor.ROWS, *footprint.ROWS)
 PAGE = ROOT / "docs" / "performance-table.md"
 
 

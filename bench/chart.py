@@ -7,11 +7,11 @@ from html import escape
 from .samples import Result, Spread
 from .table import number
 
-WIDTH, LABEL_WIDTH, VALUE_WIDTH = 760, 150, 150
+WIDTH, LABEL_WIDTH, VALUE_WIDTH = 820, 210, 150
 BAR, GAP, TITLE = 16, 6, 34
 OURS, THEIRS, INK, PAPER = "#2f6f4f", "#a9b4bd", "#24292f", "#ffffff"
-#: The names of this project's contenders in the rows.
-OWN = {"workhorse", "two", "long queue", "track()"}
+#: The names of this project's contenders in the rows. A comma may follow, with the part of a sample.
+OWN = {"workhorse", "two", "long queue", "track()", "worker.py", "make run"}
 
 
 def chart(results: list[Result]) -> str:
@@ -45,7 +45,7 @@ def _bar(name: str, spread: Spread, scale: float, y: float) -> list[str]:
     middle, text_y = y + BAR / 2, y + BAR - 4
     ends = [LABEL_WIDTH + scale * end for end in (spread.least, spread.greatest)]
     length = max(1.0, scale * spread.median)
-    color = OURS if name in OWN else THEIRS
+    color = OURS if name.split(", ", 1)[0] in OWN else THEIRS
     return [
         f'<text x="{LABEL_WIDTH - 8}" y="{text_y:.1f}" text-anchor="end">{escape(name)}</text>',
         f'<rect x="{LABEL_WIDTH}" y="{y:.1f}" width="{length:.1f}" height="{BAR}" fill="{color}"/>',

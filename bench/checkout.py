@@ -22,7 +22,7 @@ from .http_load import BadAnswer
 from .queue_workers import QueueWorker, Workhorse
 from .row import Contender, Row
 from .samples import Ratio
-from .workbench import Workbench
+from .workbench import Started, Workbench
 
 Prepare = Callable[[Workbench, ExitStack, Path], dict[str, Contender]]
 
@@ -124,9 +124,9 @@ class Checkout(QueueWorker):
             connection.close()
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        with self.bench.running([sys.executable, "worker.py"], self.environment(), self.folder):
-            yield
+    def running(self) -> Iterator[Started]:
+        with self.bench.running([sys.executable, "worker.py"], self.environment(), self.folder) as started:
+            yield started
 
     def completed(self) -> int:
         return int(self.bench.connection(self.database).zcard("rq:finished:default"))

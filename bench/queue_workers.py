@@ -17,7 +17,7 @@ from .environments import python
 from .instance import instance
 from .peers.latency import latencies
 from .peers.load import HEAP_VARIABLE, MODULES_VARIABLE
-from .workbench import JOB_PACKAGES, RESULTS_DATABASE, USER, Workbench
+from .workbench import JOB_PACKAGES, RESULTS_DATABASE, USER, Started, Workbench
 
 #: The megabytes of Python objects in the worker, like one that has loaded a model.
 HEAP_MEGABYTES = 300
@@ -42,7 +42,7 @@ class QueueWorker(ABC):
 
     @abstractmethod
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[Started]:
         """Run its workers."""
 
     @abstractmethod
@@ -69,9 +69,9 @@ class Workhorse(TimedWorker):
             client.submit(Submission(noop, {}, USER))
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        with self.bench.workers(self.workers, self.heap_megabytes, self.packages):
-            yield
+    def running(self) -> Iterator[Started]:
+        with self.bench.workers(self.workers, self.heap_megabytes, self.packages) as started:
+            yield started
 
     def completed(self) -> int:
         return int(self.bench.connection(self.database).zcard("rq:finished:default"))
@@ -83,18 +83,23 @@ class Workhorse(TimedWorker):
             return latencies(lambda path: client.submit(Submission(stamp, {"path": path}, USER)), submissions)
 
 
-class DefaultWorkhorse(Workhorse):
-    """This project as `make run` starts it: web process, log lines, and all job types that it includes."""
+class DefaultWorkers(Workhorse):
+    """The workers of this project with all job types that it includes."""
 
     packages = f"jobs,{JOB_PACKAGES}"
+
+
+class DefaultWorkhorse(DefaultWorkers):
+    """This project as `make run` starts it: web process, log lines, and all job types that it includes."""
+
     # Its workers run jobs while its web process starts.
     starting_seconds = 2.0
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[Started]:
         settings = {"WORKERS": str(self.workers), "JOB_PACKAGES": self.packages}
-        with instance(self.bench, self.bench.environment(self.database, **settings)):
-            yield
+        with instance(self.bench, self.bench.environment(self.database, **settings)) as whole:
+            yield whole.started
 
 
 class _Peer(TimedWorker):
@@ -112,12 +117,12 @@ class _Peer(TimedWorker):
         """Return the arguments of the interpreter that start its worker."""
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[Started]:
         more = {HEAP_VARIABLE: str(self.heap_megabytes), MODULES_VARIABLE: " ".join(self.modules())}
         with self.bench.running(
             [self.interpreter(), *self.command()], self.bench.peer_environment(self.database, **more)
-        ):
-            yield
+        ) as started:
+            yield started
 
     def interpreter(self) -> Path:
         return python(self.environment)
@@ -154,7 +159,12 @@ class LoadedRQ(StockRQ):
         return Path(sys.executable)
 
     def modules(self) -> list[str]:
-        return sorted({name for each in Catalogue.discover(["jobs"]).values() for name in each.preload})
+        return preloaded_modules()
+
+
+def preloaded_modules() -> list[str]:
+    """Return the modules that the included job types preload."""
+    return sorted({name for each in Catalogue.discover(["jobs"]).values() for name in each.preload})
 
 
 class SimpleRQ(StockRQ):
@@ -174,7 +184,7 @@ class Celery(_Peer):
     def command(self) -> list[str]:
         app = ["-m", "celery", "-A", "bench.peers.celery_peer", "worker"]
         # Features that are not about jobs are off. They would only slow it down.
-        return [*app, "--pool", "prefork", "--concurrency", "1", "--without-mingle", "--without-gossip"]
+        return [*app, "--pool", "prefork", "--concurrency", str(self.workers), "--without-mingle", "--without-gossip"]
 
     def completed(self) -> int:
         return int(self.bench.connection(RESULTS_DATABASE).dbsize())

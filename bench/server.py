@@ -58,22 +58,27 @@ def serve_installation(bench: Workbench, stack: ExitStack) -> int:
     return stack.enter_context(instance(bench, environment)).port
 
 
+def serve_flask(bench: Workbench, stack: ExitStack, app: str) -> int:
+    """Start an app of bench/peers, such as `flask_app:bare`, with gunicorn. Return its port."""
+    return start_flask(bench, stack, app, bench.peer_environment(PEER_DATABASE))[0]
+
+
+def start_flask(bench: Workbench, stack: ExitStack, app: str, environment: dict[str, str]) -> tuple[int, Started]:
+    """Start an app of bench/peers in this environment. Return its port and its process."""
+    port = free_port()
+    # The options of webapp/gunicorn_conf.py: one gevent worker, and connections are kept.
+    options = ["-k", "gevent", "-w", "1", "--keep-alive", "5", "--worker-connections", "3000"]
+    command = [python("flask"), "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", f"bench.peers.{app}()"]
+    started = stack.enter_context(bench.running(command, environment))
+    until_it_listens(port, started)
+    return port, started
+
+
 def serve_fastapi(bench: Workbench, stack: ExitStack) -> int:
     """Start bench/peers/fastapi_app.py with uvicorn. Return its port."""
     port = free_port()
     options = ["--host", "127.0.0.1", "--port", port, "--workers", 1, "--no-access-log"]
     command = [python("fastapi"), "-m", "uvicorn", "bench.peers.fastapi_app:app", *options]
-    started = stack.enter_context(bench.running(command, bench.peer_environment(PEER_DATABASE)))
-    until_it_listens(port, started)
-    return port
-
-
-def serve_flask(bench: Workbench, stack: ExitStack, app: str) -> int:
-    """Start an app of bench/peers, such as `flask_app:bare`, with gunicorn. Return its port."""
-    port = free_port()
-    # The options of webapp/gunicorn_conf.py: one gevent worker, and connections are kept.
-    options = ["-k", "gevent", "-w", "1", "--keep-alive", "5", "--worker-connections", "3000"]
-    command = [python("flask"), "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", f"bench.peers.{app}()"]
     started = stack.enter_context(bench.running(command, bench.peer_environment(PEER_DATABASE)))
     until_it_listens(port, started)
     return port

@@ -34,7 +34,7 @@ def with_rq() -> Flask:
 
     @app.post("/job")
     def submit() -> tuple[Response, int]:
-        job = queue.enqueue("bench.peers.rq_functions.noop", kwargs=request.get_json())
+        job = queue.enqueue("bench.peers.rq_functions.greet", kwargs=request.get_json())
         return jsonify(job_id=job.id, status=job.get_status(refresh=False)), 202
 
     @app.get("/job/<job_id>")

@@ -12,5 +12,9 @@ def noop() -> None:
     pass
 
 
+def greet(name: str, times: int = 1) -> str:
+    return f"Hello {name}! " * times
+
+
 def stamp(path: str) -> None:
     load.stamp(path)

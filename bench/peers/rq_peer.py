@@ -1,4 +1,4 @@
-"""Stock RQ: `rq_peer.py Worker | SimpleWorker | fill N | latency N`, with rq's own defaults."""
+"""Stock RQ: `rq_peer.py Worker [SERIALIZER] | SimpleWorker | fill N | latency N`, with rq's own defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main(verb: str, *arguments: str) -> None:
         print(json.dumps(latencies(lambda path: queue.enqueue(rq_functions.stamp, path), int(arguments[0]))))
     else:
         # The functions are imported before any fork, as a careful user would do.
-        getattr(rq, verb)([queue], connection=connection).work()
+        getattr(rq, verb)([queue], connection=connection, serializer=arguments[0] if arguments else None).work()
 
 
 if __name__ == "__main__":
