@@ -1,7 +1,7 @@
 """The command: `python -m bench --help`.
 
-Measures this project and its peers at the same work in one run. Writes docs/performance-table.md and its chart, unless
-the run is quick or limited to some rows.
+Measures this project and its peers at the same work in one run. Writes docs/performance-table.md, its chart, and the
+tables in README.md and docs/comparison.md, unless the run is quick or limited to some rows.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import signal
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import FrameType
 
 from . import backlog, checkout, environments, floor, footprint, progress_cost, throughput, web
 from .chart import chart
 from .environments import ROOT
+from .excerpt import excerpt, insert
 from .machine import facts
 from .row import Row, measure, say
 from .samples import Result, verdicts
@@ -25,13 +27,13 @@ from .workbench import FULL, QUICK, Workbench
 
 ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress_cost.ROWS, *floor.ROWS, *footprint.ROWS)
 PAGE = ROOT / "docs" / "performance-table.md"
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
-    # So that a terminated run ends the processes it has started.
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, lambda number, _frame: sys.exit(f"ended by {signal.Signals(number).name}"))
+    for each in STOP_SIGNALS:
+        signal.signal(each, _stop)
     effort = QUICK if options.quick else FULL
     effort = replace(effort, rounds=options.rounds or effort.rounds)
     rows = checkout.rows(options.against) if options.against else ROWS
@@ -41,7 +43,7 @@ def main(arguments: list[str]) -> int:
     about = facts(shlex.join(["python", "-m", "bench", *arguments]), effort)
     if not options.against:
         # Before the first row: an installation would disturb the measurements.
-        environments.install_all()
+        environments.install({peer for row in chosen for peer in row.peers})
     with Workbench(effort) as bench:
         results = [measure(row, bench, bench.effort.rounds) for row in chosen]
     if options.json:
@@ -51,7 +53,17 @@ def main(arguments: list[str]) -> int:
     out = options.out or (None if options.only or options.quick or options.against else PAGE)
     if out is not None:
         _write(out, results, about)
+    if out == PAGE:
+        insert(ROOT / "README.md", excerpt(results, short=True))
+        insert(ROOT / "docs" / "comparison.md", excerpt(results, short=False))
     return 1 if any(result.troubles or result.failed for result in results) else 0
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Leave, and end the processes that the run has started. Another signal does not interrupt that."""
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(f"ended by {signal.Signals(number).name}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -185,5 +185,6 @@ ROWS = (
         "bytes",
         (Limit("workhorse", "memory in the broker per pending no-op job, bytes", at_most=1024.0),),
         _memory,
+        peers=("rq",),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -58,9 +59,9 @@ PINNED: dict[str, tuple[str, ...]] = {
 }
 
 
-def install_all() -> None:
+def install(names: Iterable[str]) -> None:
     """Make the environments that are missing. A peer that can't be installed is left out of the measurements."""
-    for name in PINNED:
+    for name in sorted(names):
         try:
             python(name)
         except (OSError, subprocess.SubprocessError) as error:

@@ -90,6 +90,7 @@ ROWS = (
         "ns",
         (Ratio("track()", "tqdm", "a turn of track() over range(10_000_000) against tqdm's", at_most=1.0),),
         _turns,
+        peers=("tqdm",),
     ),
     Row(
         "reports",

@@ -41,6 +41,8 @@ class Row:
     goals: tuple[Goal, ...]
     #: Starts the processes of the row, which the stack ends, and returns the contenders by name.
     prepare: Callable[[Workbench, ExitStack], Mapping[str, Contender]]
+    #: The environments that its contenders need.
+    peers: tuple[str, ...] = ()
     #: The number of rounds that are enough for a row whose samples take long and vary little.
     most_rounds: int | None = None
 

@@ -28,6 +28,8 @@ class Ratio:
     what: str
     at_least: float | None = None
     at_most: float | None = None
+    #: The README shows it.
+    headline: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Limit:
     of: str
     what: str
     at_most: float
+    #: The README shows it.
+    headline: bool = False
 
 
 Goal = Ratio | Limit

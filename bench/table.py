@@ -38,11 +38,12 @@ def goals_table(results: list[Result]) -> list[str]:
     rows = []
     for result in results:
         verdict_on = {verdict.goal: verdict for verdict in verdicts(result)}
-        rows += [_goal_cells(goal, verdict_on.get(goal)) for goal in result.goals]
-    return _table(("what", "goal", "measured", "smallest – largest", ""), rows)
+        rows += [goal_cells(goal, verdict_on.get(goal)) for goal in result.goals]
+    return markdown_table(("what", "goal", "measured", "smallest – largest", ""), rows)
 
 
-def _goal_cells(goal: Goal, verdict: Verdict | None) -> tuple[str, ...]:
+def goal_cells(goal: Goal, verdict: Verdict | None) -> tuple[str, ...]:
+    """Return what is measured, the goal, the median, the spread, and the verdict."""
     times = " ×" if isinstance(goal, Ratio) else ""
     wanted = (
         f"≥ {number(goal.at_least)}" if isinstance(goal, Ratio) and goal.at_least else f"≤ {number(goal.at_most or 0)}"
@@ -65,10 +66,10 @@ def samples_table(results: list[Result]) -> list[str]:
             spread = Spread.of(samples)
             title = f"{result.title}, {result.unit}" if place == 0 else ""
             rows.append((title, name, number(spread.median), _range(spread), str(len(samples))))
-    return _table(("what", "who", "median", "smallest – largest", "samples"), rows)
+    return markdown_table(("what", "who", "median", "smallest – largest", "samples"), rows)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     rule = tuple("---" if place == 0 else "---:" if name else "---" for place, name in enumerate(head))
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
 
@@ -91,7 +92,7 @@ def summary(results: list[Result]) -> str:
     lines = []
     for result in results:
         for verdict in verdicts(result):
-            _what, wanted, measured, spread, _met = cells = _goal_cells(verdict.goal, verdict)
+            _what, wanted, measured, spread, _met = cells = goal_cells(verdict.goal, verdict)
             mark = "met   " if verdict.met else "MISSED"
             lines.append(f"{mark} {measured:>10}  ({wanted}; {spread})  {cells[0]}")
         lines += [f"not measured: {line.removeprefix('- ')}" for line in _missing(result)]

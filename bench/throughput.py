@@ -149,16 +149,22 @@ ROWS = (
         (
             Ratio("workhorse", "rq", "no-op jobs/s, one worker, against stock rq.Worker", at_least=4.0),
             Ratio(
-                "workhorse", "celery", "no-op jobs/s, one worker, against Celery prefork with one child", at_least=1.0
+                "workhorse",
+                "celery",
+                "no-op jobs/s, one worker, against Celery prefork with one child",
+                at_least=1.0,
+                headline=True,
             ),
             Ratio(
                 "workhorse",
                 ONE_TASK_PER_CHILD,
                 "no-op jobs/s, one worker, against Celery prefork with `worker_max_tasks_per_child=1`",
                 at_least=3.0,
+                headline=True,
             ),
         ),
         _one_worker,
+        peers=("rq", "celery", "huey"),
     ),
     Row(
         "default",
@@ -170,6 +176,7 @@ ROWS = (
                 "rq",
                 "no-op jobs/s, default installation, against stock rq.Worker with the same modules imported",
                 at_least=5.0,
+                headline=True,
             ),
             Ratio(
                 "workhorse",
@@ -179,6 +186,7 @@ ROWS = (
             ),
         ),
         _default,
+        peers=("rq",),
     ),
     Row(
         "heap",
@@ -193,6 +201,7 @@ ROWS = (
             ),
         ),
         _big_heap,
+        peers=("rq",),
     ),
     Row(
         "workers",
@@ -205,7 +214,16 @@ ROWS = (
         "latency",
         "time from a submission to the function's first line, idle",
         "ms",
-        (Ratio("workhorse", "rq", "time to the function's first line, idle, against stock rq.Worker", at_most=0.5),),
+        (
+            Ratio(
+                "workhorse",
+                "rq",
+                "time to the function's first line, idle, against stock rq.Worker",
+                at_most=0.5,
+                headline=True,
+            ),
+        ),
         _idle,
+        peers=("rq", "celery", "huey"),
     ),
 )

@@ -108,9 +108,9 @@ def _rate(bench: Workbench, expected: int, start: Start) -> Contender:
 
 def _goals(what: str, flask: float, arq: float, bare: float) -> tuple[Goal, ...]:
     return (
-        Ratio("workhorse", "Flask + RQ", f"{what}, `make run`, against Flask + RQ", at_least=flask),
+        Ratio("workhorse", "Flask + RQ", f"{what}, `make run`, against Flask + RQ", at_least=flask, headline=True),
         Ratio("workhorse", "Flask + Celery", f"{what}, `make run`, against Flask + Celery", at_least=flask),
-        Ratio("workhorse", "FastAPI + arq", f"{what}, `make run`, against FastAPI + arq", at_least=arq),
+        Ratio("workhorse", "FastAPI + arq", f"{what}, `make run`, against FastAPI + arq", at_least=arq, headline=True),
         Ratio("workhorse", "bare Flask", f"{what}, `make run`, against a bare Flask route", at_least=bare),
     )
 
@@ -122,6 +122,7 @@ ROWS = (
         "requests/s",
         _goals("POST of a valid job with API key and Idempotency-Key", flask=1.3, arq=1.0, bare=0.6),
         _posts,
+        peers=("flask", "fastapi"),
     ),
     Row(
         "poll",
@@ -129,5 +130,6 @@ ROWS = (
         "requests/s",
         _goals("poll of one job with API key", flask=2.0, arq=1.0, bare=0.75),
         _polls,
+        peers=("flask", "fastapi"),
     ),
 )

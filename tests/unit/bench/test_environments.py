@@ -24,7 +24,7 @@ def test_a_peer_that_can_not_be_installed_is_left_out(monkeypatch: pytest.Monkey
         raise subprocess.CalledProcessError(1, "pip install bad==1")
 
     monkeypatch.setattr(subprocess, "run", fail)
-    environments.install_all()
+    environments.install(["good", "bad"])
 
     assert environments.python("good") == installed / "bin" / "python"
     with pytest.raises(environments.NotInstalled, match=r"bad could not be installed: .*pip install bad==1"):

@@ -17,7 +17,7 @@ NO_BENCH: Any = None
 
 def row_of(contenders: Mapping[str, Contender], most_rounds: int | None = None) -> Row:
     goal = Ratio("ours", "theirs", "against theirs", at_least=1.0)
-    return Row("row", "a row", "jobs/s", (goal,), lambda _bench, _stack: contenders, most_rounds)
+    return Row("row", "a row", "jobs/s", (goal,), lambda _bench, _stack: contenders, most_rounds=most_rounds)
 
 
 def counting(calls: list[str], name: str, fails_at: int | None = None) -> Callable[[], float]:
