@@ -15,7 +15,6 @@ from . import body
 from .auth import caller
 from .openapi.components import component, page_of, resource
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import empty_response, json_body, returns
 from .openapi.schemas import TEXT, returned
 from .query import Nothing, query
@@ -48,7 +47,7 @@ _NEW_KEY = component(
     "Account",
     "Create an API key",
     {"201": returns("The key. It is shown only once.", _NEW_KEY)},
-    body=json_body(body_schema(NewKey), example={"name": "laptop"}, required=False),
+    body=json_body(NewKey, example={"name": "laptop"}, required=False),
     refused=(400, 409, 413, 415),
 )
 def create() -> tuple[Response, int]:

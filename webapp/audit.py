@@ -14,7 +14,7 @@ from .auth import require_admin
 from .openapi.components import component, page_of, schemas_of
 from .openapi.describing import described
 from .openapi.operation import returns
-from .openapi.schemas import TEXT, TIME, returned
+from .openapi.schemas import TEXT, TIME, Later, returned
 from .query import WHOLE_NUMBER, Moment, query
 from .rate_limit import admit
 from .recording import admin_reads
@@ -34,7 +34,8 @@ class Filters(BaseModel):
     cursor: Annotated[Word | None, Field(description="The `next_cursor` of the page before.")] = None
 
 
-_ENTRY = component("AuditEntry", {"allOf": [returned({"id": TEXT, "at": TIME}), schemas_of(Act)["Act"]]})
+_ACT = Later(lambda: schemas_of(Act)["Act"])
+_ENTRY = component("AuditEntry", {"allOf": [returned({"id": TEXT, "at": TIME}), _ACT]})
 
 
 @blueprint.get("")

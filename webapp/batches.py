@@ -30,7 +30,7 @@ from .headers import idempotency_key
 from .openapi.components import resource
 from .openapi.describing import described
 from .openapi.operation import json_body, returns
-from .openapi.schemas import TEXT, JobCounts, nullable, sent
+from .openapi.schemas import TEXT, JobCounts, Later, nullable, sent
 from .openapi.shared_headers import IDEMPOTENCY_KEY
 from .options import JsonOptions, json_properties, submission_of
 from .query import Nothing, query
@@ -103,7 +103,7 @@ def entry_schema() -> dict[str, Any]:
 
 _NEW_BATCH = sent(
     {
-        "jobs": {"type": "array", "items": entry_schema(), "minItems": 1, "maxItems": MAX_JOBS},
+        "jobs": {"type": "array", "items": Later(entry_schema), "minItems": 1, "maxItems": MAX_JOBS},
         "webhook_url": nullable(TEXT) | {"description": "Receives a signed message when all of the jobs have ended."},
     },
     optional=("webhook_url",),

@@ -7,6 +7,7 @@ command line and the `Submission` are made from `Options`. To add an option, add
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
@@ -113,8 +114,11 @@ class Option:
     #: A valid value as text; empty if the valid values are listed in `choices`.
     example: str
     repeatable: bool
-    #: The JSON Schema of the value: a list if the option is repeatable, and never null.
-    schema: Schema
+
+    @property
+    def schema(self) -> Schema:
+        """Return the JSON Schema of the value: a list if the option is repeatable, and never null."""
+        return _schemas()[self.name]
 
     @property
     def explanation(self) -> str:
@@ -207,15 +211,20 @@ def _json_schema(option: Option) -> Schema:
 
 
 def _options() -> tuple[Option, ...]:
-    whole = Options.model_json_schema()
     found = []
     for name, field in Options.model_fields.items():
         (details,) = [each for each in field.metadata if isinstance(each, Details)]
-        schema = value_schema(whole["properties"][name], whole.get("$defs", {}))
         example = str(field.examples[0]) if field.examples else ""
         repeatable = get_origin(field.annotation) is tuple
-        found.append(Option(name, details, str(field.description), example, repeatable, schema))
+        found.append(Option(name, details, str(field.description), example, repeatable))
     return tuple(found)
+
+
+@cache
+def _schemas() -> dict[str, Schema]:
+    """Return the schemas of the options, by name. Most processes need none of them."""
+    whole = Options.model_json_schema()
+    return {name: value_schema(part, whole.get("$defs", {})) for name, part in whole["properties"].items()}
 
 
 OPTIONS = _options()

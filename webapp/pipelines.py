@@ -29,7 +29,6 @@ from .groups import (
 from .headers import idempotency_key
 from .openapi.components import resource
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import json_body, returns
 from .openapi.shared_headers import IDEMPOTENCY_KEY
 from .query import Nothing, query
@@ -137,7 +136,7 @@ _NEW_PIPELINE_EXAMPLE = {
     description='`{"$ref": "#/steps/0/result/model_id"}` anywhere in `params` stands for a part of the result of an '
     "earlier step. Its value is checked when the step starts.",
     headers=(IDEMPOTENCY_KEY,),
-    body=json_body(body_schema(NewPipeline), example=_NEW_PIPELINE_EXAMPLE),
+    body=json_body(NewPipeline, example=_NEW_PIPELINE_EXAMPLE),
     refused=(400, 403, 413, 415),
 )
 def submit() -> Response:

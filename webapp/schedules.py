@@ -17,7 +17,6 @@ from .auth import caller
 from .groups import valid_types
 from .openapi.components import page_of
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import LOCATION, empty_response, json_body, returns
 from .ownership import visible_schedule
 from .query import Nothing, query
@@ -34,7 +33,7 @@ blueprint = Blueprint("schedules", __name__, url_prefix="/api/v1/schedules")
     "Many at once",
     "Run a job type on a cron line",
     {"201": returns("The schedule.", SCHEDULE, headers={"Location": LOCATION})},
-    body=json_body(body_schema(NewSchedule), example=PLAN_EXAMPLE),
+    body=json_body(NewSchedule, example=PLAN_EXAMPLE),
     refused=(400, 403, 409, 413, 415),
 )
 def create() -> Response:

@@ -13,7 +13,6 @@ from . import body
 from .auth import bearer_token, caller
 from .browser_session import session_secret
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, TEXT, returned
 from .ownership import visible_job
@@ -47,7 +46,7 @@ class NewTicket(BaseModel):
     description="For clients that can't send a header, such as EventSource and WebSocket in a browser. A ticket is "
     "valid for one stream and its reconnects with `Last-Event-ID`, until the stream is complete or your credential is "
     "revoked.",
-    body=json_body(body_schema(NewTicket), example={}, required=False),
+    body=json_body(NewTicket, example={}, required=False),
     refused=(400, 403, 404, 413, 415),
 )
 def issue() -> Response:

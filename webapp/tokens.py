@@ -14,7 +14,7 @@ from . import body
 from .openapi.describing import described
 from .openapi.models import body_schema
 from .openapi.operation import json_body, returns
-from .openapi.schemas import COUNT, TEXT, returned
+from .openapi.schemas import COUNT, TEXT, Later, Schema, returned
 from .query import Nothing, query
 from .recording import claims_to_be
 from .services import services
@@ -34,10 +34,13 @@ class Credentials(BaseModel):
     password: Annotated[str, Field(json_schema_extra={"format": "password"})]
 
 
-_CREDENTIALS = body_schema(Credentials)
-_FORM = _CREDENTIALS | {"properties": _CREDENTIALS["properties"] | dict.fromkeys(sorted(IGNORED), TEXT)}
-_BODY = json_body(_CREDENTIALS, example={"username": "alice", "password": "correct horse battery staple"})
-_BODY["content"] |= {form: {"schema": _FORM} for form in FORMS}
+def _form() -> Schema:
+    credentials = body_schema(Credentials)
+    return credentials | {"properties": credentials["properties"] | dict.fromkeys(sorted(IGNORED), TEXT)}
+
+
+_BODY = json_body(Credentials, example={"username": "alice", "password": "correct horse battery staple"})
+_BODY["content"] |= {form: {"schema": Later(_form)} for form in FORMS}
 
 
 @blueprint.post("/token")

@@ -24,7 +24,6 @@ from .auth import caller, caller_if_any
 from .browser_session import end_session
 from .openapi.components import resource
 from .openapi.describing import described, described_by_settings
-from .openapi.models import body_schema
 from .openapi.operation import empty_response, json_body, operation, returns
 from .openapi.schemas import JobCounts, Schema, returned
 from .query import Nothing, query
@@ -113,7 +112,7 @@ def _registering(settings: Settings) -> Schema:
         "Register a user",
         {"201": returns("The user. A job sends a welcome e-mail.", _USER)},
         description="Open to everybody." if is_open else "For administrators: registration is closed.",
-        body=json_body(body_schema(NewUser), example=example),
+        body=json_body(NewUser, example=example),
         refused=(400, 403, 409, 413, 415, 422),
         security=[{}, {"bearer": []}, {"cookie": []}] if is_open else None,
     )

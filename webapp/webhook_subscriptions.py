@@ -17,7 +17,6 @@ from . import body
 from .auth import caller
 from .openapi.components import component, page_of, resource
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import empty_response, json_body, returns
 from .openapi.schemas import TEXT, TIME, nullable, returned
 from .query import Nothing, query
@@ -72,7 +71,7 @@ _EXAMPLE = {"url": "https://example.com/hook", "events": ["job_completed", "job_
     "Receive the events of my jobs",
     {"201": returns("The webhook, with the secret that signs its messages.", _NEW_WEBHOOK)},
     description=MESSAGES,
-    body=json_body(body_schema(NewWebhook), example=_EXAMPLE),
+    body=json_body(NewWebhook, example=_EXAMPLE),
     refused=(400, 409, 413, 415),
 )
 def subscribe() -> tuple[Response, int]:

@@ -7,7 +7,7 @@ from flask import Flask
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.settings import Settings
 
-from .components import COMPONENTS
+from .components import components
 from .describing import Server, paths_of
 from .job_type_components import job_type_components
 from .refusals import REFUSALS
@@ -69,6 +69,6 @@ def openapi_document(app: Flask, catalogue: Catalogue, settings: Settings) -> Sc
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "responses": REFUSALS,
-            "schemas": COMPONENTS | job_type_components(catalogue),
+            "schemas": components() | job_type_components(catalogue),
         },
     }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from .schemas import CURSOR, Schema, returned
+from .schemas import CURSOR, Schema, complete, returned
 
-#: By name. The modules of the views fill it when they are imported.
-COMPONENTS: dict[str, Schema] = {}
+#: The schemas by name, and functions that make further ones. The modules of the views fill both when they are imported.
+_NAMED: dict[str, Schema] = {}
+_RESOURCES: list[Callable[[], dict[str, Schema]]] = []
 
 
 class _Returned(GenerateJsonSchema):
@@ -28,9 +30,8 @@ class _Returned(GenerateJsonSchema):
 
 def component(name: str, schema: Schema) -> Schema:
     """Add a schema to the document under a name, and return a reference to it."""
-    if COMPONENTS.setdefault(name, schema) != schema:
-        raise ValueError(f"Two schemas are called {name}.")
-    return {"$ref": f"#/components/schemas/{name}"}
+    _add(_NAMED, name, schema)
+    return _reference(name)
 
 
 def resource(kind: type, *, name: str | None = None, example: dict[str, Any] | None = None) -> Schema:
@@ -38,16 +39,42 @@ def resource(kind: type, *, name: str | None = None, example: dict[str, Any] | N
 
     Its name is that of the class unless another is given.
     """
-    schemas = schemas_of(kind)
-    own = schemas.pop(kind.__name__)
-    for other, schema in schemas.items():
-        component(other, schema)
-    return component(name or kind.__name__, own | ({"examples": [example]} if example else {}))
+    own_name = name or kind.__name__
+
+    def make() -> dict[str, Schema]:
+        schemas = schemas_of(kind)
+        own = schemas.pop(kind.__name__)
+        return schemas | {own_name: own | ({"examples": [example]} if example else {})}
+
+    _RESOURCES.append(make)
+    return _reference(own_name)
 
 
 def page_of(name: str, plural: str, item: Schema) -> Schema:
     """Add the schema of a page of a list, and return a reference to it."""
     return component(name, returned({plural: {"type": "array", "items": item}, "next_cursor": CURSOR}))
+
+
+def components() -> dict[str, Schema]:
+    """Return all schemas that were added, by name.
+
+    Raises:
+        ValueError: two different ones have the same name.
+    """
+    made: dict[str, Schema] = complete(_NAMED)
+    for make in _RESOURCES:
+        for name, schema in make().items():
+            _add(made, name, schema)
+    return made
+
+
+def _add(schemas: dict[str, Schema], name: str, schema: Schema) -> None:
+    if schemas.setdefault(name, schema) != schema:
+        raise ValueError(f"Two schemas are called {name}.")
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def schemas_of(kind: type) -> dict[str, Schema]:

@@ -16,7 +16,7 @@ from jobs.engine.settings import Settings
 
 from .models import query_parameters
 from .operation import ALWAYS, operation
-from .schemas import TEXT, Schema
+from .schemas import TEXT, Schema, complete
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -53,10 +53,10 @@ class Description(Protocol):
 
 @dataclass(frozen=True)
 class _Fixed:
-    operation: Schema
+    make: Callable[[], Schema]
 
     def operations(self, path: str, server: Server) -> Iterator[tuple[str, Schema]]:  # noqa: ARG002 (of the protocol)
-        yield path, self.operation
+        yield path, self.make()
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def described(
     """Describe a view as `operation` does. `query` is the model of its query, `headers` are those it reads."""
     return _attached(
         _Fixed(
-            operation(
+            lambda: operation(
                 operation_id,
                 tag,
                 summary,
@@ -128,7 +128,7 @@ def paths_of(app: Flask, server: Server) -> dict[str, dict[str, Schema]]:
             continue
         pattern = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for path, described_operation in description.operations(pattern, server):
-            whole = _with_path_parameters(path, described_operation)
+            whole = _with_path_parameters(path, complete(described_operation))
             for method in sorted(set(_METHODS) & (rule.methods or set())):
                 paths.setdefault(path, {})[method.lower()] = whole
     return paths

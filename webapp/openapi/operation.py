@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
+from .models import body_schema
 from .refusals import refusal
-from .schemas import Schema
+from .schemas import Later, Schema
 
 #: Every call with credentials may be refused for these reasons; 422 is for unknown query parameters.
 ALWAYS = (401, 422, 429, 503)
@@ -51,9 +55,11 @@ def empty_response(description: str) -> Schema:
     return {"description": description}
 
 
-def json_body(schema: Schema, *, example: Any = None, required: bool = True) -> Schema:
-    """Describe a request body in JSON."""
-    content: Schema = {"schema": schema}
+def json_body(
+    schema: Schema | Later | type[BaseModel], *, example: Any = None, required: bool = True
+) -> dict[str, Any]:
+    """Describe a request body in JSON by its schema, or by the model that reads it."""
+    content: dict[str, Any] = {"schema": Later(partial(body_schema, schema)) if isinstance(schema, type) else schema}
     if example is not None:
         content["example"] = example
     return {"required": required, "content": {"application/json": content}}
