@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-
 from jobs.engine.errors import Fault, InvalidRequest
 
 from .passwords import MAX_LENGTH, MIN_LENGTH
 from .usernames import fold, is_username
 
-# Hosts of local networks and of tests. The library allows changes to this list.
-for _host in ("local", "localhost", "test"):
-    SPECIAL_USE_DOMAIN_NAMES.remove(_host)
+#: The hosts of local networks and of tests, which are valid here.
+_LOCAL_HOSTS = frozenset({"local", "localhost", "test"})
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,16 @@ def _name_fault(name: str) -> Fault | None:
 
 
 def _address(email: str) -> tuple[str, Fault | None]:
-    # Nothing is looked up here, and hosts of local networks are valid: a wrong address shows when mail is sent.
+    import email_validator  # here, because a process starts faster without it
+
+    # The library allows changes to this list.
+    refused = email_validator.SPECIAL_USE_DOMAIN_NAMES
+    refused[:] = [host for host in refused if host not in _LOCAL_HOSTS]
+    # Nothing is looked up: a wrong address shows when mail is sent.
     try:
         email.encode()
-        found = validate_email(email, check_deliverability=False, globally_deliverable=False)
-    except (EmailNotValidError, UnicodeError):
+        found = email_validator.validate_email(email, check_deliverability=False, globally_deliverable=False)
+    except (email_validator.EmailNotValidError, UnicodeError):
         return "", Fault("expected an e-mail address", "invalid_email", pointer="/email")
     return found.normalized, None
 

@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
-
 from jobs.engine.errors import Unauthenticated
 
 LIFETIME_SECONDS = 3600
@@ -44,6 +42,8 @@ class Tokens:
 
     def issue(self, user_id: str, generation: str) -> tuple[str, int]:
         """Sign a token. Return it with its lifetime in seconds."""
+        import jwt  # here, because a process starts faster without it
+
         now = int(time.time())
         claims = {
             "aud": NAME,
@@ -62,6 +62,8 @@ class Tokens:
         Raises:
             Unauthenticated: one of them is wrong.
         """
+        import jwt
+
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,

@@ -6,13 +6,15 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import httpx2
 from pydantic import AfterValidator, Field
 
 from jobs.engine.errors import AddressRefused
 from jobs.engine.settings import settings
+
+if TYPE_CHECKING:
+    import httpx2
 
 #: Public by the registries, or by some versions of `ipaddress`, yet not a web server of anyone's: protocol
 #: assignments (and Oracle's metadata service), 6to4 relays, and Azure's metadata service.
@@ -36,6 +38,8 @@ def refuse_private_url(url: str) -> None:
     Raises:
         AddressRefused: another scheme than http(s), credentials, a private address or a local name.
     """
+    import httpx2  # here, because a process starts faster without it
+
     try:
         host, port = check_url(httpx2.URL(url))
     except httpx2.InvalidURL as error:
