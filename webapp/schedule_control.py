@@ -12,7 +12,6 @@ from jobs.engine.client.schedules import Schedules
 from . import body
 from .auth import caller
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import LOCATION, RETRY_AFTER, json_body, returns
 from .ownership import visible_schedule
 from .pauses import PAUSE_EXAMPLE, NewPause
@@ -36,7 +35,7 @@ _JOB = {"$ref": "#/components/schemas/Job"}
     description="No tick starts a job until the schedule is resumed, or until `until`. Ticks during the pause are not "
     "caught up. A tick that waits for an earlier job is skipped. Jobs that were started continue. A pause replaces an "
     "earlier one, unless both have the same reason and end.",
-    body=json_body(body_schema(NewPause), example=PAUSE_EXAMPLE, required=False),
+    body=json_body(NewPause, example=PAUSE_EXAMPLE, required=False),
     refused=(400, 403, 404, 409, 413, 415),
 )
 def pause(schedule_id: str) -> Response:

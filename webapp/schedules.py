@@ -18,6 +18,7 @@ from .groups import valid_types
 from .openapi.components import page_of
 from .openapi.describing import described
 from .openapi.operation import LOCATION, empty_response, json_body, returns
+from .openapi.schemas import Later
 from .ownership import visible_schedule
 from .query import Nothing, query
 from .rate_limit import admit
@@ -86,7 +87,7 @@ def show(schedule_id: str) -> Response:
     "Change a schedule",
     {"200": returns("The schedule.", SCHEDULE)},
     description="Fields that are not sent keep their values. A new cron line or time zone moves the next tick.",
-    body=json_body(changed_schema(), example={"cron": "0 4 * * *", "overlap": "skip"}),
+    body=json_body(Later(changed_schema), example={"cron": "0 4 * * *", "overlap": "skip"}),
     refused=(400, 403, 404, 409, 413, 415),
 )
 def edit(schedule_id: str) -> Response:
