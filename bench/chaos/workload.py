@@ -43,7 +43,8 @@ def deploy_wishes(nth: int, lengths: Sequence[float]) -> list[Wish]:
     first = DEPLOY_NUMBERS + 100 * nth
     steps = [int(seconds / STEP_SECONDS) for seconds in lengths]
     params = [{"number": first + place, "steps": each, "seconds": STEP_SECONDS} for place, each in enumerate(steps)]
-    return [Wish(each["number"], "stepping", each, "high") for each in params]  # type: ignore[arg-type]
+    types = ("stepping", "stepping-reused")
+    return [Wish(each["number"], types[each["number"] % 2], each, "high") for each in params]  # type: ignore[arg-type,call-overload]
 
 
 def wishes(seed: int, count: int) -> Iterator[Wish]:
@@ -70,12 +71,14 @@ def _wish(number: int, chance: random.Random) -> Wish:
 
 def _call(number: int, chance: random.Random) -> tuple[str, dict[str, Any]]:
     kind = chance.random()
+    # Of the six job types, these two run in processes that are reused.
+    reused = chance.choice(("", "-reused"))
     if kind < 0.62:
-        return "once", {"number": number}
+        return f"once{reused}", {"number": number}
     if kind < 0.74:
-        return "once", {"number": number, "seconds": round(chance.uniform(0.1, 0.6), 2)}
+        return f"once{reused}", {"number": number, "seconds": round(chance.uniform(0.1, 0.6), 2)}
     if kind < 0.84:
-        return "stepping", {"number": number, "steps": chance.randint(2, 8), "seconds": 0.05}
+        return f"stepping{reused}", {"number": number, "steps": chance.randint(2, 8), "seconds": 0.05}
     if kind < 0.97:
         return "stubborn", {"number": number, "fails": chance.randint(0, 2)}
     return "hopeless", {"number": number}

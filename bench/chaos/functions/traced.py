@@ -53,6 +53,18 @@ def stepping(number: int, steps: int, seconds: float = 0.05) -> int:
     return steps
 
 
+@job(timeout=30, reuse=50)
+def once_reused(number: int, seconds: float = 0.0) -> int:
+    """Take effect once, in a process that has served other jobs."""
+    return once(number, seconds)
+
+
+@job(timeout=600, reuse=50)
+def stepping_reused(number: int, steps: int, seconds: float = 0.05) -> int:
+    """Commit one effect per step, in a process that has served other jobs."""
+    return stepping(number, steps, seconds)
+
+
 def _start(number: int) -> Trace:
     current = current_job()
     assert current is not None
