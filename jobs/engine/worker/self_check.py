@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 from jobs.engine.processes import adopt_orphans, children
@@ -17,6 +18,8 @@ from .verdict import Verdict
 MAX_GROWTH_BYTES = 64 << 20
 #: The share of MAX_JOB_MEMORY_BYTES that the attempts of a process may leave in use together.
 MAX_CARRIED_SHARE = 0.5
+#: Seconds in which a thread that Python has joined must have ended.
+THREAD_SECONDS = 0.2
 
 _LIBC = ctypes.CDLL(None)
 
@@ -40,7 +43,7 @@ class SelfCheck:
             gc.collect()
             # What is left is the state of modules. The next collection skips it.
             gc.freeze()
-            status = read_status()
+            status = _status_without_ending_threads()
             reasons = [*_children(), *_threads(status), *self._state.changes(status)]
             return Verdict("; ".join(reasons)) if reasons else self._verdict_on_memory(_memory_bytes(status))
         except Exception as error:  # noqa: BLE001 - a function may have replaced anything that is used here
@@ -60,6 +63,16 @@ class SelfCheck:
         if self._settled_bytes is not None and used - self._settled_bytes > MAX_GROWTH_BYTES:
             return f"it grew by more than {MAX_GROWTH_BYTES >> 20} MiB since its first attempt"
         return ""
+
+
+def _status_without_ending_threads() -> Status:
+    """Return the status of this process. Python has joined a thread a moment before the kernel ends it."""
+    deadline = time.monotonic() + THREAD_SECONDS
+    while (status := read_status())[b"Threads"] != b"1" and threading.active_count() == 1:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.001)
+    return status
 
 
 def _children() -> Iterator[str]:
