@@ -66,8 +66,8 @@ class Execution:
     stop: Stop
     zygotes: Zygotes
     trouble: BrokerTrouble
-    #: Called a few times a second while the horse runs, to read commands from RQ's tools.
-    listen: Callable[[], None]
+    #: Called with this object a few times a second while the horse runs, to read commands from RQ's tools.
+    listen: Callable[[Execution], None]
 
     #: The one that forked the horse.
     zygote: Zygote = field(init=False)
@@ -208,7 +208,7 @@ class Execution:
         if now >= self._listen_at:
             self._listen_at = now + LISTEN_SECONDS
             self.zygotes.read_notices()
-            self.listen()
+            self.listen(self)
         self._check_clocks(now)
 
     def _check_clocks(self, now: float) -> None:

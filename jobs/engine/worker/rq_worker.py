@@ -172,7 +172,7 @@ class Worker(LeasedRQWorker):
 
     def _execution(self, claim: Claim, job_type: JobType) -> Execution:
         engine = self._given_engine
-        execution = Execution(
+        return Execution(
             claim,
             job_type,
             self.name,
@@ -183,9 +183,8 @@ class Worker(LeasedRQWorker):
             self.stop,
             engine.zygotes,
             self._trouble,
-            listen=lambda: self._follow_commands(claim, execution),
+            listen=self._follow_commands,
         )
-        return execution
 
     def _job_type(self, claim: Claim) -> JobType | None:
         """Return the claimed job's type. If this worker's code does not know it, fail the job and return None."""
@@ -208,13 +207,13 @@ class Worker(LeasedRQWorker):
         super().maintain_heartbeats(job, *args, **kwargs)
         self._look_while_busy()
 
-    def _follow_commands(self, claim: Claim, execution: Execution) -> None:
+    def _follow_commands(self, execution: Execution) -> None:
         self._horse_pid = execution.horse.pid
         self._read_commands()
         if self._drain:
             self._drain.look(execution.horse.pid)
         self._look_while_busy()
-        if self._stopped_job_id == claim.job_id:
+        if self._stopped_job_id == execution.claim.job_id:
             # RQ's stop command has already killed the horse (rq/command.py, handle_stop_job_command).
             self._stopped_job_id = None
             execution.killed_for = KillReason.CANCELLED
