@@ -73,7 +73,7 @@ def reasons(harness: Harness, jobs: list[Job]) -> list[str | None]:
 
 def scripts_run(harness: Harness) -> int:
     read: Any = harness.connection.info
-    return int(read("commandstats")["cmdstat_evalsha"]["calls"])
+    return int(read("commandstats")["cmdstat_fcall"]["calls"])
 
 
 def keys_of_limits(harness: Harness) -> list[Any]:

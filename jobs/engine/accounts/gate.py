@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store.sources import library
+from jobs.engine.broker.store.sources import opening
 from jobs.engine.settings import Settings
 
 from .admission import Admission, refuse_if_gone
@@ -24,7 +24,7 @@ class Gate:
     def __init__(self, connection: redis.Redis, settings: Settings) -> None:
         self._rate = Rate(*settings.rate)
         self._meter = Meter(connection)
-        self._admit: Any = connection.register_script(library("charge", "admit") + "return admit(ARGV[1])")
+        self._admit: Any = connection.register_script(opening("admit") + "return admit(ARGV[1])")
 
     def admission(self, user: User) -> Admission:
         """Return what a script needs to let a request of this user in, and to count it."""

@@ -8,12 +8,12 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store.sources import library
+from jobs.engine.broker.store.sources import opening
 from jobs.engine.errors import RateLimited
 
 # If a guess at a password can't be counted, it must not be made.
 _CHARGE = (
-    library("charge")
+    opening("charge")
     + """
 local early, written = charge(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]))
 if type(written) == 'table' and written.err then return written end

@@ -41,5 +41,6 @@ Keys in the broker:
     wh:schedules:<user>                a user's schedules
     wh:waiting_schedules               the schedules with a tick that waits for a job to end
     wh:outbox                          events to send to webhooks
+    wh:functions                       the libraries of functions by the time of loading
     wh:metrics:<metric>                counts by label since the broker started, for /metrics
 """

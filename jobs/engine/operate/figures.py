@@ -11,6 +11,8 @@ from jobs.engine.queue_names import QueueName, needs_of, priority_of
 
 INFINITY = "inf"
 SUM = "sum"
+#: The scripts of jobs count their seconds in microseconds.
+MICROS = "micros"
 #: How many labels each of the counts has.
 LABELS = {
     "jobs": 2,
@@ -136,7 +138,8 @@ def _histograms(name: str, fields: dict[str, str], bounds: Sequence[str]) -> His
     for labels in sorted(each for each in known if len(each) == LABELS[name]):
         prefix = "|".join(labels)
         rows = tuple((bound, whole(fields.get(f"{prefix}|{bound}"))) for bound in (*bounds, INFINITY))
-        found[labels] = Histogram(rows, _number(fields.get(f"{prefix}|{SUM}")))
+        micros = _number(fields.get(f"{prefix}|{MICROS}"))
+        found[labels] = Histogram(rows, _number(fields.get(f"{prefix}|{SUM}")) + micros / 1e6)
     return found
 
 

@@ -60,9 +60,9 @@ def test_a_submission_and_a_poll_take_one_round_trip_each(
     assert ask("GET", url).status_code == 200  # from now on, the broker knows the scripts
     sent = commands(door, monkeypatch)
     assert submit(ask).status_code == 202
-    assert sent == ["EVALSHA"]
+    assert sent == ["FCALL"]
     assert ask("GET", url).status_code in (200, 429)
-    assert sent == ["EVALSHA", "EVALSHA"]
+    assert sent == ["FCALL", "FCALL"]
 
 
 def test_each_request_counts_once(door: Door, ask: Ask) -> None:

@@ -73,7 +73,7 @@ def flag(name: str) -> str:
 def stored(door: Door, job_id: str) -> dict[bytes, bytes]:
     """Return the fields of a job in the broker, without those that differ between any two jobs."""
     record: Any = door.connection.hgetall(f"rq:job:{job_id}")
-    differ = (b"created_at", b"enqueued_at", b"ready_at", b"due", b"group", b"number")
+    differ = (b"created_at", b"enqueued_at", b"score", "score", b"ready_at", b"due", b"group", b"number")
     return {name: value for name, value in record.items() if name not in differ}
 
 

@@ -1,5 +1,6 @@
 -- Note in a worker's record what it can do and which queues it serves, and that someone serves them.
 -- ARGV: worker, what it can do, its queues, both comma-separated; for how many seconds. Returns the names of all queues.
+-- Requires: queues.
 local key = 'rq:worker:' .. ARGV[1]
 -- A record that has expired must not come back without an end.
 local known = redis.call('HEXISTS', key, 'birth') == 1

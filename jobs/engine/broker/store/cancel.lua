@@ -1,2 +1,3 @@
 -- Cancel a job. ARGV: job. Returns a verdict (verdicts.py).
+-- Requires: endings.
 return cancel_job(ARGV[1])

@@ -1,5 +1,6 @@
 -- Change a schedule. ARGV: id; the revision that the change is based on; the new record; the pause, or '' for none; the next
 -- tick, or '' to keep it; '1' if a tick may wait for a job to end, or ''. Returns a verdict (verdicts.py).
+-- Requires: schedules.
 local id = ARGV[1]
 local key = schedule_key(id)
 if redis.call('EXISTS', key) == 0 then return 'missing' end

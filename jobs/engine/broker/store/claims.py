@@ -12,6 +12,9 @@ from jobs.engine.broker.references import resolve
 
 from .records import mapping, text
 
+#: The fields of a job in the reply to its claim, in this order (claiming.lua).
+CLAIMED = "data type user acts_for attempt attempts resumed deaths timeout positions meta".split()
+
 
 class UnreadableRecord(Exception):
     """The broker's record of a job can't be read: another program has written it."""
@@ -87,7 +90,8 @@ def read_claim(reply: Sequence[Any], execution: str) -> Claim | ForeignClaim:
         queue, job_id = reply[1].decode(), reply[2].decode()
         if reply[0] == b"foreign":
             return ForeignClaim(job_id, queue, execution, counter(reply[3]))
-        return Claim(job_id, queue, execution, _order(mapping(reply[3]), reply[4], reply[5:]))
+        fields = {name: value for name, value in zip(CLAIMED, reply[3], strict=True) if value is not None}
+        return Claim(job_id, queue, execution, _order(fields, reply[4], reply[5:]))
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
 

@@ -1,5 +1,6 @@
 -- Examine one entry or key that belongs to a job, and remove it on request if it is wrong.
 -- ARGV: what it is, its key, the entry in it or '' for the key itself, '1' to repair. Returns kind and detail, or nothing.
+-- Requires: limits.
 local place, key, member, repair = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 
 local function find(id)

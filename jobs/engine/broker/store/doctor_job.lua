@@ -1,10 +1,12 @@
 -- Examine one job, and repair it on request. ARGV: job, '1' to repair, '1' if its queue is known to hold it once, seconds of
 -- a lease, the score for its owner's index. Returns what is wrong: kind, detail, kind, detail, …
+-- Requires: holding, endings.
 local id, repair, listed = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 local key = job_key(id)
 local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'version', 'execution', 'worker_name', 'due',
   'dependency_ids', 'expires', 'reason', 'limited_by')
 local status, queue, user, execution = job[1], job[2], job[3] or '', job[5]
+local record = load_job(id)
 if not status or not queue then return {} end
 local state = STATUS[status]
 local found = {}
@@ -40,7 +42,7 @@ local function check_queued()
   local times = times_in(queue_key(queue))
   if times == 0 then
     find('in_no_list', 'it is queued, but not in queue ' .. queue)
-    if repair then push(id, queue, true) end
+    if repair then redis.call('HSET', key, unpack(push(id, queue, true))) end
   elseif times > 1 and not was_cancelled() then
     find('in_two_lists', 'it is in queue ' .. queue .. ' ' .. times .. ' times')
     if repair then redis.call('LREM', queue_key(queue), 1 - times, id) end
@@ -50,7 +52,7 @@ end
 local function check_scheduled()
   if redis.call('ZSCORE', 'rq:scheduled:' .. queue, id) then return end
   find('in_no_list', 'it is scheduled, but not in the registry of queue ' .. queue)
-  if repair then schedule(id, queue, tonumber(job[7] or '') or NOW, job[10] or 'scheduled') end
+  if repair then redis.call('HSET', key, unpack(schedule(id, queue, tonumber(job[7] or '') or NOW, job[10] or 'scheduled'))) end
 end
 
 -- A job that waits for a limit goes back to its queue; the next claim decides whether there is room.
@@ -62,8 +64,7 @@ local function check_limited()
     if aside then redis.call('ZREM', waiting_key(job[11], queue), id) end
     redis.call('ZREM', 'rq:deferred:' .. queue, id)
     redis.call('HDEL', key, 'limited_by')
-    push(id, queue, true)
-    emit(id, 'job_queued', { status = 'pending' })
+    emit(record, 'job_queued', { status = 'pending' }, push(id, queue, true))
   end
 end
 
@@ -74,12 +75,11 @@ local function check_deferred()
     find('deferred_for_nothing', 'all jobs that it waits for have ended')
     if repair then
       redis.call('ZREM', 'rq:deferred:' .. queue, id)
-      make_ready(id, queue, tonumber(job[7] or ''))
-      emit(id, 'job_queued', { status = 'pending' })
+      emit(record, 'job_queued', { status = 'pending' }, make_ready(id, queue, tonumber(job[7] or '')))
     end
   elseif met == 'failed' then
     find('deferred_for_nothing', 'job ' .. dependency .. ', which it waits for, is ' .. dependency_status)
-    if repair then cancel_dependent(id, queue, user, dependency, dependency_status) end
+    if repair then cancel_dependent(record, dependency, dependency_status) end
   else
     if not redis.call('ZSCORE', 'rq:deferred:' .. queue, id) then
       find('in_no_list', 'it is deferred, but not in the registry of queue ' .. queue)
@@ -101,9 +101,8 @@ local function check_started()
     if repair then
       redis.call('HINCRBY', key, 'resumed', 1)
       redis.call('HSET', key, 'resuming', 1)
-      index(id, user, 'running', 'pending')
-      push(id, queue, true)
-      emit(id, 'job_resumed', { status = 'pending', reason = 'worker_lost' })
+      index(record, 'pending')
+      emit(record, 'job_resumed', { status = 'pending', reason = 'worker_lost' }, push(id, queue, true))
     end
     return
   end
@@ -125,7 +124,7 @@ local function check_started()
   redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'worker_name', job[6] or '')
 end
 
-local OWNED = { key, events_key(id), logs_key(id), checkpoint_key(id), results_key(id), dependents_key(id) }
+local OWNED = owned_keys(id)
 
 local function check_live()
   if redis.call('TTL', key) >= 0 then
@@ -139,7 +138,12 @@ end
 local function check_ended()
   if execution then
     find('held_after_its_end', 'execution ' .. execution .. ' still holds it')
-    if repair then let_go(id, queue, job[6], execution) end
+    if repair then
+      local worker = job[6] and load_worker(job[6])
+      let_go(id, queue, worker, execution)
+      if worker then save_worker(worker) end
+      redis.call('HDEL', key, 'execution', 'cancel')
+    end
   end
   local immortal = {}
   for _, owned in ipairs(OWNED) do
@@ -148,7 +152,7 @@ local function check_ended()
   if not redis.call('ZSCORE', 'wh:expiry', id .. '|' .. user .. '|' .. state) then immortal[#immortal + 1] = 'its index entry' end
   if #immortal > 0 then
     find('never_expires', table.concat(immortal, ', '))
-    if repair then expire(id, user, state, math.max(1, math.ceil((tonumber(job[9] or '') or NOW + 86400) - NOW))) end
+    if repair then expire(OWNED, id, user, state, math.max(1, math.ceil((tonumber(job[9] or '') or NOW + 86400) - NOW))) end
   end
 end
 

@@ -1,5 +1,6 @@
 -- Find the ticks that are due, those first that waited for a job which has ended. ARGV: how many of each at most.
 -- Returns the time, and for each: schedule, tick, user, record, revision, and '1' if it waited.
+-- Requires: schedules.
 local most = tonumber(ARGV[1])
 local found = {}
 local function add(id, tick, waited)

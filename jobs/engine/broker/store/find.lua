@@ -1,4 +1,5 @@
 -- Read jobs. ARGV: ids. Jobs that do not exist are left out.
+-- Requires: record.
 local found = {}
 for _, id in ipairs(ARGV) do
   local job = read_job(id)

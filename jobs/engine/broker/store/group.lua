@@ -1,5 +1,6 @@
 -- Read a group. ARGV: group. Returns its record, and for each job: id, our status, type, RQ's meta, error, error's type.
 -- A job that has expired has the status in which it ended; a job that was deleted before its end counts as cancelled.
+-- Requires: malformed, jobs, groups.
 local group = ARGV[1]
 local record = readable('HGETALL', group_key(group)) or {}
 if #record == 0 then return {} end

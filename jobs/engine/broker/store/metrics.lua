@@ -1,5 +1,6 @@
 -- Read all figures of /metrics. ARGV: our queues. The cost does not grow with the backlog. A record that neither we nor RQ
 -- have written is skipped, so that it can't silence an alert.
+-- Requires: queues, counts.
 
 -- The jobs at the head of a queue among which the oldest wait is searched: some may be cancelled or just put back.
 local HEADS = 20

@@ -1,6 +1,7 @@
 -- List a user's jobs, newest first. ARGV: user, highest and lowest score, the id to continue after at the highest score or
 -- '', how many jobs, job type or '', tag or '', how many records to read, statuses (comma-separated).
 -- Returns the ids that match, and the score and id of the last record that was read if there may be more.
+-- Requires: malformed, jobs.
 local user, highest, lowest, after = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local limit, kind, tag, look = tonumber(ARGV[5]), ARGV[6], ARGV[7], tonumber(ARGV[8])
 if kind == '' and tag == '' then look = limit end

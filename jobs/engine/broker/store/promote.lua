@@ -1,14 +1,19 @@
 -- Move due jobs from the scheduled registries into the queues. ARGV: how many of each at most.
 -- Returns how many were moved, then the seconds until the next one is due ('' if there is none).
+-- Requires: history, queues.
 local moved, nearest = 0, nil
 for _, queue in ipairs(our_queues()) do
   local registry = 'rq:scheduled:' .. queue
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', registry, '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
     redis.call('ZREM', registry, id)
-    local job = redis.pcall('HMGET', job_key(id), 'status', 'version', 'enqueue_at_front')
-    if job[1] == 'scheduled' then
-      push(id, queue, job[3] == '1')
-      if job[2] then emit(id, 'job_queued', { status = 'pending' }) end
+    local known, job = pcall(load_job, id)
+    if known and job.status == 'scheduled' then
+      local changes = push(id, queue, redis.call('HGET', job.key, 'enqueue_at_front') == '1')
+      if job.version then
+        emit(job, 'job_queued', { status = 'pending' }, changes)
+      else
+        redis.call('HSET', job.key, unpack(changes))
+      end
       moved = moved + 1
     end
   end

@@ -43,5 +43,10 @@ def mapping(flat: Sequence[bytes]) -> dict[str, bytes]:
     return {name.decode("utf-8", "replace"): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
+def as_stored(fields: dict[str, Any]) -> dict[str, bytes]:
+    """Return fields that were sent to the broker as it returns them."""
+    return {name: value if isinstance(value, bytes) else str(value).encode() for name, value in fields.items()}
+
+
 def text(value: bytes) -> str:
     return value.decode()

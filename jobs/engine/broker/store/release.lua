@@ -1,4 +1,5 @@
 -- End our lease on a job of plain RQ, which has taken rq's own path to its end. ARGV: job, execution, worker.
+-- Requires: jobs.
 local id, execution, worker = ARGV[1], ARGV[2], ARGV[3]
 local member = id .. ':' .. execution
 redis.call('ZREM', 'wh:leases', member)

@@ -1,13 +1,14 @@
 -- Run a failed or cancelled job again, from its checkpoint. ARGV: job, its owner's limit of unfinished jobs.
 -- Returns a verdict (verdicts.py), and what it is about.
+-- Requires: endings.
 local id = ARGV[1]
-local key = job_key(id)
-local job = redis.call('HMGET', key, 'status', 'origin', 'user', 'dependency_ids', 'group')
-if not job[1] then return { 'missing' } end
-local status, queue, user = STATUS[job[1]], job[2], job[3] or ''
+local job = load_job(id)
+if not job.status then return { 'missing' } end
+local key, status, queue, user = job.key, STATUS[job.status], job.origin, job.user or ''
 if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
+local waits_for = redis.call('HGET', key, 'dependency_ids')
 local state, dependency = 'met', nil
-if job[4] then state, dependency = dependencies(cjson.decode(job[4])) end
+if waits_for then state, dependency = dependencies(cjson.decode(waits_for)) end
 if state == 'failed' then return { 'dependency_failed', dependency } end
 if user ~= '' then
   local active = active_jobs(user)
@@ -15,15 +16,11 @@ if user ~= '' then
 end
 
 keep(id, user, status)
-if job[5] then begin_in_group(job[5], id) end
+if job.group then begin_in_group(job.group, id) end
 redis.call('ZREM', REGISTRY[status] .. queue, id)
-index(id, user, status, 'pending')
+index(job, 'pending')
 redis.call('HDEL', key, 'attempt', 'resumed', 'deaths', 'error', 'error_type', 'ended_at', 'expires', 'due', 'meta', 'started_at')
-if state == 'waiting' then
-  await(id, queue, cjson.decode(job[4]))
-else
-  push(id, queue, false)
-end
-measure('jobs', (redis.call('HGET', key, 'type') or '') .. '|pending')
-emit(id, 'job_queued', { status = 'pending' })
+measure('jobs', (job.type or '') .. '|pending')
+emit(job, 'job_queued', { status = 'pending' },
+  state == 'waiting' and await(id, queue, cjson.decode(waits_for)) or push(id, queue, false))
 return { 'pending' }

@@ -1,48 +1,55 @@
-"""Run scripts by their names. Each one is an atomic step."""
+"""Call the steps by their names. Each one is atomic: a function that is loaded into the broker once.
+
+A broker that lacks the functions, because it is new or lost its data, says so before anything has run. Then they are
+loaded, and the call is made again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import time
+from typing import Any, cast
 
 import redis
 
-from .sources import source
+from .sources import functions, source
 
-_SCRIPTS = (
-    "submit claim heartbeat report finish cancel retry remove promote release "
-    "suspects sweep make_room announce note_worker drain find look page cancel_group group "
-    "schedule unschedule change_schedule skip_tick due_schedules metrics"
-).split()
+#: The libraries that stay in the broker: those of the versions that called last. During a deploy there are two.
+KEEP_LIBRARIES = 3
+_LOADED = "wh:functions"
 
 
 class Scripts:
     def __init__(self, connection: redis.Redis) -> None:
         self.connection = connection
-        self._loaded = {name: connection.register_script(source(name)) for name in _SCRIPTS}
+        self._functions = functions()
 
-    def run(self, script: str, *arguments: str | bytes | int | float) -> Any:
-        """Run a script, and return its reply."""
+    def run(self, step: str, *arguments: str | bytes | int | float) -> Any:
+        """Run a step, and return its reply."""
+        call = ("FCALL", self._functions.named(step), 0, *arguments)
         try:
-            return self.connection.execute_command("EVALSHA", self._loaded[script].sha, 0, *arguments)
-        except redis.exceptions.NoScriptError:
-            # A broker that has restarted knows no scripts; this one has not run at all.
-            return self._loaded[script](args=list(arguments))
+            return self.connection.execute_command(*call)
+        except redis.exceptions.ResponseError as error:
+            # Neither Redis nor Valkey has a code for it.
+            if "Function not found" not in str(error):
+                raise
+        self._load()
+        return self.connection.execute_command(*call)
 
-    def run_all(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
-        """Run scripts one after the other in one round trip, and return their replies."""
-        pipeline = self.connection.pipeline(transaction=False)
-        for script, arguments in calls:
-            pipeline.execute_command("EVALSHA", self._loaded[script].sha, 0, *arguments)
-        answers = pipeline.execute(raise_on_error=False)
-        for place, (script, arguments) in enumerate(calls):
-            if isinstance(answers[place], redis.exceptions.NoScriptError):
-                # A broker that has restarted knows no scripts; this one has not run at all.
-                answers[place] = self.run(script, *arguments)
-            elif isinstance(answers[place], Exception):
-                raise answers[place]
-        return answers
+    def add_to(self, pipeline: redis.client.Pipeline, name: str, *arguments: str | bytes | int | float) -> None:
+        """Add a script that is called rarely to the commands of a pipeline."""
+        self.connection.register_script(source(name))(args=list(arguments), client=pipeline)
 
-    def add_to(self, pipeline: redis.client.Pipeline, script: str, *arguments: str | bytes | int | float) -> None:
-        """Add a script to the commands of a pipeline."""
-        self._loaded[script](args=list(arguments), client=pipeline)
+    def _load(self) -> None:
+        self.connection.function_load(self._functions.text, replace=True)
+        self.connection.zadd(_LOADED, {self._functions.name: time.time()})
+        for name in cast(list[bytes], self.connection.zrange(_LOADED, 0, -1 - KEEP_LIBRARIES)):
+            self._forget(name.decode())
+
+    def _forget(self, name: str) -> None:
+        """Delete the library of an earlier version. If that version still runs, it loads it again."""
+        try:
+            self.connection.function_delete(name)
+        except redis.exceptions.ResponseError as error:
+            if "not found" not in str(error):
+                raise
+        self.connection.zrem(_LOADED, name)

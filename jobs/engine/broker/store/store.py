@@ -13,6 +13,7 @@ from jobs.engine.broker import malformed
 from .counters import Counters
 from .feeds import Feeds
 from .history import read_event, read_log_line
+from .new_jobs import arguments, new_record
 from .records import Record, mapping, text
 from .schedule_records import ScheduleRecords
 from .verdicts import CancelVerdict, RetryReply, SubmitReply
@@ -35,10 +36,12 @@ class Store(WorkerSteps):
         self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]], admission: bytes = b""
     ) -> SubmitReply:
         """Store jobs, all of them or none. With an admission, the same step admits the request that asks for them."""
-        arguments: list[str | bytes] = [admission, to_json(shared)]
+        call: list[Any] = [admission, to_json(shared)]
+        record: dict[str, Any] = {}
         for description, data in jobs:
-            arguments += [to_json(description), data]
-        return SubmitReply.read(self.scripts.run("submit", *arguments))
+            record = new_record(description, data, shared)
+            call += arguments(description, record)
+        return SubmitReply.read(self.scripts.run("submit", *call), record)
 
     def is_bound(self, idempotency: str) -> bool:
         """Return True if this idempotency key has a job or group that still exists."""

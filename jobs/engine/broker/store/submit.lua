@@ -1,6 +1,7 @@
--- Store jobs: all of them or none. ARGV: the admission of the request, or ''; the fields that the jobs share; then for each
--- job its description and its data in RQ's format. Refusals come in the order of the HTTP API: 401, 403, 422, 429.
--- Returns a verdict (verdicts.py), and what it is about.
+-- Store jobs: all of them or none. ARGV: the admission of the request, or ''; the options that the jobs share; then each
+-- job (new_jobs.py). Refusals come in the order of the HTTP API: 401, 403, 422, 429.
+-- Returns a verdict (verdicts.py), and what it is about. The reply with a stored job has the fields that were added to it.
+-- Requires: admit, record, endings, schedules.
 local early = ARGV[1] ~= '' and admit(ARGV[1]) or 0
 if early < 0 then return { 'not_admitted', early } end
 
@@ -23,7 +24,7 @@ end
 -- Deliveries to webhooks: the process that removes their entry from the outbox stores them, and no other.
 if shared.outbox and redis.call('LREM', 'wh:outbox', 1, shared.outbox) == 0 then return { 'taken' } end
 
-if shared.known_user and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
+if shared.known_user and ARGV[1] == '' and redis.call('EXISTS', 'wh:user:' .. user) == 0 then return { 'no_user' } end
 
 -- A schedule's job: the process that moves the schedule from this tick to the next stores it, and no other.
 local run = shared.run
@@ -38,16 +39,21 @@ elseif run then
   end
 end
 
+-- Read the jobs. Their records come as names and values, ready to be stored.
 local jobs = {}
-for position = 3, #ARGV, 2 do
-  local job = cjson.decode(ARGV[position])
-  job.data = ARGV[position + 1]
+local place = 3
+while place <= #ARGV do
+  local options, values = ARGV[place + 4], tonumber(ARGV[place + 5])
+  local job = { id = ARGV[place], key = job_key(ARGV[place]), origin = ARGV[place + 1], type = ARGV[place + 2], user = user,
+    webhook_url = ARGV[place + 3] ~= '' and ARGV[place + 3], options = options ~= '' and cjson.decode(options) or {},
+    first = place + 6, last = place + 5 + values }
   jobs[#jobs + 1] = job
+  place = job.last + 1
 end
 
 local new = {}
 for position, job in ipairs(jobs) do
-  for _, dependency in ipairs(job.depends_on or {}) do
+  for _, dependency in ipairs(job.options.depends_on or {}) do
     local known = redis.call('HMGET', job_key(dependency), 'status', 'user')
     if not known[1] and not new[dependency] then return { 'unknown_dependency', dependency, position } end
     if known[1] and (known[2] or '') ~= user and not shared.admin then return { 'foreign_dependency', dependency } end
@@ -63,45 +69,38 @@ end
 
 local group = shared.group
 if group then
-  redis.call('HSET', group_key(group), 'kind', shared.group_kind, 'user', user, 'created_at', NOW_ISO, 'total', #jobs,
+  redis.call('HSET', group_key(group), 'kind', shared.group_kind, 'user', user, 'created_at', now_iso(), 'total', #jobs,
     'job_ids', shared.job_ids)
   if shared.webhook_url then redis.call('HSET', group_key(group), 'webhook_url', shared.webhook_url) end
 end
 
-for offset, job in ipairs(jobs) do
-  local key = job_key(job.id)
-  local due = job.due or (job.delay and NOW + job.delay)
-  -- The record comes before the first index entry: every job in an index has a record.
-  redis.call('HSET', key, 'created_at', NOW_ISO, 'data', job.data, 'origin', job.queue, 'description', job.type,
-    'timeout', job.timeout, 'user', user, 'type', job.type, 'attempts', job.max_attempts, 'status', 'created',
-    'result_ttl', job.result_ttl, 'failure_ttl', job.failure_ttl)
-  if group then redis.call('HSET', key, 'group', group) end
-  if job.references then redis.call('HSET', key, 'references', cjson.encode(job.references)) end
-  if job.max_running then redis.call('HSET', key, 'max_running', job.max_running) end
-  if job.tags then redis.call('HSET', key, 'tags', cjson.encode(job.tags)) end
-  if job.webhook_url then redis.call('HSET', key, 'webhook_url', job.webhook_url) end
-  if job.acts_for then redis.call('HSET', key, 'acts_for', job.acts_for) end
-  if due then redis.call('HSET', key, 'due', decimal(due)) end
-  -- One microsecond apart: no two jobs of a request share a score, so a page can end after any of them.
-  redis.call('ZADD', index_key(user, 'pending'), whole(SECONDS * 1e6 + MICROS + offset - 1), job.id)
-
+-- Store one job. Return the fields that were added to those that it came with; nothing if it was cancelled at once.
+local function store(job, offset)
+  local id, options = job.id, job.options
+  local due = options.due or (options.delay and NOW + options.delay)
   local state, dependency, dependency_status = 'met', nil, nil
-  if job.depends_on then
-    redis.call('HSET', key, 'dependency_ids', cjson.encode(job.depends_on), 'dependency_id', job.depends_on[1])
-    state, dependency, dependency_status = dependencies(job.depends_on)
-  end
-  if state == 'met' then
-    make_ready(job.id, job.queue, due)
-    emit(job.id, 'job_queued', { status = 'pending' })
-  else
-    await(job.id, job.queue, job.depends_on)
-    emit(job.id, 'job_queued', { status = 'pending' })
-    if state == 'failed' then cancel_dependent(job.id, job.queue, user, dependency, dependency_status) end
-  end
+  if options.depends_on then state, dependency, dependency_status = dependencies(options.depends_on) end
+  local added = state == 'met' and make_ready(id, job.origin, due) or await(id, job.origin, options.depends_on)
+  -- One microsecond apart: no two jobs of a request share a score, so a page can end after any of them.
+  local score = whole(SECONDS * 1e6 + MICROS + offset)
+  append(added, 'created_at', now_iso(), 'score', score)
+  if due then append(added, 'due', decimal(due)) end
+  local record = { unpack(ARGV, job.first, job.last) }
+  append(record, unpack(added))
+  emit(job, 'job_queued', { status = 'pending' }, record)
+  -- The record comes before the index entry: every job in an index has a record.
+  redis.call('ZADD', index_key(user, 'pending'), score, id)
+  if state == 'failed' then return cancel_dependent(load_job(id), dependency, dependency_status) end
+  append(added, 'version', '1')
+  return added
 end
+
+local added
+for position, job in ipairs(jobs) do added = store(job, position - 1) end
 
 if run then record_start(run, jobs[1].id) end
 if shared.idempotency then
   redis.call('SET', shared.idempotency, shared.digest .. ':' .. (group or jobs[1].id), 'EX', 86400)
 end
-return { 'stored', group or jobs[1].id, not group and read_job(jobs[1].id) }
+if group then return { 'stored', group } end
+return { 'stored', jobs[1].id, new_record(jobs[1], added) }

@@ -2,6 +2,7 @@
 -- Returns job, execution and the job's deaths in a row, for each.
 -- A lease counts as given up only if it was seen expired twice, a heartbeat apart, while the broker answered in between:
 -- after an outage of the broker every lease has expired, and every live worker needs time for its next heartbeat.
+-- Requires: times, jobs.
 local suspicion = tonumber(ARGV[1])
 local dead = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:leases', '-inf', decimal(NOW), 'LIMIT', 0, 1000)) do

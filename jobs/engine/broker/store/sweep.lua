@@ -1,4 +1,5 @@
 -- Remove expired jobs from the indexes and registries. ARGV: how many at most. Returns how many were removed.
+-- Requires: queues.
 local swept, queues = 0, our_queues()
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
   local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')

@@ -1,4 +1,5 @@
 -- Remove a schedule. ARGV: id. Returns 1, or 0 if it does not exist.
+-- Requires: schedules.
 local id = ARGV[1]
 local user = redis.call('HGET', schedule_key(id), 'user')
 redis.call('ZREM', 'wh:schedules', id)

@@ -6,11 +6,11 @@ A word that is not listed here raises ValueError where the reply is read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from .records import Record
+from .records import Record, as_stored
 
 
 class SubmitVerdict(StrEnum):
@@ -43,8 +43,11 @@ class SubmitReply:
     record: Record | None = None
 
     @classmethod
-    def read(cls, reply: Sequence[Any]) -> SubmitReply:
-        """Read a reply of submit.lua: a word, then an id, a number and a record, each only if there is one."""
+    def read(cls, reply: Sequence[Any], sent: dict[str, Any] | None = None) -> SubmitReply:
+        """Read a reply of submit.lua: a word, then an id, a number and a record, each only if there is one.
+
+        `sent` has the fields of the job that was to be stored: the reply has only those that were added.
+        """
         subject_id, number, record = "", 0, None
         for part in reply[1:]:
             if isinstance(part, bytes):
@@ -53,7 +56,10 @@ class SubmitReply:
                 number = part
             elif part:
                 record = Record.read(part)
-        return cls(SubmitVerdict(reply[0].decode()), subject_id, number, record)
+        verdict = SubmitVerdict(reply[0].decode())
+        if record and verdict is SubmitVerdict.STORED:
+            record = replace(record, fields=as_stored(sent or {}) | record.fields)
+        return cls(verdict, subject_id, number, record)
 
 
 class CancelVerdict(StrEnum):

@@ -105,13 +105,13 @@ class WorkerSteps:
         claim_next: str | None,
         queues: Sequence[str],
     ) -> tuple[OutcomeKind | None, Claim | ForeignClaim | None]:
-        """End an execution and, with `claim_next`, claim for that execution: two scripts in one round trip."""
-        calls: list[tuple[str, list[Any]]] = [("finish", _finish_arguments(job_id, execution, worker, outcome))]
-        if claim_next:
-            calls.append(("claim", self._claim_arguments(worker, claim_next, queues)))
-        ended, *claimed = self.scripts.run_all(calls)
-        following = self._claimed(claimed[0], worker, claim_next, queues) if claim_next else None
-        return _ended(ended), following
+        """End an execution and, with `claim_next`, claim for that execution in the same script."""
+        if not claim_next:
+            return self.finish(job_id, execution, worker, outcome), None
+        claim = self._claim_arguments(worker, claim_next, queues)[1:]
+        finish = _finish_arguments(job_id, execution, worker, outcome)
+        ended, claimed = self.scripts.run("finish_and_claim", *finish, *claim)
+        return _ended(ended), self._claimed(claimed, worker, claim_next, queues)
 
     def note_worker(self, worker: str, memory_bytes: int) -> bool | None:
         """Note a worker's memory.
@@ -195,17 +195,17 @@ def _ended(reply: bytes) -> OutcomeKind | None:
 
 
 def _finish_arguments(job_id: str, execution: str, worker: str, outcome: Outcome) -> list[Any]:
-    """Return the arguments of finish.lua, without the fields that this kind of outcome does not use."""
+    """Return the arguments of finish.lua: an empty one for each part that this kind of outcome does not use."""
     completed = outcome.kind is OutcomeKind.COMPLETED
-    fields = {
-        "kind": outcome.kind,
-        "error": outcome.error,
-        "error_type": outcome.error_type,
-        "meta": outcome.meta if completed else None,
-        "reason": outcome.reason,
-        "delay": outcome.delay_seconds or None,
-        "uncharged": None if outcome.charged else True,
-        "deaths": outcome.deaths or None,
-    }
-    given = json.dumps({name: value for name, value in fields.items() if value is not None})
-    return [job_id, execution, worker, given, outcome.result, outcome.trace]
+    parts = (
+        outcome.error,
+        outcome.error_type,
+        outcome.meta if completed else None,
+        outcome.reason,
+        outcome.delay_seconds or None,
+        None if outcome.charged else 1,
+        outcome.deaths or None,
+        outcome.result,
+        outcome.trace,
+    )
+    return [job_id, execution, worker, outcome.kind.value, *("" if part is None else part for part in parts)]

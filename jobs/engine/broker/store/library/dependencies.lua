@@ -1,4 +1,5 @@
 -- Dependencies: jobs that wait for other jobs.
+-- Requires: times, jobs.
 
 -- Return the state of a job's dependencies: 'met', 'waiting', or 'failed' with the job that failed and its status.
 -- A dependency that has expired had completed: its failure would have ended the jobs that waited for it.
@@ -12,7 +13,8 @@ local function dependencies(ids)
   return state
 end
 
--- Let a job wait for its dependencies. The script that ends the last of them makes it ready.
+-- Let a job wait for its dependencies, and return what changes in its record. The script that ends the last of them makes
+-- it ready.
 local function await(id, queue, ids)
   for _, dependency in ipairs(ids) do
     local status = STATUS[redis.call('HGET', job_key(dependency), 'status') or 'finished']
@@ -20,5 +22,5 @@ local function await(id, queue, ids)
   end
   redis.call('SADD', 'rq:queues', queue_key(queue))
   redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), id)
-  redis.call('HSET', job_key(id), 'status', 'deferred', 'reason', 'waiting')
+  return { 'status', 'deferred', 'reason', 'waiting' }
 end

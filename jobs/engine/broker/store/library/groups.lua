@@ -1,5 +1,6 @@
 -- Groups: jobs that were submitted together. A group has a record, and a list of how its jobs ended, which outlives the
 -- records of the jobs.
+-- Requires: times.
 
 local function group_key(group) return 'wh:group:' .. group end
 local function ended_key(group) return 'wh:group:' .. group .. ':ended' end
@@ -13,7 +14,7 @@ local function end_in_group(group, id, status, ttl)
     redis.call('EXPIRE', group_key(group), ttl)
     redis.call('EXPIRE', ended_key(group), ttl)
     if redis.call('HEXISTS', group_key(group), 'webhook_url') == 1 then
-      redis.call('RPUSH', 'wh:outbox', 'group:' .. group .. ' ' .. cjson.encode({ at = NOW_ISO }))
+      redis.call('RPUSH', 'wh:outbox', 'group:' .. group .. ' ' .. cjson.encode({ at = now_iso() }))
     end
   end
 end

@@ -1,31 +1,26 @@
 -- Who holds a job: RQ's records of an execution, and our lease.
-
--- RQ's record of a worker expires after this many seconds without a heartbeat.
-local WORKER_TTL = 80
+-- Requires: times, workers.
 
 -- Record that a worker holds a job, as rq/executions.py (2.12.0) does. The wip entry never expires by itself: RQ's own
 -- clean-up (rq/registry.py 2.12.0, StartedJobRegistry.cleanup) would fail a job that our lease still protects.
 local function hold(id, queue, worker, execution, lease)
-  local member = id .. ':' .. execution
+  local member, now = id .. ':' .. execution, decimal(NOW)
   redis.call('ZADD', 'rq:wip:' .. queue, '+inf', member)
   redis.call('ZADD', 'wh:leases', decimal(NOW + lease), member)
-  redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'created_at', decimal(NOW), 'last_heartbeat',
-    decimal(NOW), 'worker_name', worker)
+  redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'created_at', now, 'last_heartbeat', now,
+    'worker_name', worker.name)
   redis.call('ZADD', 'rq:executions:' .. id, '+inf', execution)
-  redis.call('HSET', 'rq:worker:' .. worker, 'state', 'busy', 'current_job', id, 'execution', execution)
-  redis.call('EXPIRE', 'rq:worker:' .. worker, WORKER_TTL)
+  occupy_worker(worker, execution, id)
+  worker.state = 'busy'
 end
 
-local function let_go(id, queue, worker, execution)
+-- Undo `hold`, and delete `more` keys, if any. `worker` may be false. The caller saves it, and takes the fields `execution` and
+-- `cancel` from the job's record.
+local function let_go(id, queue, worker, execution, more)
   local member = id .. ':' .. execution
   redis.call('ZREM', 'rq:wip:' .. queue, member)
   redis.call('ZREM', 'wh:leases', member)
   redis.call('HDEL', 'wh:suspects', member)
-  redis.call('DEL', 'rq:execution:' .. member)
-  redis.call('ZREM', 'rq:executions:' .. id, execution)
-  redis.call('HDEL', job_key(id), 'execution', 'cancel')
-  if worker and redis.call('HGET', 'rq:worker:' .. worker, 'execution') == execution then
-    redis.call('HDEL', 'rq:worker:' .. worker, 'current_job', 'execution')
-    redis.call('HSET', 'rq:worker:' .. worker, 'state', 'idle')
-  end
+  redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id, unpack(more or {}))
+  if worker then free_worker(worker, execution) end
 end

@@ -1,4 +1,5 @@
 -- Queues and indexes: where a job is found by workers and by its owner.
+-- Requires: times, malformed, jobs.
 
 local KEEP_RINGS = 64
 local PRIORITIES = { 'high', 'default', 'low' }
@@ -27,12 +28,13 @@ local function our_queues()
 end
 
 -- Move a job to another of its owner's indexes, of which there is one for each status. Scores are the time of creation in
--- microseconds.
-local function index(id, user, before, after)
+-- microseconds. The record of a job that an earlier version stored does not have it.
+local function index(job, after)
+  local user, before = job.user or '', STATUS[job.status]
   if before == after then return end
-  local score = redis.call('ZSCORE', index_key(user, before), id)
-  redis.call('ZREM', index_key(user, before), id)
-  if after then redis.call('ZADD', index_key(user, after), score or whole(SECONDS * 1e6 + MICROS), id) end
+  local score = job.score or redis.call('ZSCORE', index_key(user, before), job.id)
+  redis.call('ZREM', index_key(user, before), job.id)
+  redis.call('ZADD', index_key(user, after), score or whole(SECONDS * 1e6 + MICROS), job.id)
 end
 
 -- Return how many of a user's jobs have not ended.
@@ -40,35 +42,37 @@ local function active_jobs(user)
   return redis.call('ZCARD', index_key(user, 'pending')) + redis.call('ZCARD', index_key(user, 'running'))
 end
 
--- Put a job into its queue. Two counters give the upper bound of its position: its own number, and how many jobs were popped.
-local function push(id, queue, at_front)
-  redis.call('SADD', 'rq:queues', queue_key(queue))
-  local number
-  if at_front then
-    number = redis.call('DECR', 'wh:popped:' .. queue) + 1
-    redis.call('LPUSH', queue_key(queue), id)
-  else
-    number = redis.call('INCR', 'wh:pushed:' .. queue)
-    redis.call('RPUSH', queue_key(queue), id)
-  end
-  redis.call('LPUSH', 'wh:doorbell:' .. queue, '1')
-  redis.call('LTRIM', 'wh:doorbell:' .. queue, 0, KEEP_RINGS - 1)
-  redis.call('HSET', job_key(id), 'status', 'queued', 'number', number, 'enqueued_at', NOW_ISO, 'ready_at', decimal(NOW),
-    'reason', 'queued')
+-- Wake an idle worker. While all workers are busy, the list only grows, so it is cut now and then.
+local function ring(queue)
+  local doorbell = 'wh:doorbell:' .. queue
+  if redis.call('LPUSH', doorbell, '1') > 2 * KEEP_RINGS then redis.call('LTRIM', doorbell, 0, KEEP_RINGS - 1) end
 end
 
+-- Put a job into its queue, and return what changes in its record. Two counters give the upper bound of its position: its
+-- own number, and how many jobs were popped.
+local function push(id, queue, at_front)
+  local key, number, length = queue_key(queue), nil, nil
+  if at_front then
+    number = redis.call('DECR', 'wh:popped:' .. queue) + 1
+    length = redis.call('LPUSH', key, id)
+  else
+    number = redis.call('INCR', 'wh:pushed:' .. queue)
+    length = redis.call('RPUSH', key, id)
+  end
+  if length == 1 then redis.call('SADD', 'rq:queues', key) end
+  ring(queue)
+  return { 'status', 'queued', 'number', whole(number), 'enqueued_at', now_iso(), 'ready_at', decimal(NOW), 'reason', 'queued' }
+end
+
+-- Let a job wait for a time, and return what changes in its record.
 local function schedule(id, queue, due, reason)
   redis.call('SADD', 'rq:queues', queue_key(queue))
   redis.call('ZADD', 'rq:scheduled:' .. queue, decimal(due), id)
-  redis.call('HSET', job_key(id), 'status', 'scheduled', 'due', decimal(due), 'reason', reason)
+  return { 'status', 'scheduled', 'due', decimal(due), 'reason', reason }
 end
 
--- Put a job into its queue, or into the scheduled registry if it is not due yet.
+-- Put a job into its queue, or into the scheduled registry if it is not due yet. Return what changes in its record.
 local function make_ready(id, queue, due)
-  if due and due > NOW then
-    schedule(id, queue, due, 'scheduled')
-    return 'scheduled'
-  end
-  push(id, queue, false)
-  return 'queued'
+  if due and due > NOW then return schedule(id, queue, due, 'scheduled') end
+  return push(id, queue, false)
 end

@@ -10,6 +10,8 @@ end
 -- Read a job: its id, its record, the last of RQ's results, how many jobs its queue has popped, the time, and why no worker
 -- takes it.
 -- Returns false if the job does not exist.
+-- Requires: times, malformed, jobs.
+
 local function read_job(id)
   local fields = readable('HGETALL', job_key(id)) or {}
   if #fields == 0 then return false end
@@ -18,4 +20,11 @@ local function read_job(id)
   local ended = (readable('XREVRANGE', results_key(id), '+', '-', 'COUNT', 1) or {})[1]
   return { id, fields, ended and ended[2] or {}, readable('GET', 'wh:popped:' .. queue) or '0', decimal(NOW),
     job[2] == 'queued' and obstacle(queue, job[3]) or '' }
+end
+
+-- Return a job that this step has stored, in the same form. `added` are the fields of its record that its client does not
+-- know; nothing if more has happened to it.
+local function new_record(job, added)
+  if not added then return read_job(job.id) end
+  return { job.id, added, {}, readable('GET', 'wh:popped:' .. job.origin) or '0', decimal(NOW), '' }
 end

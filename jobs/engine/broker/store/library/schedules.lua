@@ -1,4 +1,5 @@
 -- Schedules: the decision on a tick, and the record of the last ticks.
+-- Requires: times, malformed, jobs.
 
 local KEEP_RUNS = 20
 -- Unfinished jobs of one schedule that are remembered.
@@ -79,7 +80,7 @@ end
 local function record_start(run, job)
   local jobs = unfinished_jobs(run.id)
   jobs[#jobs + 1] = job
-  redis.call('HSET', schedule_key(run.id), 'last_run_at', NOW_ISO, 'last_job_id', job,
+  redis.call('HSET', schedule_key(run.id), 'last_run_at', now_iso(), 'last_job_id', job,
     'jobs', table.concat(jobs, ' ', math.max(1, #jobs - KEEP_UNFINISHED + 1)))
   if run.manual then record_run(run.id, NOW, 'manual', job) else record_tick(run, 'started', job) end
 end

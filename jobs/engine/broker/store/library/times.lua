@@ -1,8 +1,13 @@
--- The broker's time. No worker's clock decides anything.
+-- A step: one call of a script, with its arguments, its time, and what it has found out so far. The time is the broker's:
+-- no worker's clock decides anything.
 
-local TIME = redis.call('TIME')
-local SECONDS, MICROS = tonumber(TIME[1]), tonumber(TIME[2])
-local NOW = SECONDS + MICROS / 1e6
+local ARGV, SECONDS, MICROS, NOW, now_text, positions, subscribed
+
+local function begin(arguments)
+  local time = redis.call('TIME')
+  ARGV, SECONDS, MICROS = arguments, tonumber(time[1]), tonumber(time[2])
+  NOW, now_text, positions, subscribed = SECONDS + MICROS / 1e6, nil, {}, {}
+end
 
 -- Lua's own way to print a number, %.14g, loses microseconds.
 local function decimal(number) return string.format('%.6f', number) end
@@ -28,4 +33,8 @@ local function iso(seconds)
     math.floor(clock / 3600), math.floor(clock / 60) % 60, clock % 60, micros)
 end
 
-local NOW_ISO = iso(NOW)
+-- The time as text, made when a step first needs it.
+local function now_iso()
+  now_text = now_text or iso(NOW)
+  return now_text
+end

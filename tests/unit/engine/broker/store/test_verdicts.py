@@ -15,7 +15,7 @@ from jobs.engine.broker.store.verdicts import (
     SubmitVerdict,
 )
 
-RECORD = [b"j1", [b"status", b"queued"], [], b"3", b"1700000000.5"]
+RECORD = [b"j1", [b"status", b"queued"], [], b"3", b"1700000000.5", b""]
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,12 @@ def test_a_stored_job_comes_with_its_record() -> None:
     reply = SubmitReply.read([b"replayed", b"j1", RECORD])
     assert reply.verdict is SubmitVerdict.REPLAYED
     assert reply.record == Record("j1", {"status": b"queued"}, {}, 3, 1700000000.5)
+
+
+def test_a_stored_job_s_record_has_what_was_sent_and_what_was_added() -> None:
+    reply = SubmitReply.read([b"stored", b"j1", RECORD], {"data": b"[]", "timeout": 60, "type": "greet"})
+    assert reply.record is not None
+    assert reply.record.fields == {"data": b"[]", "timeout": b"60", "type": b"greet", "status": b"queued"}
 
 
 @pytest.mark.parametrize(

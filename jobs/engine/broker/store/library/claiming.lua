@@ -1,0 +1,111 @@
+-- Claims: a worker takes the job at the head of a queue.
+-- Requires: heads, holding, endings.
+
+-- Heads that one script sets aside. Then the worker asks again, so that other scripts can run in between.
+local MOST_ASIDE = 100
+
+-- The reply with a claimed job: the fields of its record in the order of CLAIMED (claims.py), its checkpoint, and the
+-- results that its parameters refer to: for each the number of its step, and an entry of RQ's results or nothing.
+local function claimed(job)
+  local fields = redis.call('HMGET', job.key, 'data', 'type', 'user', 'acts_for', 'attempt', 'attempts', 'resumed', 'deaths',
+    'timeout', 'positions', 'meta')
+  local answer = { 'claimed', job.origin, job.id, fields, redis.call('GET', checkpoint_key(job.id)) or '' }
+  if job.references then
+    answer[6] = {}
+    for position, reference in ipairs(cjson.decode(job.references)) do
+      answer[6][position] = { reference[1], redis.call('XREVRANGE', results_key(reference[2]), '+', '-', 'COUNT', 1) }
+    end
+  end
+  return answer
+end
+
+local function foreign(job)
+  return { 'foreign', job.origin, job.id, redis.call('HGET', job.key, 'deaths') or '0' }
+end
+
+-- Claim a job of plain RQ: rq's own path runs it, and the intermediate list is where that path keeps what it has popped.
+local function take_foreign(job, worker, execution, lease)
+  redis.call('LPUSH', queue_key(job.origin) .. ':intermediate', job.id)
+  redis.call('HSET', job.key, 'execution', execution)
+  redis.call('ZADD', 'wh:leases', decimal(NOW + lease), job.id .. ':' .. execution)
+  occupy_worker(worker, execution, job.id)
+  return foreign(job)
+end
+
+-- Claim what was popped. Returns the reply to the worker; or nothing and the limit for which the job was set aside; or
+-- nothing, if the job had already ended.
+local function take(id, queue, worker, execution, lease, user_limit)
+  local job = load_job(id)
+  if job.number then redis.call('INCR', 'wh:popped:' .. queue) end
+  job.origin = queue
+  if not job.version and redis.call('HEXISTS', job.key, 'data') == 1 then
+    return take_foreign(job, worker, execution, lease)
+  end
+  -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.
+  if job.status ~= 'queued' then return end
+  local full = limit_to_wait_for(job, user_limit)
+  if full then
+    emit(job, 'job_queued', { status = 'pending', reason = 'limited' }, set_aside(id, queue, full, job.number))
+    return nil, full
+  end
+  local attempt = tonumber(job.attempt or '') or 0
+  if job.resuming then
+    redis.call('HDEL', job.key, 'reason', 'due', 'number', 'resuming')
+  else
+    attempt = attempt + 1
+    redis.call('HDEL', job.key, 'reason', 'due', 'number', 'meta')
+  end
+  hold(id, queue, worker, execution, lease)
+  index(job, 'running')
+  emit(job, 'job_started', { status = 'running', attempt = attempt }, { 'status', 'started', 'started_at', now_iso(),
+    'last_heartbeat', now_iso(), 'worker_name', worker.name, 'execution', execution, 'attempt', attempt })
+  return claimed(job)
+end
+
+-- A record that none of our scripts has written can't be claimed, and must not stop its worker from claiming the next one.
+-- If the record can't even be ended, it still loses its entry in the queue.
+local function refuse(id, queue, worker, execution, trouble)
+  redis.log(redis.LOG_WARNING, "workhorse: job " .. id .. " can't be claimed: " .. tostring(trouble.err or trouble))
+  pcall(let_go, id, queue, worker, execution)
+  pcall(function()
+    local job = load_job(id)
+    job.origin = queue
+    end_job(job, 'failed', { error_type = 'UnreadableRecord',
+      error = "This job's record in the broker can't be read, so the job can't run; submit it again." })
+  end)
+end
+
+-- If the reply to the last claim was lost, the worker asks again with the same execution, and gets the same reply.
+local function claimed_before(worker, execution)
+  if worker.execution ~= execution or not worker.job then return end
+  local job = load_job(worker.job)
+  if job.execution ~= execution then return end
+  return job.version and claimed(job) or foreign(job)
+end
+
+-- Take the head of the first non-empty queue and record who holds it. The queues are the arguments of the script from
+-- number `first` on. The caller saves the worker.
+-- Returns claimed, foreign (a job of plain RQ), again or empty.
+-- At every moment a job is in its queue, set aside for a limit, held, or ended.
+local function claim(worker, execution, lease, user_limit, first)
+  -- The scripts that make room use the limit of the last claim.
+  if (redis.call('GET', USER_LIMIT) or '0') ~= user_limit then redis.call('SET', USER_LIMIT, user_limit) end
+  local aside = 0
+  for position = first, #ARGV do
+    local queue = ARGV[position]
+    while true do
+      local id = redis.call('LPOP', queue_key(queue))
+      if not id then break end
+      local done, answer, full = pcall(take, id, queue, worker, execution, tonumber(lease), tonumber(user_limit))
+      if not done then
+        pcall(refuse, id, queue, worker, execution, answer)
+      elseif answer then
+        return answer
+      elseif full then
+        aside = aside + 1
+        if aside == MOST_ASIDE then return { 'again' } end
+      end
+    end
+  end
+  return { 'empty' }
+end
