@@ -20,7 +20,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jobs.engine import Retry, checkpoint, current_job, job, log, progress, track
+from jobs.engine import (
+    Retry,
+    SavedFile,
+    checkpoint,
+    current_job,
+    job,
+    log,
+    own_jobs,
+    progress,
+    read_blob,
+    save_file,
+    track,
+    user_document,
+    user_path,
+    write_blob,
+)
 
 #: What a function left in this module: it is shared.
 kept: list[Any] = []
@@ -274,3 +289,14 @@ def eat(megabytes: int, keep: bool = False) -> int:
         kept.append(eaten)
     time.sleep(1.5)
     return os.getpid()
+
+
+@job(reuse=100)
+def use_the_storage(text: str) -> tuple[int, SavedFile]:
+    """Use everything that connects to the broker or the storage. Return the process id and a file."""
+    write_blob(user_path("blob"), text.encode())
+    assert read_blob(user_path("blob")) == text.encode()
+    with user_document("reused") as document:
+        document[text] = True
+    assert next(own_jobs(1)).job_type == "use-the-storage"
+    return os.getpid(), save_file(text.encode(), f"{text}.txt")

@@ -16,10 +16,10 @@ from typing import Any
 from urllib.parse import quote
 
 from jobs.engine.errors import BlobNotFound
-from jobs.engine.files.filesystem import is_local, open_filesystem
+from jobs.engine.files.filesystem import disconnect, is_local, open_filesystem
 from jobs.engine.settings import Settings, settings
 
-from .running import current_job
+from .running import at_end, current_job
 
 #: The owner of blobs outside a job, and in a job without a user.
 LOCAL_USER = "local"
@@ -95,7 +95,12 @@ def _locate(path: str, of: Settings | None = None) -> tuple[Any, str]:
     if not _PATH.fullmatch(path):
         raise ValueError(f"{path!r} is not a valid path of a blob: use letters, digits, . _ - and / between names")
     filesystem, root = open_filesystem((of or settings()).storage)
+    at_end(_disconnect)
     return filesystem, f"{root}/{path}"
+
+
+def _disconnect() -> None:
+    disconnect(settings().storage)
 
 
 def _replace_file(place: Path, data: bytes) -> None:

@@ -16,11 +16,11 @@ from pydantic_core import CoreSchema, core_schema
 from jobs.engine.accounts.users import Users
 from jobs.engine.broker.connection import connect
 from jobs.engine.errors import Fatal, StoredFileNotFound, UserNotFound
-from jobs.engine.files.files import own_store
 from jobs.engine.files.safe_names import OCTETS
 from jobs.engine.files.stored_file import StoredFile
 from jobs.engine.settings import settings
 
+from .attempt_files import attempt_store
 from .file_copies import copy_here
 from .outage import wait_out_outage
 from .running import current_job
@@ -43,7 +43,7 @@ class File:
     @cached_property
     def path(self) -> Path:
         """The file's path on this machine. It must only be read, and is valid until the attempt ends."""
-        local = own_store().bytes.local_path(self._stored.owner, self.file_id)
+        local = attempt_store().bytes.local_path(self._stored.owner, self.file_id)
         return local if local is not None and local.exists() else self._copied()
 
     def open(self) -> BinaryIO:
@@ -68,13 +68,13 @@ class File:
     @cached_property
     def _stored(self) -> StoredFile:
         with _fatal_if_missing(self.file_id):
-            file = wait_out_outage(lambda: own_store().find(self.file_id))
+            file = wait_out_outage(lambda: attempt_store().find(self.file_id))
         _refuse_file_of_another_user(file)
         return file
 
     def _copied(self) -> Path:
         with _fatal_if_missing(self.file_id):
-            return wait_out_outage(lambda: copy_here(self.file_id, own_store().read(self._stored)))
+            return wait_out_outage(lambda: copy_here(self.file_id, attempt_store().read(self._stored)))
 
     def __repr__(self) -> str:
         return f"File({self.file_id or self.path})"

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict
 
 from jobs.engine.errors import Unauthenticated
 from jobs.engine.files.bytes import CHUNK_BYTES
-from jobs.engine.files.files import own_store
 from jobs.engine.files.safe_names import safe_content_type, safe_filename
 from jobs.engine.settings import settings
 
+from .attempt_files import attempt_store
 from .checkpoint import checkpoint
 from .outage import wait_out_outage
 from .running import Cancelled, current_job
@@ -58,7 +58,7 @@ def save_file(path_or_bytes: Content, filename: str, content_type: str | None = 
     owner, file_id = job.user_id or "", _next_id(job.job_id)
     try:
         file = wait_out_outage(
-            lambda: own_store().save(owner, filename, content_type, _chunks(path_or_bytes), file_id=file_id)
+            lambda: attempt_store().save(owner, filename, content_type, _chunks(path_or_bytes), file_id=file_id)
         )
     except Unauthenticated:
         raise Cancelled from None  # the owner was removed, and all their jobs with them

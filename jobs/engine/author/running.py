@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 
 from .positions import Positions
 from .reporting import Channel, Progress, Reporting
+
+logger = logging.getLogger("workhorse")
 
 #: Characters of one line of a job's log that are kept.
 LOG_LINE_CHARACTERS = 8_000
@@ -113,9 +116,12 @@ def at_end(step: Callable[[], None]) -> None:
 
 
 def end() -> None:
-    """Run the steps that were left for the end of the attempt."""
+    """Run the steps that were left for the end of the attempt. One that fails is logged, and changes no outcome."""
     while _at_end:
-        _at_end.pop()()
+        try:
+            _at_end.pop()()
+        except Exception:
+            logger.exception("a step at the end of the attempt failed")
 
 
 def current_job() -> CurrentJob | None:

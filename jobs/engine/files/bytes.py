@@ -15,7 +15,7 @@ from urllib.parse import quote
 from jobs.engine.errors import StorageUnavailable, StoredFileNotFound, WorkhorseError
 from jobs.engine.settings import Settings
 
-from .filesystem import is_local, open_filesystem
+from .filesystem import disconnect, is_local, open_filesystem
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,10 @@ class FileBytes:
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.storage
+
+    def disconnect(self) -> None:
+        """Close the connections to the storage. They open again at their next use."""
+        disconnect(self._url)
 
     def write(self, owner: str, file_id: str, chunks: Iterable[bytes]) -> Written:
         """Store the bytes of `chunks`. If it raises, nothing is stored.

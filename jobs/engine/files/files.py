@@ -168,10 +168,20 @@ class FileStore:
         with broker_errors():
             self._connection.zrem("wh:files:expiry", member)
 
+    def disconnect(self) -> None:
+        """Close the connections. They open again at their next use."""
+        self._connection.close()
+        self.bytes.disconnect()
+
     def _remove(self, owner: str, file_id: str) -> None:
         self.bytes.delete(owner, file_id)
         with broker_errors():
             self._forget(args=[owner, file_id])
+
+
+def disconnect() -> None:
+    """Close the connections of this process's file store. They open again at their next use."""
+    own_store().disconnect()
 
 
 def own_store() -> FileStore:

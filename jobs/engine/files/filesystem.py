@@ -17,6 +17,13 @@ def open_filesystem(url: str) -> tuple[Any, str]:
     return filesystem, root.rstrip("/")
 
 
+def disconnect(url: str) -> None:
+    """Close the connections to the file system of a URL. They open again at their next use."""
+    filesystem, _root = open_filesystem(url)
+    if not is_local(filesystem) and hasattr(filesystem, "disconnect"):
+        filesystem.disconnect()
+
+
 def is_local(filesystem: Any) -> bool:
     """Return True if a file system is a folder on this machine."""
     protocol = filesystem.protocol

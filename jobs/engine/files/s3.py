@@ -34,6 +34,11 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
         # A session of its own: boto3's default session is not thread-safe.
         return boto3.session.Session().client("s3", config=settings)
 
+    def disconnect(self) -> None:
+        """Close the connections. They open again at their next use."""
+        if "client" in vars(self):
+            self.client.close()
+
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         try:
             head = self.client.head_object(**_named(path))
