@@ -55,7 +55,8 @@ def check(as_json: bool) -> None:
     Settings and catalogue are checked first. Then the parameters of each unfinished job (queued, scheduled, waiting,
     retrying or running) and of each schedule are validated against the function in this code. If some are invalid,
     they are listed and the exit code is 1: let these jobs finish, cancel them, or keep the old parameters valid. A
-    priority that no live worker takes causes a warning. This is the release step of the Procfile.
+    job is also listed if no live worker serves its queue and the needs of its job type have changed. Priorities, needs
+    and queues that no live worker takes cause warnings. This is the release step of the Procfile.
     """
     settings, catalogue = services().settings, services().catalogue
     if not as_json:
@@ -69,7 +70,7 @@ def check(as_json: bool) -> None:
         mismatches.append(mismatch)
         if not as_json:
             click.echo(printable(f"Incompatible: {mismatch}"))
-    warnings = warn_about_coverage(services().client.store, catalogue)
+    warnings = [*warn_about_coverage(services().client.store, catalogue), *_moved(checked)]
     if as_json:
         found = {"warnings": warnings, "settings": settings.shown(), "job_types": list(catalogue)}
         print_json(_checked(checked, mismatches) | found)
@@ -78,6 +79,13 @@ def check(as_json: bool) -> None:
             click.echo(f"Warning: {warning}")
         click.echo(_verdict(checked, mismatches))
     sys.exit(FAILURE if mismatches else SUCCESS)
+
+
+def _moved(checked: DeployCheck) -> list[str]:
+    return [
+        f"Jobs of {job_type} wait in queue {queue}: {count}. New ones go to another, since its needs have changed."
+        for (queue, job_type), count in sorted(checked.moved.items())
+    ]
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

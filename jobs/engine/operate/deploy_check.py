@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from jobs.engine.broker.references import PendingPlaces, find_references
 from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import Fault, InvalidParameters
+from jobs.engine.queue_names import needs_of
 from jobs.engine.settings import Settings
 from jobs.engine.states import FROM_RQ, Priority
 
@@ -33,7 +35,7 @@ CHUNK = 500
 #: References may name any step here: the submission checked that they name an earlier one.
 _LAST_STEP = 10**6
 
-_FIELDS = ("status", "type", "data", "version", "references", "reason")
+_FIELDS = ("status", "type", "data", "version", "references", "reason", "origin")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ class DeployCheck:
         self._allowed = settings.allowed_functions
         self.jobs = 0
         self.schedules = 0
+        #: The waiting jobs whose type has other needs now, by queue and job type. Workers still serve these queues.
+        self.moved: Counter[tuple[str, str]] = Counter()
+        self._served: dict[str, bool] = {}
 
     def mismatches(self) -> Iterator[Mismatch]:
         """Yield each job and schedule that this code can't run, once, as it is found.
@@ -136,7 +141,10 @@ class DeployCheck:
             return  # a pickled job of plain RQ: our workers never run it
         func_name, params = call
         name = malformed.text(fields["type"] or b"") or func_name
-        faults = self._faults(name, func_name, params, ours=fields["version"] is not None, step=fields["references"])
+        ours = fields["version"] is not None
+        faults = [*self._faults(name, func_name, params, ours=ours, step=fields["references"])]
+        if ours and status != "started":
+            faults += self._faults_of_needs(func_name, malformed.text(fields["origin"] or b""))
         if faults:
             state = "running" if status == "started" else malformed.text(fields["reason"] or status.encode())
             yield Mismatch("job", job_id, name, state, tuple(faults))
@@ -153,6 +161,23 @@ class DeployCheck:
         except InvalidParameters as error:
             return error.faults
         return []
+
+    def _faults_of_needs(self, func_name: str, queue: str) -> Iterator[Fault]:
+        """Yield a fault if no live worker serves a job's queue, and jobs of its type no longer go there."""
+        kind = self._catalogue.by_function(func_name)
+        if kind is None or needs_of(queue) == kind.needs:
+            return
+        if self._is_served(queue):
+            self.moved[queue, kind.name] += 1
+            return
+        now = f"now needs {', '.join(kind.needs)}" if kind.needs else "has no needs now"
+        message = f"it waits in queue {queue}, which no live worker serves, and its job type {now}"
+        yield Fault(message, "needs_changed")
+
+    def _is_served(self, queue: str) -> bool:
+        if queue not in self._served:
+            self._served[queue] = bool(self._connection.exists(f"wh:served:{queue}"))
+        return self._served[queue]
 
     def _unknown(self, name: str, func_name: str) -> Fault:
         if name in self._catalogue:

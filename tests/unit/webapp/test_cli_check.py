@@ -53,7 +53,7 @@ def misfits(answer: Answer) -> dict[str, dict[str, Any]]:
 
 
 def test_the_check_warns_of_a_priority_that_no_worker_takes(run, services):
-    record = {"state": "idle", "queues": "high,low"}
+    record = {"state": "idle", "queues": "high,low", "can": "gpu,large"}
     services.client.store.connection.hset("rq:worker:w", mapping=record)
     services.client.store.connection.sadd("rq:workers", "rq:worker:w")
     answer = run("jobs", "check")
@@ -122,6 +122,44 @@ def test_a_moved_function_is_listed_with_its_new_path(run, services):
     command = Command(make_app(replace(services, catalogue=Catalogue([moved]))))
     (fault,) = misfits(command("jobs", "check", "--json"))[job_id]["faults"]
     assert "calls tests.jobs_for_tests.behaviours.echo, but echo is now elsewhere.echo" in fault["message"]
+
+
+@pytest.fixture
+def renamed(services: Services) -> Any:
+    """Run `jobs check` with code in which `on-gpu` needs something else."""
+
+    def check(*needs: str) -> Answer:
+        kinds = {**services.catalogue, "on-gpu": replace(services.catalogue["on-gpu"], needs=needs)}
+        command = Command(make_app(replace(services, catalogue=Catalogue(kinds.values()))))
+        return command("jobs", "check", "--json")
+
+    return check
+
+
+def test_a_job_that_waits_where_no_worker_looks_is_listed_if_its_needs_have_changed(run, renamed, services):
+    job_id = run.submits("on-gpu", "--delay", "60")
+    (fault,) = misfits(renamed("large"))[job_id]["faults"]
+    assert fault["code"] == "needs_changed"
+    assert (
+        "waits in queue default@gpu, which no live worker serves, and its job type now needs large" in fault["message"]
+    )
+    assert "its job type has no needs now" in misfits(renamed())[job_id]["faults"][0]["message"]
+    assert misfits(renamed("gpu")) == {}
+
+
+def test_changed_needs_of_a_job_that_a_worker_will_take_cause_a_warning(run, renamed, services):
+    run.submits("on-gpu")
+    services.client.store.announce("w", ["gpu"], ["default@gpu"], 60)
+    answer = renamed("large")
+    assert (answer.code, misfits(answer)) == (0, {})
+    warning = "Jobs of on-gpu wait in queue default@gpu: 1. New ones go to another, since its needs have changed."
+    assert warning in answer.json["warnings"]
+
+
+def test_a_running_job_has_its_worker_whatever_its_type_needs_now(run, renamed, services):
+    run.submits("on-gpu")
+    assert services.client.store.claim("host-1-w", "e1", ["default@gpu"])
+    assert misfits(renamed("large")) == {}
 
 
 def test_a_long_queue_is_read_completely_in_chunks(run, deploy, monkeypatch):

@@ -52,5 +52,21 @@ def test_a_draining_worker_does_not_count(store: Store, catalogue: Catalogue) ->
     assert len(warn_about_coverage(store, catalogue)) == 1
 
 
+def test_needs_that_no_worker_meets_are_named(store: Store) -> None:
+    catalogue = Catalogue.discover(["tests.jobs_for_tests"])
+    live(store, "a", queues="high,default,low", can="gpu")
+    assert warn_about_coverage(store, catalogue) == ["No live worker can gpu and large (WORKER_CAN): on-large-gpu."]
+    live(store, "b", queues="", can="gpu,large")
+    assert warn_about_coverage(store, catalogue) == []
+
+
+def test_a_queue_in_which_jobs_wait_for_no_worker_is_named(store: Store, catalogue: Catalogue) -> None:
+    live(store, "a", queues="high,default,low")
+    store.connection.sadd("rq:queues", "rq:queue:default@gpu", "rq:queue:emails")
+    store.connection.rpush("rq:queue:default@gpu", "j1", "j2")
+    store.connection.rpush("rq:queue:emails", "j3")
+    assert warn_about_coverage(store, catalogue) == ["No live worker serves queue default@gpu, in which jobs wait: 2."]
+
+
 def test_no_worker_at_all_is_one_warning(store: Store, catalogue: Catalogue) -> None:
     assert warn_about_coverage(store, catalogue) == ["No worker is running."]
