@@ -41,7 +41,16 @@ def json_value(max_bytes: int | None = None) -> Any:
     if (current_request().content_length or 0) > limit:
         raise _too_large(limit)
     _refuse_other_types()
-    text = _decoded(_read(limit))
+    return strict_json(_decoded(_read(limit)))
+
+
+def strict_json(text: str) -> Any:
+    """Read a text as JSON.
+
+    Raises:
+        MalformedRequest: it is not JSON, has a duplicate key, is too deep, or has a number too large for a double.
+        InvalidRequest: a text contains NUL or a lone surrogate, which can't be stored.
+    """
     value = _parsed(text)
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise _too_deep()

@@ -1,28 +1,171 @@
-"""The caller's schedules, and how to delete them."""
+"""Schedules: the caller's list, and a page for each with its last ticks and the forms that change it."""
 
 from __future__ import annotations
 
-from flask import url_for
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from flask import request, url_for
 from werkzeug.wrappers import Response
 
+from jobs.engine.client.schedule import Schedule
+from jobs.engine.client.schedule_changes import ScheduleChanges
 from jobs.engine.client.schedules import Schedules
+from jobs.engine.errors import Conflict, Fault, InvalidRequest, MalformedRequest, TooManyActiveJobs
+from jobs.engine.times import rfc3339
 from webapp.auth import caller
+from webapp.body import model_of, strict_json
 from webapp.ownership import visible_schedule
+from webapp.pauses import NewPause
 from webapp.rate_limit import admit
+from webapp.schedule_resource import ChangedSchedule
+from webapp.schedules import edited
 from webapp.services import services
 
-from .blueprint import blueprint, done, page
+from .blueprint import blueprint, done, page, refused
+from .formats import json_text
+
+#: The fields of the form that changes a schedule.
+FIELDS = ("cron", "timezone", "overlap", "catch_up", "params")
 
 
 @blueprint.get("/schedules")
 def schedules() -> Response:
     admit()
-    return page("schedules.html", schedules=Schedules(services().client).of_user(caller().user_id))
+    return page("schedules.html", schedules=_schedules().of_user(caller().user_id))
+
+
+@blueprint.get("/schedules/<schedule_id>")
+def schedule(schedule_id: str) -> Response:
+    found = visible_schedule(schedule_id)
+    admit()
+    return _page(found, _texts(found))
+
+
+@blueprint.post("/schedules/<schedule_id>/edit")
+def edit_schedule(schedule_id: str) -> Response:
+    found = visible_schedule(schedule_id)
+    try:
+        edited(found, _changes(found))
+    except InvalidRequest as error:
+        return _page(found, request.form, error.faults)
+    except Conflict as error:
+        return refused(error.message, _place(schedule_id))
+    return done("The schedule was changed.", _place(schedule_id))
+
+
+@blueprint.post("/schedules/<schedule_id>/pause")
+def pause_schedule(schedule_id: str) -> Response:
+    found = visible_schedule(schedule_id)
+    try:
+        sent = {"reason": request.form.get("reason", ""), "until": _in_utc(request.form.get("until", ""))}
+        new = model_of(NewPause, sent)
+        admit(partial(_control().check_pause, new.until))
+        _control().pause(schedule_id, caller().user_id, new.reason, new.until)
+    except InvalidRequest as error:
+        return _page(found, _texts(found) | dict(request.form), error.faults)
+    except Conflict as error:
+        return refused(error.message, _place(schedule_id))
+    return done("The schedule was paused.", _place(schedule_id))
+
+
+@blueprint.post("/schedules/<schedule_id>/resume")
+def resume_schedule(schedule_id: str) -> Response:
+    visible_schedule(schedule_id)
+    admit()
+    try:
+        _control().resume(schedule_id)
+    except Conflict as error:
+        return refused(error.message, _place(schedule_id))
+    return done("The schedule was resumed.", _place(schedule_id))
+
+
+@blueprint.post("/schedules/<schedule_id>/run")
+def run_schedule(schedule_id: str) -> Response:
+    visible_schedule(schedule_id)
+    try:
+        admit(partial(_control().check_run, schedule_id))
+        job = _control().run_now(schedule_id)
+    except (Conflict, TooManyActiveJobs) as error:
+        return refused(error.message, _place(schedule_id))
+    return done("The job was submitted.", url_for("pages.job", job_id=job.job_id))
 
 
 @blueprint.post("/schedules/<schedule_id>/delete")
 def delete_schedule(schedule_id: str) -> Response:
     visible_schedule(schedule_id)
     admit()
-    Schedules(services().client).delete(schedule_id)
+    _schedules().delete(schedule_id)
     return done("The schedule was deleted. Jobs that it has started continue.", url_for("pages.schedules"))
+
+
+def _schedules() -> Schedules:
+    return Schedules(services().client)
+
+
+def _control() -> ScheduleChanges:
+    return ScheduleChanges(services().client)
+
+
+def _place(schedule_id: str) -> str:
+    return url_for("pages.schedule", schedule_id=schedule_id)
+
+
+def _page(found: Schedule, texts: Mapping[str, str], faults: list[Fault] | None = None) -> Response:
+    return page(
+        "schedule.html",
+        422 if faults else 200,
+        schedule=found,
+        runs=_schedules().runs(found.schedule_id),
+        sent=texts,
+        option_errors=_by_field(faults or []),
+    )
+
+
+def _texts(found: Schedule) -> dict[str, str]:
+    """Return the texts of the form that changes a schedule."""
+    plan = found.plan
+    return {name: getattr(plan, name) for name in FIELDS} | {"params": json_text(plan.params)}
+
+
+def _changes(found: Schedule) -> dict[str, Any]:
+    """Return the fields whose values differ from those of the schedule.
+
+    Raises:
+        InvalidRequest
+    """
+    sent: dict[str, Any] = {name: request.form[name].strip() for name in FIELDS if name in request.form}
+    if "params" in sent:
+        sent["params"] = _json(sent["params"])
+    changes = model_of(ChangedSchedule, sent).changes
+    return {name: value for name, value in changes.items() if value != getattr(found.plan, name)}
+
+
+def _json(text: str) -> Any:
+    try:
+        return strict_json(text)
+    except MalformedRequest as error:
+        message = error.message.replace("The body", "This", 1)
+        raise InvalidRequest([Fault(message, error.code, pointer="/params")]) from None
+    except InvalidRequest as error:
+        faults = [Fault(fault.message, fault.code, pointer=f"/params{fault.pointer}") for fault in error.faults]
+        raise InvalidRequest(faults) from None
+
+
+def _by_field(faults: list[Fault]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for fault in faults:
+        name, _, rest = (fault.pointer or "").lstrip("/").partition("/")
+        found.setdefault(name, []).append(f"{rest}: {fault.message}" if rest else fault.message)
+    return found
+
+
+def _in_utc(text: str) -> str | None:
+    """Return the time of a form's field, which is in UTC, as the API takes it; None if the field is empty."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text or None
+    return rfc3339(moment.replace(tzinfo=moment.tzinfo or UTC))

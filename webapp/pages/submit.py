@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
 from os import SEEK_END
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue.job_type import JobType
-from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedule import CatchUp, Overlap, Plan
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import (
     Fault,
@@ -39,7 +39,10 @@ from .fields import Field, fields_of
 from .form import Form
 
 #: The form's fields beside the parameters and the options.
-SCHEDULE = ("cron", "timezone")
+SCHEDULE = ("cron", "timezone", "overlap", "catch_up")
+
+
+Choice = TypeVar("Choice", Overlap, CatchUp)
 
 
 @blueprint.get("/submit/<job_type>")
@@ -117,12 +120,20 @@ def _submitted(kind: JobType, params: dict[str, Any]) -> Response:
 
 
 def _scheduled(kind: JobType, params: dict[str, Any]) -> Response:
-    cron, timezone = (request.form.get(name, "").strip() for name in SCHEDULE)
-    plan = Plan(kind.name, params, cron, timezone or "UTC")
+    cron, timezone = (request.form.get(name, "").strip() for name in ("cron", "timezone"))
+    choices = _chosen_of(Overlap, "overlap", Overlap.ALLOW), _chosen_of(CatchUp, "catch_up", CatchUp.ONE)
+    plan = Plan(kind.name, params, cron, timezone or "UTC", *choices)
     schedules, user = Schedules(services().client), caller()
     admit(partial(schedules.check_create, user.user_id, plan, admin=user.is_admin))
     schedules.create(user.user_id, plan, admin=user.is_admin)
     return done(f"The schedule for {kind.name} was created.", url_for("pages.schedules"))
+
+
+def _chosen_of(kind: type[Choice], name: str, default: Choice) -> Choice:
+    try:
+        return kind(request.form.get(name) or default)
+    except ValueError:
+        raise InvalidRequest([Fault(f"choose one of {', '.join(kind)}", "enum", pointer=f"/{name}")]) from None
 
 
 def _options() -> Options:

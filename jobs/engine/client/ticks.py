@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import redis
+
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.schedule_records import DueTick
 from jobs.engine.broker.store.verdicts import SubmitVerdict
@@ -31,6 +33,7 @@ AT_ONCE = 100
 #: The scheduler has other chores.
 LONGEST_PASS_SECONDS = 1.0
 RETRY_UNREADABLE_SECONDS = 3_600
+INTERNAL = "An internal error occurred; the scheduler's log has the details."
 UNREADABLE = "The schedule's record can't be read; delete the schedule and create a new one."
 
 
@@ -105,6 +108,11 @@ class Ticks:
             line = record.plan.cron
             logger.warning("schedule %s of %s: a tick of %s is refused: %s", step.id, user_id, line, error)
             self._skip(step, Outcome.REFUSED, error.message)
+        except redis.RedisError:
+            raise
+        except Exception:
+            logger.exception("schedule %s of %s: a tick is refused", step.id, user_id)
+            self._skip(step, Outcome.REFUSED, INTERNAL)
         return False
 
     def _submit(self, submission: Submission, step: Step) -> bool:
