@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
-from . import backlog, checkout, environments, floor, footprint, progress_cost, throughput, web
+from . import backlog, checkout, environments, fleet, floor, footprint, progress_cost, throughput, web
 from .chart import chart
 from .environments import ROOT
 from .excerpt import excerpt, insert
@@ -25,7 +25,15 @@ from .samples import Result, verdicts
 from .table import page, summary
 from .workbench import FULL, QUICK, Workbench
 
-ROWS: tuple[Row, ...] = (*throughput.ROWS, *web.ROWS, *backlog.ROWS, *progress_cost.ROWS, *floor.ROWS, *footprint.ROWS)
+ROWS: tuple[Row, ...] = (
+    *throughput.ROWS,
+    *web.ROWS,
+    *backlog.ROWS,
+    *fleet.ROWS,
+    *progress_cost.ROWS,
+    *floor.ROWS,
+    *footprint.ROWS,
+)
 PAGE = ROOT / "docs" / "performance-table.md"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
