@@ -94,10 +94,11 @@ BATCH = resource(
 )
 
 
-def entry_schema() -> dict[str, Any]:
-    """Describe one entry of a batch as JSON Schema."""
+def entry_schema(*without: str) -> dict[str, Any]:
+    """Describe one entry of a batch as JSON Schema, without some of the options."""
     params = {"type": "object", "description": "The parameters of the job.", "default": {}}
-    optional = {"params": params, **json_properties()}
+    options = {name: schema for name, schema in json_properties().items() if name not in without}
+    optional = {"params": params, **options}
     return sent({"job_type": TEXT, **optional}, optional=tuple(optional))
 
 

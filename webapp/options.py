@@ -16,6 +16,7 @@ from jobs.engine.accounts.user import User
 from jobs.engine.author.public_addresses import PublicUrl
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.submission import Submission
+from jobs.engine.errors import MAX_LATER_SECONDS
 from jobs.engine.states import Priority
 
 from .openapi.models import value_schema
@@ -69,6 +70,37 @@ class Options(BaseModel):
         WHOLE_NUMBER,
         Details("Timeout", "SECONDS", default_from_job_type=True),
     ] = None
+    start_by: Annotated[
+        Moment | None,
+        Field(
+            description="Latest time at which the job may start. If it has not started by then, it is cancelled.",
+            examples=["2030-01-31T13:00:00Z"],
+        ),
+        Details("Start by", "TIME"),
+    ] = None
+    start_within: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=MAX_LATER_SECONDS,
+            description="The same in seconds, from the submission or, for a delayed job, from the time at which it is "
+            "due.",
+            examples=[300],
+        ),
+        NUMBER,
+        Details("Start within", "SECONDS", sets="start_within_seconds", default_from_job_type=True),
+    ] = None
+    unique_key: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=255,
+            description="Words that make the job unique among your jobs of this type. If there is one with the same "
+            "words that has not ended, that job is returned and nothing is stored.",
+            examples=["invoice 2030-01"],
+        ),
+        Details("Unique key", "WORDS"),
+    ] = None
     webhook_url: Annotated[
         PublicUrl | None,
         Field(
@@ -101,6 +133,20 @@ class Options(BaseModel):
     def _only_one_time(cls, value: Any, info: ValidationInfo) -> Any:
         if value is not None and info.data.get("delay") is not None:
             raise ValueError("delay and run_at exclude each other; send one of them")
+        return value
+
+    @field_validator("start_within")
+    @classmethod
+    def _only_one_deadline(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("start_by") is not None:
+            raise ValueError("start_by and start_within exclude each other; send one of them")
+        return value
+
+    @field_validator("unique_key")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        if value is not None and not value.isprintable():
+            raise ValueError("expected printable characters")
         return value
 
 
@@ -143,7 +189,8 @@ class Option:
 
     def default_of(self, job_type: JobType) -> str:
         """Return the default for a job type as text; empty if there is none."""
-        return str(getattr(job_type, self.name)) if self.details.default_from_job_type else ""
+        default = getattr(job_type, self.name) if self.details.default_from_job_type else None
+        return "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
 
 
 class JsonOptions(Options):
@@ -185,8 +232,7 @@ def submission_of(
     idempotency_key: str | None = None,
     digest: str | None = None,
 ) -> Submission:
-    """Return a user's submission with its options. Duplicate values of an option are dropped."""
-    fields = {each.details.sets or each.name: _without_duplicates(getattr(options, each.name)) for each in OPTIONS}
+    """Return a user's submission with its options."""
     return Submission(
         job_type=job_type,
         params=params,
@@ -194,8 +240,13 @@ def submission_of(
         admin=user.is_admin,
         idempotency_key=idempotency_key,
         digest=digest,
-        **fields,
+        **submission_fields(options),
     )
+
+
+def submission_fields(options: Options) -> dict[str, Any]:
+    """Return the fields of a `Submission` that the options set. Duplicate values of an option are dropped."""
+    return {each.details.sets or each.name: _without_duplicates(getattr(options, each.name)) for each in OPTIONS}
 
 
 def _without_duplicates(value: Any) -> Any:

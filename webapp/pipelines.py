@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from flask import Blueprint, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from jobs.engine.client.groups import Group, Member
 from jobs.engine.client.pipelines import KIND, MAX_STEPS, Step, submit_pipeline
 from jobs.engine.states import Status
 
 from .auth import caller
-from .batches import JOB_IDS
+from .batches import JOB_IDS, Entry, entry_schema
 from .body import json_object, model_of
 from .groups import (
     STORED_HEADERS,
-    JobTypeName,
-    Params,
     cancel_group,
     cancelled_as,
     show_group,
@@ -30,7 +29,9 @@ from .headers import idempotency_key
 from .openapi.components import resource
 from .openapi.describing import described
 from .openapi.operation import json_body, returns
+from .openapi.schemas import Later, sent
 from .openapi.shared_headers import IDEMPOTENCY_KEY
+from .options import submission_fields
 from .query import Nothing, query
 from .rate_limit import admission
 from .services import services
@@ -41,9 +42,13 @@ blueprint = Blueprint("pipelines", __name__, url_prefix="/api/v1/pipelines")
 Progress = Annotated[float, Field(ge=0, le=100)]
 
 
-class NewStep(BaseModel):
-    job_type: JobTypeName
-    params: Params = Field(default_factory=dict)
+class NewStep(Entry):
+    """One step of a pipeline, with the options of a submission. It always depends on the step before it."""
+
+    @field_validator("depends_on", mode="before")
+    @classmethod
+    def _unneeded(cls, _value: Any) -> Any:
+        raise ValueError("a step depends on the step before it, and on no other job")
 
 
 class NewPipeline(BaseModel):
@@ -118,6 +123,16 @@ PIPELINE = resource(
         ],
     },
 )
+_NEW_PIPELINE = sent(
+    {
+        "steps": {
+            "type": "array",
+            "items": Later(partial(entry_schema, "depends_on")),
+            "minItems": 1,
+            "maxItems": MAX_STEPS,
+        }
+    },
+)
 # Without a reference: tools that read the document would take it for one of their own.
 _NEW_PIPELINE_EXAMPLE = {
     "steps": [
@@ -134,9 +149,10 @@ _NEW_PIPELINE_EXAMPLE = {
     "Submit jobs that use each other's results",
     {"202": returns("All of the steps are stored.", PIPELINE, headers=STORED_HEADERS)},
     description='`{"$ref": "#/steps/0/result/model_id"}` anywhere in `params` stands for a part of the result of an '
-    "earlier step. Its value is checked when the step starts.",
+    "earlier step. Its value is checked when the step starts. Steps take the same options as a single job, "
+    "except for `depends_on`.",
     headers=(IDEMPOTENCY_KEY,),
-    body=json_body(NewPipeline, example=_NEW_PIPELINE_EXAMPLE),
+    body=json_body(_NEW_PIPELINE, example=_NEW_PIPELINE_EXAMPLE),
     refused=(400, 403, 413, 415),
 )
 def submit() -> Response:
@@ -148,7 +164,7 @@ def submit() -> Response:
     kinds = valid_types(named, check_params=False)
     pipeline_id, replayed = submit_pipeline(
         services().client,
-        [Step(kind, step.params) for kind, step in zip(kinds, new.steps, strict=True)],
+        [Step(kind, step.params, submission_fields(step)) for kind, step in zip(kinds, new.steps, strict=True)],
         caller().user_id,
         admin=caller().is_admin,
         idempotency_key=key,

@@ -214,6 +214,12 @@ class Conflict(WorkhorseError):
     code = "conflict"
 
 
+class DuplicateJob(Conflict):
+    """Another job has the same unique key; wait until it has ended, or cancel it."""
+
+    code = "duplicate_job"
+
+
 class JobEnded(Conflict):
     """The job has already ended."""
 

@@ -183,7 +183,7 @@ def submit_all_kinds(harness: Harness, carol: Caller) -> None:
     carol.submits("report-slowly", {"steps": 3, "seconds": 0.1})
     carol.submits("step-by-step", {"path": f"{folder}/steps"})
     carol.submits("flaky", {"path": f"{folder}/flaky"})
-    carol.submits("noop?delay=0.5&tag=later")
+    carol.submits("noop?delay=0.5&tag=later&unique_key=k&start_within=60")
     for _ in range(3):
         carol.submits("one-at-a-time", {"path": folder})
     failed = carol.submits("fail", headers={"Idempotency-Key": "k1"})

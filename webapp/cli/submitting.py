@@ -79,7 +79,10 @@ class SubmitOne(click.Command):
         user = acting_user(given["user_id"])
         stored = with_files(params, lambda file: _uploaded(file, user.user_id))
         submission = submission_of(self._kind, stored, how, user)
-        job = services().client.submit(submission).job
+        submitted = services().client.submit(submission)
+        job = submitted.job
+        if submitted.deduplicated:
+            click.echo("An equal job exists, and nothing was stored.", err=True)
         note("submit-job", subject=job.job_id, user_id=user.user_id)
         if not (given["wait"] or given["follow"]):
             print_json(job.as_dict()) if given["as_json"] else click.echo(job.job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import request, url_for
 from werkzeug.wrappers import Response
@@ -11,6 +12,7 @@ from jobs.engine.client.groups import Groups
 from jobs.engine.client.job import Job
 from jobs.engine.errors import Conflict, TooManyActiveJobs
 from jobs.engine.states import Status
+from jobs.engine.times import read_time
 from webapp.auth import caller
 from webapp.ownership import visible_job
 from webapp.rate_limit import admit
@@ -43,6 +45,12 @@ class View:
     @property
     def can_retry(self) -> bool:
         return self.job.status in (Status.FAILED, Status.CANCELLED)
+
+    @property
+    def free_at(self) -> datetime | None:
+        """Return about when the limit that the job waits for is free again, if that is known."""
+        at = self.job.limited_by["free_at"] if self.job.limited_by else None
+        return read_time(at) if at else None
 
     @property
     def result_json(self) -> str | None:

@@ -16,6 +16,7 @@ from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.schedule import CatchUp, Overlap, Plan
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import (
+    DuplicateJob,
     Fault,
     Forbidden,
     InvalidRequest,
@@ -66,7 +67,7 @@ def submit(job_type: str) -> Response:
     except InvalidRequest as error:
         form.blame(error.faults)
         return _page(kind, form, status_of(error), _faults_of_options(error))
-    except (Forbidden, TooManyActiveJobs) as error:
+    except (DuplicateJob, Forbidden, TooManyActiveJobs) as error:
         form.errors.append(error.message)
         return _page(kind, form, status_of(error))
 
@@ -115,8 +116,9 @@ def _stored(sent: FileStorage) -> str:
 def _submitted(kind: JobType, params: dict[str, Any]) -> Response:
     submission = submission_of(kind, params, _options(), caller())
     admit(partial(services().client.check, submission))
-    job = services().client.submit(submission).job
-    return done("The job was submitted.", url_for("pages.job", job_id=job.job_id))
+    submitted = services().client.submit(submission)
+    what = "An equal job exists, and nothing was stored." if submitted.deduplicated else "The job was submitted."
+    return done(what, url_for("pages.job", job_id=submitted.job.job_id))
 
 
 def _scheduled(kind: JobType, params: dict[str, Any]) -> Response:

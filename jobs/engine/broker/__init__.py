@@ -33,6 +33,8 @@ Keys in the broker:
     wh:slots:<kind>:<name>             the running jobs under a limit: `user:<user>` or `type:<type>`
     wh:limited                         the limits that jobs wait for
     wh:limited:<queue>:<kind>:<name>   the jobs that wait for a limit
+    wh:start_by                        jobs by the time by which they must have started
+    wh:unique:<unique>                 the job that has a unique key
     wh:group:<group>                   a batch or pipeline
     wh:group:<group>:ended             how its ended jobs ended
     wh:schedule:<schedule>             a schedule

@@ -32,10 +32,13 @@ class Rules:
         """The limit of running jobs of this type, whatever their key; None: no limit."""
         return next((limit.running for limit in self.limits if not limit.names and limit.running), None)
 
-    @property
-    def key_parameters(self) -> frozenset[str]:
-        """The parameters whose values must be known when a job is submitted."""
-        readers = [*self._readers.values(), *([self._equal] if self._equal else ())]
+    def key_parameters(self, *, unique: bool = True) -> frozenset[str]:
+        """Return the parameters whose values must be known when a job is submitted.
+
+        Args:
+            unique: False: the submission has a `unique_key`, so its parameters don't make it unique.
+        """
+        readers = [*self._readers.values(), *([self._equal] if self._equal and unique else ())]
         return frozenset(name for reader in readers for name in reader.parameters)
 
     def limit_entries(self, params: Mapping[str, Any], user_id: str | None) -> list[LimitEntry]:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 class Submitted:
     job: Job
     #: An earlier request with the same idempotency key has stored it.
-    replayed: bool
+    replayed: bool = False
+    #: It is the owner's job with the same unique key, which has not ended.
+    deduplicated: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Client:
             RateLimited: the user has sent too many requests.
             TooManyActiveJobs: the user has MAX_ACTIVE_JOBS_PER_USER unfinished jobs.
             IdempotencyKeyReused: the key was used for another request.
-            InvalidRequest: a job that it depends on, or a file that it names, does not exist.
+            DuplicateJob: another job has its unique key, and can't or must not be returned.
+            InvalidRequest: a job that it depends on, or a file that it names, does not exist; or it would never start.
             Forbidden: a job that it depends on, or a file that it names, belongs to another user.
             Unauthenticated: the user has been deleted, or the credential was revoked.
         """
@@ -77,7 +80,11 @@ class Client:
         with broker_errors():
             reply = self.store.submit(shared, jobs, admission.as_json() if admission else b"")
         raise_unless_stored(reply, self.settings.max_active_jobs_per_user)
-        return Submitted(_job(reply.subject_id, reply.record), reply.verdict is SubmitVerdict.REPLAYED)
+        return Submitted(
+            _job(reply.subject_id, reply.record),
+            replayed=reply.verdict is SubmitVerdict.REPLAYED,
+            deduplicated=reply.verdict is SubmitVerdict.DEDUPLICATED,
+        )
 
     def submit_unowned(self, submissions: Sequence[Submission], *, outbox_entry: str | None = None) -> None:
         """Store jobs that no user owns, in one atomic step.
@@ -141,6 +148,7 @@ class Client:
         Raises:
             JobNotFound, JobNotEnded
             Conflict: a job that it depends on has failed.
+            DuplicateJob: another job has its unique key.
             TooManyActiveJobs: its owner has MAX_ACTIVE_JOBS_PER_USER unfinished jobs.
         """
         with broker_errors():

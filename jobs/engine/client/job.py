@@ -23,6 +23,8 @@ from jobs.engine.queue_names import QueueName, needs_of, priority_of
 from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import read_time
 
+from .limited_by import LimitedBy, limited_by
+
 #: Versions of a job that RQ's own tools made: it has no event log, but its status only goes forward.
 _FOREIGN_VERSION = {Status.PENDING: 1, Status.RUNNING: 2, Status.COMPLETED: 3, Status.FAILED: 3, Status.CANCELLED: 3}
 
@@ -65,6 +67,14 @@ class Job:
         Field(description="The position in the queue, an upper bound; null unless queued."),
     ]
     tags: Annotated[list[str], Field(description="The words that it was submitted with.")]
+    unique_key: Annotated[
+        str | None,
+        Label("unique"),
+        Field(description="What makes it unique among its owner's jobs of this type; null if it is not."),
+    ]
+    limited_by: Annotated[
+        LimitedBy | None, Label("limited by"), Field(description="The limit that it waits for; null unless limited.")
+    ]
     progress: Annotated[float, Field(ge=0, le=100, description="The progress in percent; 100 when completed.")]
     progress_message: Annotated[str | None, WITHIN_ANOTHER, Field(description="The last progress message.")]
     progress_current: Annotated[float | None, WITHIN_ANOTHER, Field(description="The number of items done.")]
@@ -79,6 +89,11 @@ class Job:
     scheduled_at: Annotated[
         datetime | None, Label("scheduled"), Field(description="When the job becomes due; null unless it is scheduled.")
     ]
+    start_by: Annotated[
+        datetime | None,
+        Label("start by"),
+        Field(description="The job is cancelled unless it has started by then; null: it can wait forever."),
+    ]
     started_at: Annotated[datetime | None, Label("started"), Field(description="When the last execution started.")]
     completed_at: Annotated[
         datetime | None, Label("ended"), Field(description="When the job completed, failed or was cancelled.")
@@ -92,7 +107,7 @@ class Job:
         WITHIN_ANOTHER,
         Field(
             description="The class of the exception, or timeout, stalled, worker_lost, memory_limit, "
-            "result_too_large, result_invalid or dependency_failed."
+            "result_too_large, result_invalid, dependency_failed or expired."
         ),
     ]
     version: Annotated[Whole, WITHIN_ANOTHER, Field(description="Increases by one with every event of the job.")]
@@ -137,6 +152,8 @@ class Job:
             needs=list(needs_of(text.get("origin", ""))),
             queue_position=_position(text, record.popped),
             tags=_words(text.get("tags")),
+            unique_key=text.get("unique_key"),
+            limited_by=limited_by(text, record) if status is Status.PENDING else None,
             progress=100.0 if status is Status.COMPLETED else _percent(meta.get("progress")),
             progress_message=_sentence(meta.get("progress_message")),
             progress_current=_finite(meta.get("progress_current")),
@@ -147,6 +164,7 @@ class Job:
             resumed=_whole(text.get("resumed"), 0),
             created_at=_time(text.get("created_at")),
             scheduled_at=_moment(text.get("due")) if status is Status.PENDING else None,
+            start_by=_moment(text.get("start_by")),
             started_at=_time(text.get("started_at")),
             completed_at=_time(text.get("ended_at")) if status.terminal else None,
             expires_at=_moment(text.get("expires")),

@@ -16,6 +16,7 @@ from jobs.engine.broker.store.verdicts import (
 )
 from jobs.engine.errors import (
     Conflict,
+    DuplicateJob,
     Fault,
     Forbidden,
     IdempotencyKeyReused,
@@ -40,7 +41,9 @@ _LIMIT_RETRY_SECONDS = 5
 def raise_unless_stored(reply: SubmitReply, max_active: int, parts: Sequence[Part] = ()) -> None:
     """Raise the error of a submission that was not stored. With `parts`, its faults point into the request."""
     match reply.verdict:
-        case SubmitVerdict.STORED | SubmitVerdict.REPLAYED | SubmitVerdict.TAKEN | SubmitVerdict.OVERLAP:
+        case SubmitVerdict.STORED | SubmitVerdict.REPLAYED | SubmitVerdict.DEDUPLICATED:
+            return
+        case SubmitVerdict.TAKEN | SubmitVerdict.OVERLAP:
             return
         case SubmitVerdict.NOT_ADMITTED:
             refuse(reply.number)
@@ -54,6 +57,12 @@ def raise_unless_stored(reply: SubmitReply, max_active: int, parts: Sequence[Par
             raise InvalidRequest([_unknown_job(reply, parts)])
         case SubmitVerdict.FOREIGN_DEPENDENCY:
             raise Forbidden(f"Job {reply.subject_id} in depends_on belongs to another user.")
+        case SubmitVerdict.NEVER_STARTS:
+            raise InvalidRequest([_never_starts(reply, parts)])
+        case SubmitVerdict.DUPLICATE:
+            raise _duplicate(reply, parts)
+        case SubmitVerdict.DUPLICATE_STARTED:
+            raise DuplicateJob(f"Job {reply.subject_id} has the same unique key and has started; it can't be changed.")
         case SubmitVerdict.TOO_MANY_ACTIVE:
             raise _too_many_active(f"You have {reply.number:,} unfinished jobs", max_active)
         case _:
@@ -83,8 +92,10 @@ def raise_unless_retried(reply: RetryReply, job: Job, max_active: int) -> None:
         case RetryVerdict.MISSING:
             raise job_not_found(job.job_id)
         case RetryVerdict.DEPENDENCY_FAILED:
-            dependency = reply.dependency_id
+            dependency = reply.other_id
             raise Conflict(f"The job depends on job {dependency}, which has not completed. Retry that one first.")
+        case RetryVerdict.DUPLICATE:
+            raise DuplicateJob(f"Job {reply.other_id} has the same unique key. Wait until it has ended.")
         case RetryVerdict.TOO_MANY_ACTIVE:
             raise _too_many_active(f"The job's owner has {reply.active:,} unfinished jobs", max_active)
         case _:
@@ -127,6 +138,20 @@ def _unknown_job(reply: SubmitReply, parts: Sequence[Part]) -> Fault:
     part = parts[reply.number - 1]
     place = part.submission.depends_on.index(reply.subject_id)
     return Fault(message, "unknown_job", pointer=f"{part.at}/depends_on/{place}")
+
+
+def _never_starts(reply: SubmitReply, parts: Sequence[Part]) -> Fault:
+    message = "the job may not start before this time; choose a later one"
+    if not parts:
+        return Fault(message, "never_starts", parameter="start_by")
+    return Fault(message, "never_starts", pointer=f"{parts[reply.number - 1].at}/start_by")
+
+
+def _duplicate(reply: SubmitReply, parts: Sequence[Part]) -> DuplicateJob:
+    where = f"{parts[reply.number - 1].at}: " if parts else ""
+    return DuplicateJob(
+        f"{where}Job {reply.subject_id} has the same unique key. Wait until it has ended, or cancel it."
+    )
 
 
 def _not_retryable(job: Job) -> JobNotEnded:

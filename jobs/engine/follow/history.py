@@ -18,6 +18,9 @@ Entry = dict[str, Any]
 
 _PROGRESS = ("progress", "progress_message", "progress_current", "progress_total", "eta_seconds")
 
+#: What is computed when a job is read, so that the history does not have it.
+_UNKNOWN: dict[str, Any] = dict.fromkeys(("queue_position", "limited_by", "eta_seconds"))
+
 
 def versions(job: Job, events: Sequence[Entry]) -> list[tuple[Job, bool]]:
     """Return the versions of a job, oldest first; the last one is `job` itself.
@@ -62,7 +65,7 @@ def _fresh(job: Job) -> Job:
 
 
 def _pending(job: Job, reason: PendingReason) -> Job:
-    return replace(job, status=Status.PENDING, pending_reason=reason, queue_position=None, eta_seconds=None)
+    return replace(job, status=Status.PENDING, pending_reason=reason, **_UNKNOWN)
 
 
 def _queued(job: Job, entry: Entry) -> Job:

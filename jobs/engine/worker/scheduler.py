@@ -56,6 +56,7 @@ class Scheduler:
         self._trouble = BrokerTrouble("scheduler")
         self._chores = [
             Chore(PROMOTE_SECONDS, self.promote),
+            Chore(PROMOTE_SECONDS, self.end_late),
             Chore(RECOVER_SECONDS, self.recover),
             Chore(SWEEP_SECONDS, self.sweep),
             Chore(MAKE_ROOM_SECONDS, self.make_room),
@@ -101,6 +102,11 @@ class Scheduler:
     def promote(self) -> None:
         """Move due jobs into their queues, all of them."""
         while self._store.promote()[0]:
+            continue
+
+    def end_late(self) -> None:
+        """Cancel the jobs that have not started by their deadline, all of them."""
+        while self._store.end_late():
             continue
 
     def free_jobs_of_dead_workers(self) -> None:

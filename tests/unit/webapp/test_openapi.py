@@ -155,9 +155,11 @@ def test_each_job_type_is_submitted_with_its_own_parameters_and_result(document)
     assert "It takes a while." in call["description"]
     body = call["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/train-model.params"}
-    for status in ("200", "202"):
-        answer = call["responses"][status]["content"]["application/json"]["schema"]
-        assert answer == {"$ref": "#/components/schemas/train-model.job"}
+    job = {"$ref": "#/components/schemas/train-model.job"}
+    stored, found = (call["responses"][each]["content"]["application/json"]["schema"] for each in ("202", "200"))
+    assert stored == job
+    assert found["allOf"][0] == job
+    assert set(found["allOf"][1]["properties"]) == {"deduplicated"}
     params = validator(document, "train-model.params")
     assert params.is_valid({"config": {"epochs": 3}, "tree": {"branches": [{"value": 1.5}]}})
     assert not params.is_valid({"config": {"epochs": "x"}})
@@ -219,7 +221,7 @@ def test_every_error_is_a_problem_document_under_its_status(document):
 
 def test_a_submission_lists_every_status_that_it_may_return(document):
     statuses = set(document["paths"]["/api/v1/jobs/train-model"]["post"]["responses"])
-    assert statuses == {"200", "202", "400", "401", "403", "413", "415", "422", "429", "503", "default"}
+    assert statuses == {"200", "202", "400", "401", "403", "409", "413", "415", "422", "429", "503", "default"}
 
 
 def test_every_error_example_has_the_status_of_its_code(document):

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import to_json
 
 #: The parts of a description that decide what happens to the job.
-_OPTIONS = ("delay", "due", "depends_on")
+_OPTIONS = ("delay", "due", "depends_on", "start_by", "start_within", "unique")
 
 
 def new_record(description: dict[str, Any], data: bytes, shared: dict[str, Any]) -> dict[str, Any]:
@@ -23,12 +23,18 @@ def new_record(description: dict[str, Any], data: bytes, shared: dict[str, Any])
         "failure_ttl": description["failure_ttl"],
         "data": data,
     }
-    for name in ("webhook_url", "max_running", "acts_for"):
+    for name in ("webhook_url", "max_running", "limits", "acts_for"):
         if name in description:
             fields[name] = description[name]
     for name in ("references", "tags"):
         if name in description:
             fields[name] = to_json(description[name])
+    if unique := description.get("unique"):
+        fields |= {"unique": unique["key"], "unique_key": unique["shown"]}
+        if unique.get("until_start"):
+            fields["unique_until"] = "start"
+        if "ttl_ms" in unique:
+            fields["unique_ttl"] = unique["ttl_ms"]
     if "group" in shared:
         fields["group"] = shared["group"]
     if depends_on := description.get("depends_on"):

@@ -23,11 +23,16 @@ class Record:
     now: float
     #: Why no worker takes it, although it is queued: no_worker; empty if one does.
     obstacle: str = ""
+    #: When the limit that the job waits for is free again, in seconds since 1970; None if that is not known.
+    free_at: float | None = None
+    #: The most jobs of its owner that run at once; 0: no limit, or not needed.
+    user_limit: int = 0
 
     @classmethod
     def read(cls, found: Sequence[Any]) -> Record:
         """Read a job as record.lua returns it."""
-        job_id, fields, result, popped, now, obstacle = found
+        job_id, fields, result, popped, now, obstacle, *waits = found
+        free_at, user_limit = waits or (b"", b"0")
         return cls(
             malformed.text(job_id),
             mapping(fields),
@@ -35,6 +40,8 @@ class Record:
             malformed.whole(popped),
             float(now),
             text(obstacle),
+            float(free_at) if free_at else None,
+            malformed.whole(user_limit),
         )
 
 

@@ -26,6 +26,7 @@ STEPS = {
     "retry": "",
     "remove": "",
     "promote": "",
+    "end_late": "",
     "release": "",
     "suspects": "",
     "sweep": "",

@@ -1,7 +1,7 @@
 -- Store jobs: all of them or none. ARGV: the admission of the request, or ''; the options that the jobs share; then each
--- job (new_jobs.py). Refusals come in the order of the HTTP API: 401, 403, 422, 429.
+-- job (new_jobs.py). Refusals come in the order of the HTTP API: 401, 403, 422, 409, 429.
 -- Returns a verdict (verdicts.py), and what it is about. The reply with a stored job has the fields that were added to it.
--- Requires: admit, record, endings, schedules.
+-- Requires: admit, record, replacing, schedules.
 local early = ARGV[1] ~= '' and admit(ARGV[1]) or 0
 if early < 0 then return { 'not_admitted', early } end
 
@@ -39,6 +39,12 @@ elseif run then
   end
 end
 
+-- Record what the request has led to: a job or a group.
+local function record_outcome(id)
+  if run then record_start(run, id) end
+  if shared.idempotency then redis.call('SET', shared.idempotency, shared.digest .. ':' .. id, 'EX', 86400) end
+end
+
 -- Read the jobs. Their records come as names and values, ready to be stored.
 local jobs = {}
 local place = 3
@@ -61,7 +67,35 @@ for position, job in ipairs(jobs) do
   new[job.id] = true
 end
 
+for position, job in ipairs(jobs) do
+  local options = job.options
+  job.due = options.due or (options.delay and NOW + options.delay)
+  local earliest = math.max(job.due or NOW, NOW)
+  job.start_by = options.start_within and earliest + options.start_within or options.start_by
+  if job.start_by and job.start_by <= earliest then return { 'never_starts', position } end
+end
+
+-- The job that has the unique key of the one job that is submitted. Jobs that are submitted together are all new.
+local equal
+local alone = #jobs == 1 and not shared.group
+local keys = {}
+for position, job in ipairs(jobs) do
+  local unique = job.options.unique
+  if unique then
+    local id, started = holder(unique.key)
+    id = id or keys[unique.key]
+    if id and (not alone or unique.on_conflict == 'reject') then return { 'duplicate', id, position } end
+    if started and unique.on_conflict == 'replace' then return { 'duplicate_started', id } end
+    equal, keys[unique.key] = id, job.id
+  end
+end
+
 if early > 0 then return { 'not_admitted', early } end
+if equal then
+  if jobs[1].options.unique.on_conflict == 'replace' then replace_parameters(equal, jobs[1]) end
+  record_outcome(equal)
+  return { 'deduplicated', equal, read_job(equal) }
+end
 if shared.limit then
   local active = active_jobs(user)
   if active + #jobs > shared.limit then return { 'too_many_active', active } end
@@ -76,8 +110,7 @@ end
 
 -- Store one job. Return the fields that were added to those that it came with; nothing if it was cancelled at once.
 local function store(job, offset)
-  local id, options = job.id, job.options
-  local due = options.due or (options.delay and NOW + options.delay)
+  local id, options, due = job.id, job.options, job.due
   local state, dependency, dependency_status = 'met', nil, nil
   if options.depends_on then state, dependency, dependency_status = dependencies(options.depends_on) end
   local added = state == 'met' and make_ready(id, job.origin, due) or await(id, job.origin, options.depends_on)
@@ -85,6 +118,8 @@ local function store(job, offset)
   local score = whole(SECONDS * 1e6 + MICROS + offset)
   append(added, 'created_at', now_iso(), 'score', score)
   if due then append(added, 'due', decimal(due)) end
+  if job.start_by then append(added, unpack(set_deadline(id, job.start_by))) end
+  if options.unique then bind_unique(id, options.unique.key, options.unique.ttl_ms) end
   local record = { unpack(ARGV, job.first, job.last) }
   append(record, unpack(added))
   emit(job, 'job_queued', { status = 'pending' }, record)
@@ -98,9 +133,6 @@ end
 local added
 for position, job in ipairs(jobs) do added = store(job, position - 1) end
 
-if run then record_start(run, jobs[1].id) end
-if shared.idempotency then
-  redis.call('SET', shared.idempotency, shared.digest .. ':' .. (group or jobs[1].id), 'EX', 86400)
-end
+record_outcome(group or jobs[1].id)
 if group then return { 'stored', group } end
 return { 'stored', jobs[1].id, new_record(jobs[1], added) }

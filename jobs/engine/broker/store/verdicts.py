@@ -17,6 +17,8 @@ class SubmitVerdict(StrEnum):
     STORED = "stored"
     #: An earlier request with the same idempotency key has stored it.
     REPLAYED = "replayed"
+    #: The owner's job with this unique key has not ended, and has taken the newer parameters if its type says so.
+    DEDUPLICATED = "deduplicated"
     #: Another process has taken the outbox entry or the schedule's tick, and has stored its jobs.
     TAKEN = "taken"
     #: An earlier job of the schedule has not ended. The tick is recorded as skipped, or waits for that job.
@@ -28,18 +30,26 @@ class SubmitVerdict(StrEnum):
     KEY_REUSED = "key_reused"
     UNKNOWN_DEPENDENCY = "unknown_dependency"
     FOREIGN_DEPENDENCY = "foreign_dependency"
+    #: The time by which a job must have started comes before it may start.
+    NEVER_STARTS = "never_starts"
+    #: Another job has a job's unique key.
+    DUPLICATE = "duplicate"
+    #: That job has started, so it can't take the newer parameters.
+    DUPLICATE_STARTED = "duplicate_started"
     TOO_MANY_ACTIVE = "too_many_active"
 
 
 @dataclass(frozen=True)
 class SubmitReply:
     verdict: SubmitVerdict
-    #: The job or group that is stored, or the dependency that is refused; empty for any other verdict.
+    #: The job or group that is stored, the job that exists, or the dependency that is refused; empty for any other
+    #: verdict.
     subject_id: str = ""
     #: NOT_ADMITTED: microseconds too early, or negative; TOO_MANY_ACTIVE: the user's unfinished jobs;
-    #: UNKNOWN_DEPENDENCY: the position in the request, from 1, of the job that names it; otherwise 0.
+    #: UNKNOWN_DEPENDENCY, NEVER_STARTS and DUPLICATE: the position in the request, from 1, of the job that is
+    #: refused; otherwise 0.
     number: int = 0
-    #: The job that is stored; None for a group.
+    #: The job that is stored, or that exists; None for a group.
     record: Record | None = None
 
     @classmethod
@@ -77,14 +87,16 @@ class RetryVerdict(StrEnum):
     MISSING = "missing"
     #: A job that it depends on has failed or was cancelled.
     DEPENDENCY_FAILED = "dependency_failed"
+    #: Another job has its unique key.
+    DUPLICATE = "duplicate"
     TOO_MANY_ACTIVE = "too_many_active"
 
 
 @dataclass(frozen=True)
 class RetryReply:
     verdict: RetryVerdict
-    #: The job that has failed or was cancelled; empty for any verdict but DEPENDENCY_FAILED.
-    dependency_id: str = ""
+    #: The job that has failed or was cancelled, or that has the unique key; empty for any other verdict.
+    other_id: str = ""
     #: The owner's unfinished jobs; 0 for any verdict but TOO_MANY_ACTIVE.
     active: int = 0
 
@@ -92,8 +104,8 @@ class RetryReply:
     def read(cls, reply: Sequence[Any]) -> RetryReply:
         """Read a reply of retry.lua: a word, then an id or a number if there is one."""
         verdict = RetryVerdict(reply[0].decode())
-        if verdict is RetryVerdict.DEPENDENCY_FAILED:
-            return cls(verdict, dependency_id=reply[1].decode())
+        if verdict in (RetryVerdict.DEPENDENCY_FAILED, RetryVerdict.DUPLICATE):
+            return cls(verdict, other_id=reply[1].decode())
         return cls(verdict, active=reply[1] if len(reply) > 1 else 0)
 
 

@@ -151,6 +151,10 @@ class WorkerSteps:
         moved, nearest = self.scripts.run("promote", at_most)
         return int(moved), float(nearest) if nearest else None
 
+    def end_late(self, at_most: int = 100) -> int:
+        """Cancel jobs that have not started by their deadline. Return how many deadlines had passed."""
+        return int(self.scripts.run("end_late", at_most))
+
     def suspects(self) -> list[Holding]:
         """Return the holdings whose lease was seen expired twice."""
         return [Holding.read(*found) for found in self.scripts.run("suspects", SUSPICION_SECONDS)]

@@ -40,7 +40,7 @@ def test_each_limit_has_a_name_by_its_kind_and_key(job_type):
         ["rate:call/60|customer_id=17", 60, 60, "customer_id=17"],
         ["type:call|region=eu,user=alice", 1, 0, "region=eu, user=alice"],
     ]
-    assert kind.rules.key_parameters == {"customer_id", "region"}
+    assert kind.rules.key_parameters() == {"customer_id", "region"}
 
 
 def test_max_running_is_the_short_form_of_a_limit(job_type):

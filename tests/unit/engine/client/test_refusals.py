@@ -22,6 +22,7 @@ from jobs.engine.client.refusals import (
 )
 from jobs.engine.errors import (
     Conflict,
+    DuplicateJob,
     Forbidden,
     IdempotencyKeyReused,
     InvalidRequest,
@@ -40,6 +41,7 @@ JOB = Job.from_record(Record("j1", {"status": b"finished"}, {}, 0, 0.0))
 STORED: dict[SubmitVerdict, type[WorkhorseError] | None] = {
     SubmitVerdict.STORED: None,
     SubmitVerdict.REPLAYED: None,
+    SubmitVerdict.DEDUPLICATED: None,
     SubmitVerdict.TAKEN: None,
     SubmitVerdict.OVERLAP: None,
     SubmitVerdict.NO_SCHEDULE: ScheduleNotFound,
@@ -48,6 +50,9 @@ STORED: dict[SubmitVerdict, type[WorkhorseError] | None] = {
     SubmitVerdict.KEY_REUSED: IdempotencyKeyReused,
     SubmitVerdict.UNKNOWN_DEPENDENCY: InvalidRequest,
     SubmitVerdict.FOREIGN_DEPENDENCY: Forbidden,
+    SubmitVerdict.NEVER_STARTS: InvalidRequest,
+    SubmitVerdict.DUPLICATE: DuplicateJob,
+    SubmitVerdict.DUPLICATE_STARTED: DuplicateJob,
     SubmitVerdict.TOO_MANY_ACTIVE: TooManyActiveJobs,
 }
 CANCELLED: dict[CancelVerdict, type[WorkhorseError] | None] = {
@@ -61,6 +66,7 @@ RETRIED: dict[RetryVerdict, type[WorkhorseError] | None] = {
     RetryVerdict.NOT_ENDED: JobNotEnded,
     RetryVerdict.MISSING: JobNotFound,
     RetryVerdict.DEPENDENCY_FAILED: Conflict,
+    RetryVerdict.DUPLICATE: DuplicateJob,
     RetryVerdict.TOO_MANY_ACTIVE: TooManyActiveJobs,
 }
 SCHEDULED: dict[ScheduleVerdict, type[WorkhorseError] | None] = {

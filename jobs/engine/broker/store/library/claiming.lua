@@ -1,5 +1,5 @@
 -- Claims: a worker takes the job at the head of a queue.
--- Requires: heads, holding, endings.
+-- Requires: heads, holding, deadlines.
 
 -- Heads that one script sets aside. Then the worker asks again, so that other scripts can run in between.
 local MOST_ASIDE = 100
@@ -43,6 +43,8 @@ local function take(id, queue, worker, execution, lease, user_limit)
   end
   -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.
   if job.status ~= 'queued' then return end
+  local has_deadline = job.start_by and not job.attempt
+  if has_deadline and NOW > tonumber(job.start_by) then return end_late(job) end
   local full = limit_to_wait_for(job, user_limit)
   if full then
     emit(job, 'job_queued', { status = 'pending', reason = 'limited' }, set_aside(id, queue, full, job.number))
@@ -55,6 +57,8 @@ local function take(id, queue, worker, execution, lease, user_limit)
     attempt = attempt + 1
     redis.call('HDEL', job.key, 'reason', 'due', 'number', 'meta')
   end
+  if has_deadline then redis.call('ZREM', DEADLINES, id) end
+  if job.unique_until == 'start' then free_unique(id, job.unique) end
   hold(id, queue, worker, execution, lease)
   index(job, 'running')
   emit(job, 'job_started', { status = 'running', attempt = attempt }, { 'status', 'started', 'started_at', now_iso(),

@@ -1,5 +1,5 @@
 -- The end of a job, and of the jobs that depend on it.
--- Requires: dependencies, groups, limits.
+-- Requires: dependencies, groups, limits, unique.
 
 -- Return the keys that belong to a job alone.
 local function owned_keys(id)
@@ -75,6 +75,8 @@ end_job = function(job, status, outcome)
     append(changes, 'meta', outcome.meta or '{}')
     append(gone, 'error', 'error_type')
   end
+  if job.unique then free_unique(id, job.unique) end
+  if job.start_by then redis.call('ZREM', 'wh:start_by', id) end
   redis.call('HDEL', key, unpack(gone))
   redis.call('ZADD', REGISTRY[status] .. queue, whole(NOW + ttl), id)
   index(job, status)

@@ -48,7 +48,7 @@ def test_a_stored_job_s_record_has_what_was_sent_and_what_was_added() -> None:
     ("reply", "expected"),
     [
         ([b"pending"], RetryReply(RetryVerdict.PENDING)),
-        ([b"dependency_failed", b"j9"], RetryReply(RetryVerdict.DEPENDENCY_FAILED, dependency_id="j9")),
+        ([b"dependency_failed", b"j9"], RetryReply(RetryVerdict.DEPENDENCY_FAILED, other_id="j9")),
         ([b"too_many_active", 7], RetryReply(RetryVerdict.TOO_MANY_ACTIVE, active=7)),
     ],
 )
