@@ -61,10 +61,11 @@ class TimedWorker(QueueWorker):
 class Workhorse(TimedWorker):
     guess = 600.0
     packages = JOB_PACKAGES
+    job_type = "noop"
 
     def fill(self, jobs: int) -> None:
         client = self.bench.client(self.database)
-        noop = self.bench.catalogue.find("noop")
+        noop = self.bench.catalogue.find(self.job_type)
         for _ in range(jobs):
             client.submit(Submission(noop, {}, USER))
 
@@ -81,6 +82,13 @@ class Workhorse(TimedWorker):
         stamp = self.bench.catalogue.find("stamp")
         with self.running():
             return latencies(lambda path: client.submit(Submission(stamp, {"path": path}, USER)), submissions)
+
+
+class ReusedWorkhorse(Workhorse):
+    """This project with a process that serves many attempts, as Celery's child does."""
+
+    guess = 900.0
+    job_type = "reused-noop"
 
 
 class DefaultWorkers(Workhorse):

@@ -14,6 +14,7 @@ from itertools import pairwise
 from math import ceil
 from statistics import median
 
+from .functions.work import REUSE
 from .queue_workers import (
     HEAP_MEGABYTES,
     Celery,
@@ -22,6 +23,7 @@ from .queue_workers import (
     LoadedRQ,
     OneTaskPerChild,
     QueueWorker,
+    ReusedWorkhorse,
     SimpleRQ,
     StockRQ,
     TimedWorker,
@@ -109,6 +111,10 @@ def _default(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
     return _rates(workhorse=DefaultWorkhorse(bench), lean=Workhorse(bench), rq=LoadedRQ(bench))
 
 
+def _reuse(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
+    return _rates(workhorse=ReusedWorkhorse(bench), celery=Celery(bench))
+
+
 def _big_heap(bench: Workbench, _stack: ExitStack) -> dict[str, Contender]:
     workers = Workhorse(bench, heap_megabytes=HEAP_MEGABYTES), StockRQ(bench, heap_megabytes=HEAP_MEGABYTES)
     for worker in workers:
@@ -187,6 +193,22 @@ ROWS = (
         ),
         _default,
         peers=("rq",),
+    ),
+    Row(
+        "reuse",
+        f"no-op jobs, one worker, `@job(reuse={REUSE:_})`",
+        "jobs/s",
+        (
+            Ratio(
+                "workhorse",
+                "celery",
+                f"no-op jobs/s, one worker, `@job(reuse={REUSE:_})`, against Celery prefork with one child",
+                at_least=1.2,
+                headline=True,
+            ),
+        ),
+        _reuse,
+        peers=("celery",),
     ),
     Row(
         "heap",

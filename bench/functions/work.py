@@ -7,12 +7,20 @@ import time
 from bench.peers import load
 from jobs.engine import job, progress, track
 
+#: The attempts that one process serves, where processes are reused.
+REUSE = 1_000
+
 load.fill_heap()
 
 
 @job
 def noop() -> None:
     """Do nothing."""
+
+
+@job(reuse=REUSE)
+def reused_noop() -> None:
+    """Do nothing, in a process that has done so before."""
 
 
 @job
