@@ -31,7 +31,7 @@ check: .venv/.install-stamp-dev ## run what CI runs: lint, format, types, import
 chaos: .venv/.install-stamp-dev ## kill processes of a real system and check that nothing is lost: make chaos ARGS="--seed 7"
 	$(BIN)/python -m bench.chaos $(ARGS)
 
-bench: .venv/.install-stamp ## compare with other projects and write docs/performance-table.md (half an hour)
+bench: .venv/.install-stamp ## compare with other projects and write docs/performance-table.md (40 minutes)
 	$(BIN)/python -m bench $(ARGS)
 
 format: .venv/.install-stamp-dev ## fix what ruff can fix, and format the code

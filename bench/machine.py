@@ -14,6 +14,13 @@ from jobs.engine.local.server_binary import find_binary
 from .environments import PINNED
 from .workbench import Effort
 
+SETTINGS = (
+    "defaults, except: Celery has the prefork pool with one child, acknowledges late, stores results, and runs without "
+    "mingle and gossip; with one task per child it also reserves one task at a time; Huey has one process and stores "
+    "all results; Flask runs under gunicorn with one gevent worker, FastAPI under uvicorn (uvloop, httptools) with one "
+    "process and no access log"
+)
+
 
 def facts(command: str, effort: Effort) -> dict[str, str]:
     """Return the facts that a reader needs to judge the numbers or to repeat the run."""
@@ -28,6 +35,7 @@ def facts(command: str, effort: Effort) -> dict[str, str]:
         "This project": f"rq {version('rq')}, redis-py {version('redis')}, Flask {version('flask')}, "
         f"gunicorn {version('gunicorn')}, gevent {version('gevent')}",
         "Peers": "; ".join(f"{name}: {' '.join(pins)}" for name, pins in PINNED.items()),
+        "Settings of peers": SETTINGS,
     }
 
 

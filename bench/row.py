@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -54,12 +55,14 @@ def measure(row: Row, bench: Workbench, rounds: int) -> Result:
     """
     say(f"{row.name}: {row.title}")
     result = Result(row.name, row.title, row.unit, row.goals)
+    began = time.monotonic()
     try:
         with ExitStack() as stack:
             _take_turns(row.prepare(bench, stack), result, min(rounds, row.most_rounds or rounds))
     except FAILURES as error:
         say(f"  {row.name}: {_reason(error)}")
         result.troubles.append(_reason(error))
+    say(f"  {row.name} took {time.monotonic() - began:.0f} s")
     return result
 
 

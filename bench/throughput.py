@@ -38,7 +38,7 @@ WARM_UP_SECONDS = 1.0
 LOOK_SECONDS = 0.01
 ONE_TASK_PER_CHILD = "celery, one task per child"
 #: A sample takes longer than usual if a contender has fewer results than this.
-LEAST_RESULTS = 5
+LEAST_RESULTS = 3
 
 
 @dataclass(frozen=True)
