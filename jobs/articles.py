@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from jobs import language_model
 from jobs.engine import (
-    Fetched,
     FetchFailed,
     PublicUrl,
     ResponseTooLarge,
@@ -18,13 +17,15 @@ from jobs.engine import (
     TryAgainLater,
     checkpoint,
     current_job,
-    fetch,
     job,
     progress,
 )
 from jobs.language_model import LanguageModelUnavailable, UnusableAnswer
 from jobs.vocabulary import Stored, Word, already_stored, known_lemmas, store
 from jobs.words import Language, candidates, example_of, frequency_of, lemma_of, lemmas_of
+
+if TYPE_CHECKING:
+    from jobs.engine import Fetched
 
 MAX_PAGE_BYTES = 5_000_000
 FETCH_SECONDS = 30.0
@@ -86,7 +87,7 @@ class _Choices(BaseModel):
 @job(
     timeout=300,
     retry=Retry(max=3, delay=2, on=(ArticleUnreachable, LanguageModelUnavailable, UnusableAnswer, TryAgainLater)),
-    preload=("trafilatura", "simplemma", "wordfreq"),
+    preload=("trafilatura", "simplemma", "wordfreq", "httpx2", "httpcore2"),
 )
 def extract_vocabulary(
     url: PublicUrl,
@@ -136,6 +137,8 @@ def article_text(page: Fetched) -> str:
 
 
 def _fetched(url: str, browser: Browser | None) -> Fetched:
+    from jobs.engine import fetch
+
     headers = {"accept": "text/html,application/xhtml+xml,text/plain;q=0.5"}
     if browser:
         headers["user-agent"] = USER_AGENTS[browser]

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import PurePath
 from typing import Annotated, Any
-from xml.sax.saxutils import escape
 
 from pydantic import EmailStr, Field
 
-from jobs.engine import Fatal, File, Retry, SavedFile, job, own_jobs, progress, save_file
+from jobs.engine import Fatal, File, Retry, SavedFile, job, progress, save_file
 from jobs.mail import Line, MailNotTaken, send_email
 
 MAX_ROWS = 100_000
@@ -73,6 +72,8 @@ def _message(title: str, saved: SavedFile) -> str:
 
 def _of_own_jobs() -> _Table:
     """Count the user's jobs by type and status, and add up the seconds that the ended ones took."""
+    from jobs.engine import own_jobs
+
     counts: dict[tuple[str, str], int] = {}
     seconds: dict[tuple[str, str], float] = {}
     for each in own_jobs(MAX_JOBS):
@@ -113,6 +114,8 @@ def _number(text: str) -> Decimal | None:
 
 
 def _drawn(title: str, table: _Table) -> bytes:
+    from xml.sax.saxutils import escape
+
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.styles import getSampleStyleSheet
     from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer

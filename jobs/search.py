@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.engine import Fatal, Retry, TryAgainLater, blob_exists, job, read_blob, track, user_blob, user_path
+
+if TYPE_CHECKING:
+    import sqlite3
 
 INDEX = "search.sqlite"
 #: Each search reads the whole index.
@@ -112,6 +114,8 @@ def search(q: Query, limit: Annotated[int, Field(ge=1, le=100)] = 10) -> SearchR
 @contextmanager
 def _opened(data: bytes) -> Iterator[sqlite3.Connection]:
     """Open an index in memory. It is empty if `data` is."""
+    import sqlite3
+
     index = sqlite3.connect(":memory:")
     try:
         if data:

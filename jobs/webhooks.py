@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
-import httpx2
 from pydantic import Field
-from standardwebhooks import Webhook
 
-from jobs.engine import Fatal, PublicUrl, Retry, RetryLater, checkpoint, current_job, http_client, job
+from jobs.engine import Fatal, PublicUrl, Retry, RetryLater, checkpoint, current_job, job
 from jobs.engine.webhooks.sender import Sender, sender
 
 #: The longest that one try may take, from the name look-up to the status line. The body is not read.
@@ -43,7 +41,7 @@ class Delivered:
 _FOR_A_DAY = Retry(max=42, delay=2, max_delay=3600, on=(NotDelivered,))
 
 
-@job(priority="low", timeout=60, retry=_FOR_A_DAY)
+@job(priority="low", timeout=60, retry=_FOR_A_DAY, preload=("httpx2", "httpcore2", "standardwebhooks"))
 def deliver_webhook(
     url: PublicUrl,
     payload: dict[str, Any],
@@ -75,6 +73,8 @@ def deliver_webhook(
 
 def _signed(origin: Sender, message_id: str, payload: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
     """Return the body, and headers with a signature for each secret that is valid now."""
+    from standardwebhooks import Webhook
+
     body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     # standardwebhooks 1.1.0 treats every aware time as UTC, and would sign the repr of bytes.
     now = datetime.now(UTC)
@@ -88,6 +88,10 @@ def _signed(origin: Sender, message_id: str, payload: dict[str, Any]) -> tuple[b
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, float | None]:
     """Send the message. Return the status, and the seconds of Retry-After if it was sent."""
+    import httpx2
+
+    from jobs.engine import http_client
+
     try:
         with (
             http_client(deadline=time.monotonic() + TRY_SECONDS, timeout=TRY_SECONDS) as client,
