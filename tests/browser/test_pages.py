@@ -205,12 +205,26 @@ def test_a_selection_survives_updates_of_the_list(page: Page, shown: Site) -> No
 # --- schedules, keys, groups, failures -------------------------------------------------------------------------
 
 
-def test_a_schedule_is_created_from_a_form_and_deleted(page: Page) -> None:
+def test_a_schedule_is_created_from_a_form_controlled_and_deleted(watched: Watched, page: Page) -> None:
     page.goto("/submit/count-sheep")
     page.get_by_text("Options and schedule").click()
     page.get_by_label("Cron line").fill("0 6 * * 1-5")
     page.get_by_role("button", name="Create schedule").click()
     expect(page.get_by_text("0 6 * * 1-5")).to_be_visible()
+    page.get_by_role("link", name="count-sheep").click()
+    page.get_by_label("Reason").fill(f"{SCRIPT} month end")
+    page.get_by_role("button", name="Pause with reason or end").click()
+    expect(page.get_by_text("month end").first).to_be_visible()
+    assert watched.serious_findings() == []
+    page.get_by_role("button", name="Resume the schedule of count-sheep").click()
+    page.get_by_label("Cron line").fill("30 7 * * *")
+    page.get_by_label("Overlap").select_option("wait for the earlier job")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The schedule was changed.")).to_be_visible()
+    page.get_by_role("button", name="Run now: the schedule of count-sheep").click()
+    expect(page.get_by_role("heading", name="count-sheep")).to_be_visible()
+    page.goto("/schedules")
+    expect(page.get_by_text("30 7 * * *")).to_be_visible()
     page.get_by_role("button", name="Delete the schedule of count-sheep").click()
     expect(page.get_by_text("You have no schedules.")).to_be_visible()
 

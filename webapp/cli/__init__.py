@@ -1,4 +1,4 @@
-"""The command line: `flask --app webapp jobs …`, `… users …` and `… keys …`. It talks to the broker, not over HTTP."""
+"""The command line, such as `flask --app webapp jobs …`. It talks to the broker, not over HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from flask import Flask
 from flask.cli import AppGroup
 
 #: The groups of commands, and the modules that have them.
-_MODULES = {"jobs": "job_commands", "users": "user_commands", "keys": "key_commands"}
+_MODULES = {
+    "jobs": "job_commands",
+    "schedules": "schedule_commands",
+    "users": "user_commands",
+    "keys": "key_commands",
+}
 
 
 class _OnDemand(AppGroup):

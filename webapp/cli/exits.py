@@ -26,6 +26,7 @@ CODES: dict[type[WorkhorseError], int] = {
     errors.ConfigurationError: USAGE,
     errors.UnservableFunction: USAGE,
     errors.InvalidRequest: USAGE,
+    errors.MalformedRequest: USAGE,
     errors.BrokerUnavailable: UNREACHABLE,
     errors.NotFound: NOT_FOUND,
     errors.Forbidden: REFUSED,
@@ -43,7 +44,7 @@ Exit codes:
   1  the job failed or was cancelled, or check or doctor found a problem
   2  invalid usage, parameters or settings
   3  the broker can't be reached
-  4  the job, job type, user, key or worker does not exist
+  4  the job, job type, schedule, user, key or worker does not exist
   5  refused: not possible in this state, or a limit is reached
 """
 

@@ -50,7 +50,7 @@ def edit_schedule(schedule_id: str) -> Response:
     try:
         edited(found, _changes(found))
     except InvalidRequest as error:
-        return _page(found, request.form, error.faults)
+        return _page(found, _texts(found) | dict(request.form), error.faults)
     except Conflict as error:
         return refused(error.message, _place(schedule_id))
     return done("The schedule was changed.", _place(schedule_id))
@@ -125,9 +125,11 @@ def _page(found: Schedule, texts: Mapping[str, str], faults: list[Fault] | None 
 
 
 def _texts(found: Schedule) -> dict[str, str]:
-    """Return the texts of the form that changes a schedule."""
-    plan = found.plan
-    return {name: getattr(plan, name) for name in FIELDS} | {"params": json_text(plan.params)}
+    """Return the texts of the forms that change a schedule and its pause."""
+    plan, pause = found.plan, found.paused
+    until = pause.until.strftime("%Y-%m-%dT%H:%M:%S") if pause and pause.until else ""
+    texts = {name: getattr(plan, name) for name in FIELDS} | {"params": json_text(plan.params)}
+    return texts | {"reason": pause.reason or "" if pause else "", "until": until}
 
 
 def _changes(found: Schedule) -> dict[str, Any]:
