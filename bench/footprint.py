@@ -183,7 +183,7 @@ ROWS = (
         "start",
         f"time until `make run` is ready, WORKERS={WORKERS}, warm disk",
         "s",
-        (Limit("make run", "time until `make run` is ready, s", at_most=2.0, headline=True),),
+        (Limit("make run", "time until `make run` is ready, s", at_most=2.0),),
         _start,
     ),
     Row(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPException
+from threading import BrokenBarrierError
 
 import psutil
 import redis
@@ -31,6 +32,7 @@ FAILURES = (
     psutil.Error,
     ValueError,
     KeyError,
+    BrokenBarrierError,
 )
 
 

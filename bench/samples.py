@@ -38,7 +38,8 @@ class Limit:
 
     of: str
     what: str
-    at_most: float
+    at_most: float | None = None
+    at_least: float | None = None
     #: The README shows it.
     headline: bool = False
 
@@ -68,8 +69,7 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        least = self.goal.at_least if isinstance(self.goal, Ratio) else None
-        most = self.goal.at_most
+        least, most = self.goal.at_least, self.goal.at_most
         return (least is None or self.spread.median >= least) and (most is None or self.spread.median <= most)
 
 

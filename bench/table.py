@@ -45,9 +45,7 @@ def goals_table(results: list[Result]) -> list[str]:
 def goal_cells(goal: Goal, verdict: Verdict | None) -> tuple[str, ...]:
     """Return what is measured, the goal, the median, the spread, and the verdict."""
     times = " ×" if isinstance(goal, Ratio) else ""
-    wanted = (
-        f"≥ {number(goal.at_least)}" if isinstance(goal, Ratio) and goal.at_least else f"≤ {number(goal.at_most or 0)}"
-    )
+    wanted = f"≤ {number(goal.at_most or 0)}" if goal.at_least is None else f"≥ {number(goal.at_least)}"
     if verdict is None:
         return goal.what, wanted + times, "", "", "not measured"
     met = "met" if verdict.met else "**missed**"

@@ -29,7 +29,7 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 HTTP_API = DOCS / "http-api.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
-README_LINES = 135
+README_LINES = 140
 
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 

@@ -33,8 +33,16 @@ def test_a_row_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]
 def test_every_goal_can_be_met_or_missed() -> None:
     for row in ROWS:
         for goal in row.goals:
-            if isinstance(goal, Ratio):
-                assert (goal.at_least is None) != (goal.at_most is None), goal
+            assert (goal.at_least is None) != (goal.at_most is None), goal
+
+
+def test_every_goal_has_its_own_name() -> None:
+    goals = [goal.what for row in ROWS for goal in row.goals]
+    assert len(set(goals)) == len(goals)
+
+
+def test_a_row_names_only_peers_that_can_be_installed() -> None:
+    assert {peer for row in ROWS for peer in row.peers} == set(PINNED)
 
 
 def test_every_peer_is_pinned_to_one_version() -> None:

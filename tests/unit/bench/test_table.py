@@ -40,6 +40,15 @@ def test_an_upper_limit_is_missed_above_it(page_row: Result) -> None:
     assert not verdicts(page_row)[0].met
 
 
+def test_a_lower_limit_is_missed_below_it(page_row: Result) -> None:
+    page_row.goals = (Limit("workhorse", "jobs/s", at_least=3_000),)
+    page_row.samples["workhorse"] = [2_999.0]
+    assert not verdicts(page_row)[0].met
+    assert "| jobs/s | ≥ 3,000 | 2,999 | 2,999 – 2,999 | **missed** |" in page([page_row], {})
+    page_row.samples["workhorse"] = [3_000.0]
+    assert verdicts(page_row)[0].met
+
+
 def test_a_goal_without_samples_has_no_verdict() -> None:
     result = Result("page", "a page", "ms", (Limit("workhorse", "p99, ms", at_most=20.0),))
     assert verdicts(result) == []
