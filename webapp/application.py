@@ -23,6 +23,7 @@ from . import (
     audit,
     auth,
     batches,
+    bulk,
     cli,
     dashboard,
     files,
@@ -58,6 +59,7 @@ from .shutdown import shutdown
 
 _VIEWS = (
     submissions,
+    bulk,
     jobs,
     streams,
     websockets,

@@ -19,7 +19,7 @@ from .current import current_globals, current_request
 from .services import services
 
 #: Views whose own script counts the request and refuses it, in one round trip.
-COUNTED_BY_SCRIPT = frozenset({"submissions.submit", "batches.submit", "pipelines.submit", "jobs.show"})
+COUNTED_BY_SCRIPT = frozenset({"submissions.submit", "batches.submit", "pipelines.submit", "bulk.submit", "jobs.show"})
 
 
 def install(app: Flask) -> None:

@@ -30,6 +30,7 @@ _encode = json.JSONEncoder().encode
 
 SIGN_IN = "sign-in"
 ADMIN_READ = "admin-read"
+BULK_ACTION = "bulk-action"
 DRAIN = "drain-worker"
 UNDO_DRAIN = "undo-drain"
 #: Actions of the command line.
@@ -47,9 +48,11 @@ ACTIONS = {
     "users.register": "create-user",
     "users.remove": "delete-user",
     "submissions.submit": "submit-job",
+    "bulk.submit": BULK_ACTION,
     "batches.submit": "submit-batch",
     "pipelines.submit": "submit-pipeline",
     "pages.submit": "submit-job",
+    "pages.submit_bulk": BULK_ACTION,
     "pages.change_jobs": "change-jobs",
     "pages.cancel_job": "cancel-job",
     "pages.retry_job": "retry-job",

@@ -197,6 +197,7 @@ def submit_all_kinds(harness: Harness, carol: Caller) -> None:
     carol("POST", "/batches", {"jobs": [{"job_type": "noop"}] * 2, "webhook_url": HOOK}, status=202)
     split = {"job_type": "split", "params": {"text": "a b"}}
     join = {"job_type": "join", "params": {"words": {"$ref": "#/steps/0/result/words"}}}
+    carol.submits("bulk", {"action": "delete", "filter": {"tag": "later"}})
     carol("POST", "/pipelines", {"steps": [split, join]}, status=202)
     submit_on_schedule(harness, carol)
     call_inline_and_with_files(carol)

@@ -86,7 +86,7 @@ class Audit:
         self._writer.flush()
 
     def _write(self, acts: list[Act]) -> None:
-        self._add(keys=[KEY], args=[KEEP_ENTRIES, to_json([_fields(act) for act in acts])])
+        self._add(keys=[KEY], args=[KEEP_ENTRIES, to_json([entry_fields(act) for act in acts])])
 
     def page(
         self,
@@ -127,7 +127,8 @@ def check_cursor(cursor: str | None) -> None:
         raise InvalidRequest([Fault("is not a valid cursor", "bad_cursor", parameter="cursor")])
 
 
-def _fields(act: Act) -> list[str]:
+def entry_fields(act: Act) -> list[str]:
+    """Return the names and values of an entry in the broker, in turn."""
     fields = ["action", act.action, "status", str(act.status)]
     for name, value in (("user_id", act.user_id), ("address", act.address), ("subject", act.subject)):
         if value is not None:

@@ -118,10 +118,14 @@ class Users:
         raise Unauthenticated("The user of this credential has been removed.")
 
     @broker_errors()
+    def names(self) -> list[str]:
+        """Return the names of all users, in order."""
+        return sorted(text(name) for name in self._connection.smembers("wh:users"))
+
+    @broker_errors()
     def all(self) -> list[User]:
         """Return all users by name. This reads every record, so it is for operators only."""
-        names = sorted(text(name) for name in self._connection.smembers("wh:users"))
-        users = [_readable(name, self._record(name)) for name in names]
+        users = [_readable(name, self._record(name)) for name in self.names()]
         return [user for user in users if user is not None]
 
     @broker_errors()

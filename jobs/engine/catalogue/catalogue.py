@@ -11,12 +11,15 @@ from jobs.engine.errors import JobTypeNotFound, UnservableFunction
 from .discovery import job_functions
 from .job_type import JobType
 
+#: `/jobs/bulk` is an address of its own.
+RESERVED_NAMES = frozenset({"bulk"})
+
 
 class Catalogue(Mapping[str, JobType]):
     """The job types by name, in alphabetical order.
 
     Raises:
-        UnservableFunction: two functions have the same job name.
+        UnservableFunction: two functions have the same job name, or one has a reserved name.
     """
 
     def __init__(self, job_types: Iterable[JobType] = ()) -> None:
@@ -26,6 +29,11 @@ class Catalogue(Mapping[str, JobType]):
                 raise UnservableFunction(
                     f"{other.func_name} and {job_type.func_name} have the same job name, '{job_type.name}'; "
                     "give one of them another name with @job(name=…)."
+                )
+            if job_type.name in RESERVED_NAMES:
+                raise UnservableFunction(
+                    f"{job_type.func_name} has the job name '{job_type.name}', which the API uses itself; "
+                    "give it another name with @job(name=…)."
                 )
             self._by_name[job_type.name] = job_type
         self._by_function = {job_type.func_name: job_type for job_type in self._by_name.values()}

@@ -4,5 +4,6 @@ Validated parameters and the id of a known user come in. All that submits or cha
 attempts of workers aside.
 
 Keys in the broker:
+    wh:bulk:<job>                      how far a bulk action is, kept a week after its last step
     wh:idempotency:<user>:<digest>     the job or group that an Idempotency-Key started, for a day
 """

@@ -49,6 +49,8 @@ class Submission:
     #: The user for whom the engine itself makes this job; `user_id` is empty then. The job runs with that user's
     #: documents, models and secrets, but is in none of their lists and counts against none of their limits.
     acts_for: str | None = None
+    #: Unfinished jobs that the user may have beyond MAX_ACTIVE_JOBS_PER_USER when this one is stored.
+    over_limit: int = 0
     #: A new one by default.
     job_id: str | None = None
 
@@ -108,7 +110,7 @@ def shared_fields(submission: Submission, settings: Settings) -> dict[str, Any]:
     """Return the fields of a request that submit.lua reads once for all its jobs."""
     shared: dict[str, Any] = {"user": submission.user_id}
     if submission.user_id:
-        shared |= {"known_user": True, "limit": settings.max_active_jobs_per_user}
+        shared |= {"known_user": True, "limit": settings.max_active_jobs_per_user + submission.over_limit}
     # Left out instead of null: Lua takes cjson's null for true.
     if submission.admin:
         shared["admin"] = True

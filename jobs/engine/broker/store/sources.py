@@ -34,6 +34,8 @@ STEPS = {
     "announce": "allow-oom",
     "note_worker": "allow-oom",
     "drain": "allow-oom",
+    "bulk": "",
+    "bulk_end": "",
     "find": "no-writes",
     # It only writes that the request came.
     "look": "allow-oom",

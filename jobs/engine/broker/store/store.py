@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from jobs.engine.broker import malformed
 
+from .bulk_steps import BulkSteps
 from .counters import Counters
 from .feeds import Feeds
 from .history import read_event, read_log_line
@@ -31,6 +32,7 @@ class Store(WorkerSteps):
         self.feeds = Feeds(connection)
         self.schedules = ScheduleRecords(self.scripts)
         self.counters = Counters(self.scripts)
+        self.bulk = BulkSteps(self.scripts)
 
     def submit(
         self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]], admission: bytes = b""

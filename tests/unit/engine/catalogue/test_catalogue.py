@@ -29,6 +29,12 @@ def test_two_functions_with_the_same_job_name_are_refused(write_package: Write):
         Catalogue.discover([package])
 
 
+def test_a_name_that_is_an_address_of_the_api_is_refused(write_package: Write):
+    package = write_package(a="@job\ndef bulk() -> None: ...")
+    with pytest.raises(UnservableFunction, match=rf"{package}\.a\.bulk has the job name 'bulk'"):
+        Catalogue.discover([package])
+
+
 def test_a_similar_name_is_suggested_for_an_unknown_job_type(write_package: Write):
     catalogue = Catalogue.discover([write_package(a=PREDICT)])
     with pytest.raises(JobTypeNotFound, match="did you mean 'batch-predict'"):
