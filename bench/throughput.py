@@ -242,7 +242,6 @@ ROWS = (
                 "rq",
                 "time to the function's first line, idle, against stock rq.Worker",
                 at_most=0.5,
-                headline=True,
             ),
         ),
         _idle,
