@@ -1,17 +1,28 @@
-"""Show the job types of the catalogue."""
+"""Show the job types of the catalogue, and pause and resume them."""
 
 from __future__ import annotations
+
+from functools import partial
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from jobs.engine.author.retry import BACKOFFS
 from jobs.engine.author.unique import CONFLICTS, UNTIL
+from jobs.engine.catalogue.job_type import JobType
+from jobs.engine.client.pauses import Pause
+from jobs.engine.operate.control import Pauses
 
-from .openapi.components import component, page_of
+from . import body
+from .auth import caller, require_admin
+from .openapi.components import component, page_of, resource
 from .openapi.describing import described
-from .openapi.operation import returns
+from .openapi.models import body_schema
+from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, Schema, nullable, returned
+from .pauses import PAUSE_EXAMPLE, NewPause
 from .query import Nothing, query
+from .queues import control
 from .rate_limit import admit
 from .services import services
 
@@ -32,6 +43,7 @@ _RETRY = component(
         description="When a failed attempt is retried. Times are in seconds.",
     ),
 )
+_REFUSED = (400, 403, 404, 413, 415)
 _BY: Schema = {"type": "array", "items": TEXT, "description": "The parameters that make up the key; `user`: the owner."}
 _LIMIT = component(
     "Limit",
@@ -87,6 +99,7 @@ _JOB_TYPE = component(
             "unique": {"anyOf": [_UNIQUE, {"type": "null"}]},
             "start_within": nullable(SECONDS)
             | {"description": "Seconds in which a job must start, or else it is cancelled; null: no limit."},
+            "paused": {"anyOf": [resource(Pause), {"type": "null"}], "description": "null unless it is paused."},
         }
     ),
 )
@@ -102,7 +115,10 @@ _JOB_TYPE = component(
 def page() -> Response:
     query(Nothing)
     admit()
-    return jsonify(job_types=[each.as_dict() for each in services().catalogue.values()], next_cursor=None)
+    pauses = control().pauses()
+    return jsonify(
+        job_types=[job_type_fields(each, pauses) for each in services().catalogue.values()], next_cursor=None
+    )
 
 
 @blueprint.get("/<job_type>")
@@ -117,4 +133,50 @@ def show(job_type: str) -> Response:
     kind = services().catalogue.find(job_type)
     query(Nothing)
     admit()
-    return jsonify(kind.as_dict())
+    return jsonify(job_type_fields(kind))
+
+
+@blueprint.put("/<job_type>/pause")
+@described(
+    "pause-job-type",
+    "Job types",
+    "Pause a job type",
+    {"200": returns("The job type. No worker takes a job of it any more.", _JOB_TYPE)},
+    description="For administrators. Jobs that run continue; submissions are still stored. A pause replaces an earlier "
+    "one, unless both have the same reason and end.",
+    body=json_body(body_schema(NewPause), example=PAUSE_EXAMPLE, required=False),
+    refused=_REFUSED,
+)
+def pause(job_type: str) -> Response:
+    require_admin()
+    kind = services().catalogue.find(job_type)
+    new = body.optional_model(NewPause)
+    query(Nothing)
+    admit(partial(control().check_until, new.until))
+    control().pause_job_type(kind.name, caller().user_id, new.reason, new.until)
+    return jsonify(job_type_fields(kind))
+
+
+@blueprint.delete("/<job_type>/pause")
+@described(
+    "resume-job-type",
+    "Job types",
+    "Resume a job type",
+    {"200": returns("The job type.", _JOB_TYPE)},
+    description="For administrators. A job type that is not paused does not change.",
+    refused=_REFUSED,
+)
+def resume(job_type: str) -> Response:
+    require_admin()
+    kind = services().catalogue.find(job_type)
+    body.no_body()
+    query(Nothing)
+    admit()
+    control().resume_job_type(kind.name)
+    return jsonify(job_type_fields(kind))
+
+
+def job_type_fields(kind: JobType, pauses: Pauses | None = None) -> dict[str, Any]:
+    """Return a job type as the API shows it."""
+    paused = (pauses or control().pauses()).of_job_type(kind.name)
+    return kind.as_dict() | {"paused": paused and paused.as_dict()}

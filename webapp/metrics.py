@@ -87,6 +87,7 @@ def _of_queues(figures: Figures) -> Iterator[Metric]:
         "deferred": "Jobs that wait for other jobs or for a limit.",
         "running": "Jobs that a worker is running.",
         "no_worker": "Jobs in the queue that no live worker can run.",
+        "paused": "1 if an administrator has paused the queue.",
     }
     for name, text in texts.items():
         family = GaugeMetricFamily(f"workhorse_queue_{name}", text, labels=["queue"])

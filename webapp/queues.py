@@ -1,16 +1,23 @@
-"""Show the queues to administrators."""
+"""Show the queues to administrators, and pause and resume them."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from flask import Blueprint, Response, jsonify
 
+from jobs.engine.operate.control import Control
 from jobs.engine.operate.queues import Queue, all_queues
 
-from .auth import require_admin
+from . import body
+from .auth import caller, require_admin
 from .openapi.components import resource
 from .openapi.describing import described
-from .openapi.operation import returns
+from .openapi.models import body_schema
+from .openapi.operation import json_body, returns
 from .openapi.schemas import returned
+from .pauses import PAUSE_EXAMPLE, NewPause
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
@@ -21,6 +28,7 @@ QUEUE = resource(
     Queue,
     example={"name": "default", "depth": 120, "oldest_wait_seconds": 4.2, "running": 8, "paused": None},
 )
+_REFUSED = (400, 403, 404, 413, 415)
 _QUEUES = returned({"queues": {"type": "array", "items": QUEUE}})
 
 
@@ -37,4 +45,60 @@ def page() -> Response:
     require_admin()
     query(Nothing)
     admit()
-    return jsonify(queues=[queue.as_dict() for queue in all_queues(services().metrics.read().queues)])
+    return jsonify(queues=[queue.as_dict() for queue in current_queues()])
+
+
+@blueprint.put("/<queue_name>/pause")
+@described(
+    "pause-queue",
+    "Operations",
+    "Pause a queue",
+    {"200": returns("The queue. No worker takes a job from it any more.", QUEUE)},
+    description="For administrators. Jobs that run continue; submissions are still stored. The pause of `high`, "
+    "`default` or `low` includes its queues with needs. A pause replaces an earlier one, unless both have the same "
+    "reason and end.",
+    body=json_body(body_schema(NewPause), example=PAUSE_EXAMPLE, required=False),
+    refused=_REFUSED,
+)
+def pause(queue_name: str) -> Response:
+    require_admin()
+    control().check_queue(queue_name)
+    new = body.optional_model(NewPause)
+    query(Nothing)
+    admit(partial(control().check_until, new.until))
+    control().pause_queue(queue_name, caller().user_id, new.reason, new.until)
+    return jsonify(queue_fields(queue_name))
+
+
+@blueprint.delete("/<queue_name>/pause")
+@described(
+    "resume-queue",
+    "Operations",
+    "Resume a queue",
+    {"200": returns("The queue.", QUEUE)},
+    description="For administrators. A queue that is not paused does not change. A queue with needs stays paused while "
+    "its priority is.",
+    refused=_REFUSED,
+)
+def resume(queue_name: str) -> Response:
+    require_admin()
+    control().check_queue(queue_name)
+    body.no_body()
+    query(Nothing)
+    admit()
+    control().resume_queue(queue_name)
+    return jsonify(queue_fields(queue_name))
+
+
+def current_queues() -> list[Queue]:
+    """Read the queues and their pauses."""
+    return all_queues(services().metrics.read().queues, control().pauses())
+
+
+def control() -> Control:
+    return Control(services().client.store)
+
+
+def queue_fields(name: str) -> dict[str, Any]:
+    """Return a queue that exists, as the API shows it."""
+    return next(queue for queue in current_queues() if queue.name == name).as_dict()

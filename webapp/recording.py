@@ -31,6 +31,10 @@ _encode = json.JSONEncoder().encode
 SIGN_IN = "sign-in"
 ADMIN_READ = "admin-read"
 BULK_ACTION = "bulk-action"
+PAUSE_QUEUE = "pause-queue"
+RESUME_QUEUE = "resume-queue"
+PAUSE_JOB_TYPE = "pause-job-type"
+RESUME_JOB_TYPE = "resume-job-type"
 DRAIN = "drain-worker"
 UNDO_DRAIN = "undo-drain"
 #: Actions of the command line.
@@ -69,6 +73,14 @@ ACTIONS = {
     "jobs.retry": "retry-job",
     "batches.cancel": "cancel-batch",
     "pipelines.cancel": "cancel-pipeline",
+    "queues.pause": PAUSE_QUEUE,
+    "queues.resume": RESUME_QUEUE,
+    "job_types.pause": PAUSE_JOB_TYPE,
+    "job_types.resume": RESUME_JOB_TYPE,
+    "pages.pause_queue": PAUSE_QUEUE,
+    "pages.resume_queue": RESUME_QUEUE,
+    "pages.pause_job_type": PAUSE_JOB_TYPE,
+    "pages.resume_job_type": RESUME_JOB_TYPE,
     "workers.drain_worker": DRAIN,
     "workers.undo_drain": UNDO_DRAIN,
     "pages.drain_worker": DRAIN,

@@ -125,6 +125,12 @@ class ScheduleNotFound(NotFound):
     code = "schedule_not_found"
 
 
+class QueueNotFound(NotFound):
+    """The queue does not exist."""
+
+    code = "queue_not_found"
+
+
 class WorkerNotFound(NotFound):
     """The worker does not exist; it may have ended."""
 

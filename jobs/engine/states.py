@@ -23,6 +23,10 @@ class PendingReason(StrEnum):
     WAITING = "waiting"
     RETRYING = "retrying"
     LIMITED = "limited"
+    #: Its queue or its job type is paused.
+    PAUSED = "paused"
+    #: All workers are suspended by RQ's tools.
+    SUSPENDED = "suspended"
     #: No live worker serves its queue.
     NO_WORKER = "no_worker"
 

@@ -21,6 +21,7 @@ from jobs.engine.author.documents import user_document
 from jobs.engine.broker.connection import connect
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.follow.follower import Follower
+from jobs.engine.operate.control import Control
 from jobs.engine.operate.trends import Trends
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
@@ -131,6 +132,7 @@ def seen(harness: Harness, services: Services) -> set[str]:
         call_for_accounts(services, admin, carol)
         leave_to_dead_workers(harness, carol)
         watch.look()
+        pause_and_resume(harness, carol, watch)
         harness.start_workers(MAX_RUNNING_JOBS_PER_USER="2")
         submit_all_kinds(harness, carol)
         write_a_document(watch)
@@ -173,6 +175,19 @@ def leave_to_dead_workers(harness: Harness, carol: Caller) -> None:
     leases = cast(list[bytes], harness.connection.zrange("wh:leases", 0, -1))
     harness.connection.zadd("wh:leases", dict.fromkeys(leases, 1))
     assert harness.store.suspects() == []
+
+
+def pause_and_resume(harness: Harness, carol: Caller, watch: Watch) -> None:
+    """Pause a job type, resume it, and make room for more jobs than one claim puts back."""
+    control = Control(harness.store)
+    control.pause_job_type("talk", None, None, None)
+    for _ in range(12):
+        carol.submits("talk?priority=high")
+    assert harness.store.claim("host-3-dead", "e3", ["high"]) is None
+    watch.look()
+    control.resume_job_type("talk")
+    assert harness.store.claim("host-3-dead", "e3", ["low"]) is None
+    watch.look()
 
 
 def submit_all_kinds(harness: Harness, carol: Caller) -> None:

@@ -20,6 +20,7 @@ from .endings import end_with, print_job, text_of
 from .exits import INTERRUPTED, Commands, usage
 from .following import display, follow, log_line
 from .operator import acting_user, as_option, note
+from .pause_commands import pause, resume
 from .submitting import Moment, Submit
 from .text import cut, json_option, print_json, printable, table
 from .upkeep import check, doctor
@@ -39,7 +40,7 @@ def jobs() -> None:
 
 
 jobs.add_command(Submit("submit", subcommand_metavar="JOB_TYPE [OPTIONS]", help="Submit a job and print its ID."))
-for command in (doctor, check, list_queues, list_workers, drain_worker):
+for command in (doctor, check, list_queues, list_workers, drain_worker, pause, resume):
     jobs.add_command(command)
 
 

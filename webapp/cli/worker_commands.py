@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from jobs.engine.operate.queues import all_queues
 from jobs.engine.operate.workers import WorkerRecord, drain, workers
+from webapp.queues import current_queues
 from webapp.recording import DRAIN, UNDO_DRAIN
 from webapp.services import services
 from webapp.workers import resource_of
@@ -20,7 +20,7 @@ _MEBIBYTE = 1_048_576
 @json_option
 def list_queues(as_json: bool) -> None:
     """List the queues: how many jobs wait, how long, and how many run."""
-    queues = all_queues(services().metrics.read().queues)
+    queues = current_queues()
     if as_json:
         print_json({"queues": [queue.as_dict() for queue in queues]})
         return

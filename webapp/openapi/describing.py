@@ -30,6 +30,7 @@ PATH_PARAMETERS = {
     "job_id": "The id of the job.",
     "job_type": "The name of the job type, for example `batch-predict`.",
     "key_id": "The id of the API key.",
+    "queue_name": "The name of the queue, for example `high` or `default@gpu`.",
     "pipeline_id": "The id of the pipeline.",
     "schedule_id": "The id of the schedule.",
     "user_id": "The username, or `me`.",

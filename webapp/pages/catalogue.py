@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from jobs.engine.catalogue.job_type import JobType
 from webapp.auth import caller
+from webapp.queues import control
 from webapp.rate_limit import admit
 from webapp.services import services
 
@@ -21,9 +22,9 @@ def home() -> Response:
     wanted = request.args.get("q", "")[:100].strip()
     found = [kind for kind in services().catalogue.values() if _matches(kind, wanted.lower().split())]
     if is_partial():
-        return page("_job_types.html", job_types=found, wanted=wanted)
+        return page("_job_types.html", job_types=found, wanted=wanted, pauses=control().pauses())
     latest = services().client.page(caller().user_id, limit=LATEST_JOBS).jobs
-    return page("home.html", job_types=found, wanted=wanted, jobs=latest)
+    return page("home.html", job_types=found, wanted=wanted, pauses=control().pauses(), jobs=latest)
 
 
 def _matches(kind: JobType, words: list[str]) -> bool:

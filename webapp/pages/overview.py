@@ -13,6 +13,7 @@ from jobs.engine.operate.queues import in_order
 from jobs.engine.operate.trends import Trends
 from jobs.engine.operate.workers import drain, workers
 from webapp.auth import require_admin
+from webapp.queues import control
 from webapp.rate_limit import admit
 from webapp.services import services
 
@@ -25,7 +26,12 @@ def overview() -> Response:
     admit()
     figures = services().metrics.read()
     queues = in_order(figures.queues)
-    values: dict[str, Any] = {"queues": queues, "figures": figures, "workers": workers(services().client.store)}
+    values: dict[str, Any] = {
+        "queues": queues,
+        "pauses": control().pauses(),
+        "figures": figures,
+        "workers": workers(services().client.store),
+    }
     if is_partial():
         return page("_overview.html", **values)
     return page("overview.html", **values, trend=Trends(services().client.store).read())

@@ -30,6 +30,7 @@ from webapp.options import OPTIONS, Options, submission_of
 from webapp.ownership import visible_file, visible_job
 from webapp.problems import status_of
 from webapp.query import read
+from webapp.queues import control
 from webapp.rate_limit import admit
 from webapp.rule_words import rules_in_words
 from webapp.services import services
@@ -173,6 +174,7 @@ def _page(kind: JobType, form: Form, status: int = 200, options: dict[str, list[
         job_type=kind,
         form=form,
         rules=rules_in_words(kind),
+        paused=control().pauses().of_job_type(kind.name),
         options=OPTIONS,
         option_errors=options or {},
         filename=_filename,

@@ -29,6 +29,9 @@ Keys in the broker:
     wh:popped:<queue>                  how many jobs were popped
     wh:doorbell:<queue>                rung at each push, for idle workers
     wh:served:<queue>                  exists while a live worker serves the queue
+    wh:control                         what operators have paused
+    wh:room                            limits and pauses whose jobs can be put back, by the time from which on
+    wh:room:last                       the last job that was put back, by limit or pause
     wh:max_running_per_user            the limit that the workers use
     wh:slots:<kind>:<name>             the running jobs under a limit: `user:<user>` or `type:<type>`
     wh:limited                         the limits that jobs wait for

@@ -203,7 +203,7 @@ def _call(data: bytes) -> tuple[str, Any]:
 def _reason(text: dict[str, str], status: Status, obstacle: str) -> PendingReason | None:
     if status is not Status.PENDING:
         return None
-    # Workers of another RQ application announce nothing.
+    # Workers of another RQ application announce nothing, and know none of our pauses.
     if obstacle and QueueName.read(text.get("origin", "")):
         return PendingReason(obstacle)
     named = _REASONS.get(text.get("reason", ""))

@@ -41,6 +41,8 @@ class QueueFigures:
     running: int
     #: A live worker serves it.
     served: bool
+    #: An operator has paused it, or its priority.
+    paused: bool
 
     @property
     def priority(self) -> str:
@@ -51,9 +53,14 @@ class QueueFigures:
         return needs_of(self.name)
 
     @property
+    def ours(self) -> bool:
+        """False for a queue of another RQ application."""
+        return QueueName.read(self.name) is not None
+
+    @property
     def no_worker(self) -> int:
         """The jobs in it that no live worker can run. Workers of another RQ application can't be known."""
-        return 0 if self.served or QueueName.read(self.name) is None else self.depth
+        return self.depth if self.ours and not self.served else 0
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,6 @@ def _number(text: str | None) -> float:
 
 
 def _queue(row: Sequence[Any]) -> QueueFigures:
-    name, depth, oldest, scheduled, overdue, deferred, running, served = row
+    name, depth, oldest, scheduled, overdue, deferred, running, served, paused = row
     counts = int(scheduled), float(overdue), int(deferred), int(running)
-    return QueueFigures(text(name), int(depth), float(oldest), *counts, served=bool(served))
+    return QueueFigures(text(name), int(depth), float(oldest), *counts, served=bool(served), paused=bool(paused))

@@ -12,6 +12,7 @@ from jobs.engine import queue_names
 from jobs.engine.client.pauses import Pause
 from jobs.engine.public_fields import public_fields
 
+from .control import Pauses
 from .figures import QueueFigures
 
 
@@ -36,8 +37,9 @@ def in_order(queues: Iterable[QueueFigures]) -> list[QueueFigures]:
     return [by_name[name] for name in queue_names.in_order(by_name)]
 
 
-def all_queues(figures: Iterable[QueueFigures]) -> list[Queue]:
+def all_queues(figures: Iterable[QueueFigures], pauses: Pauses) -> list[Queue]:
     """Return the queues that the figures are of."""
     return [
-        Queue(each.name, each.depth, each.oldest_wait_seconds, each.running, paused=None) for each in in_order(figures)
+        Queue(each.name, each.depth, each.oldest_wait_seconds, each.running, paused=pauses.of_queue(each.name))
+        for each in in_order(figures)
     ]

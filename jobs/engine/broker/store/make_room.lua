@@ -2,7 +2,8 @@
 -- Returns for how many of them no job waits any longer.
 -- The script that frees a slot does this at once. This one is for the other cases: a limit that was raised, a record that
 -- was deleted, or more jobs to move than one script may.
--- Requires: limits.
+-- Requires: resuming.
+end_expired_pauses()
 local emptied = 0
 for _, limit in ipairs(redis.call('SRANDMEMBER', 'wh:limited', ARGV[1])) do
   for _, id in ipairs(redis.call('SMEMBERS', slots_key(limit))) do

@@ -1,6 +1,6 @@
 -- Read all figures of /metrics. ARGV: our queues. The cost does not grow with the backlog. A record that neither we nor RQ
 -- have written is skipped, so that it can't silence an alert.
--- Requires: queues, counts.
+-- Requires: control, counts.
 
 -- The jobs at the head of a queue among which the oldest wait is searched: some may be cancelled or just put back.
 local HEADS = 20
@@ -32,7 +32,7 @@ local queues = {}
 for queue in pairs(names) do
   queues[#queues + 1] = { queue, readable('LLEN', queue_key(queue)) or 0, decimal(oldest_wait(queue)),
     members('rq:scheduled:' .. queue), decimal(overdue(queue)), members('rq:deferred:' .. queue), members('rq:wip:' .. queue),
-    redis.call('EXISTS', served_key(queue)) }
+    redis.call('EXISTS', served_key(queue)), queue_is_paused(queue) and 1 or 0 }
 end
 
 local states, workers = {}, {}

@@ -21,7 +21,7 @@ class Record:
     popped: int
     #: The broker's time, in seconds since 1970.
     now: float
-    #: Why no worker takes it, although it is queued: no_worker; empty if one does.
+    #: Why no worker takes it, although it is ready: paused, suspended, no_worker; empty if one does.
     obstacle: str = ""
     #: When the limit that the job waits for is free again, in seconds since 1970; None if that is not known.
     free_at: float | None = None

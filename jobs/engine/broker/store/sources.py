@@ -31,6 +31,8 @@ STEPS = {
     "suspects": "",
     "sweep": "",
     "make_room": "",
+    "pause": "allow-oom",
+    "resume": "allow-oom",
     "announce": "allow-oom",
     "note_worker": "allow-oom",
     "drain": "allow-oom",

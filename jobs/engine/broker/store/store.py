@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from jobs.engine.broker import malformed
 
 from .bulk_steps import BulkSteps
+from .control_records import ControlRecords
 from .counters import Counters
 from .feeds import Feeds
 from .history import read_event, read_log_line
@@ -33,6 +34,7 @@ class Store(WorkerSteps):
         self.schedules = ScheduleRecords(self.scripts)
         self.counters = Counters(self.scripts)
         self.bulk = BulkSteps(self.scripts)
+        self.control = ControlRecords(self.scripts)
 
     def submit(
         self, shared: dict[str, Any], jobs: Iterable[tuple[dict[str, Any], bytes]], admission: bytes = b""

@@ -47,7 +47,8 @@ local function take(id, queue, worker, execution, lease, user_limit)
   if has_deadline and NOW > tonumber(job.start_by) then return end_late(job) end
   local full = limit_to_wait_for(job, user_limit)
   if full then
-    emit(job, 'job_queued', { status = 'pending', reason = 'limited' }, set_aside(id, queue, full, job.number))
+    local reason = pause_of(job) and 'paused' or 'limited'
+    emit(job, 'job_queued', { status = 'pending', reason = reason }, set_aside(id, queue, full, job.number))
     return nil, full
   end
   local attempt = tonumber(job.attempt or '') or 0
@@ -94,10 +95,12 @@ end
 local function claim(worker, execution, lease, user_limit, first)
   -- The scripts that make room use the limit of the last claim.
   if (redis.call('GET', USER_LIMIT) or '0') ~= user_limit then redis.call('SET', USER_LIMIT, user_limit) end
+  if read_control().suspended then return { 'empty' } end
+  use_room()
   local aside = 0
   for position = first, #ARGV do
     local queue = ARGV[position]
-    while true do
+    while not queue_is_paused(queue) do
       local id = redis.call('LPOP', queue_key(queue))
       if not id then break end
       local done, answer, full = pcall(take, id, queue, worker, execution, tonumber(lease), tonumber(user_limit))

@@ -2,11 +2,17 @@
 -- for each queue the jobs that were at its head and wait for a slot, in the order of that queue. A job holds its slots
 -- from its claim to the end of its execution, and keeps them if it is put back. Running jobs are counted by the size of
 -- the set, and a job frees what its own record says: no counter could drift.
--- Requires: history, queues.
+-- Requires: history, queues, control.
 
 local USER_LIMIT = 'wh:max_running_per_user'
 -- Jobs that one script moves from a full limit to another.
 local MOST_MOVES = 100
+-- Jobs that one claim puts back.
+local MOST_BACK = 10
+-- Limits with room that one claim looks at.
+local MOST_LOOKS = 5
+-- The last job that claims have put back, by limit.
+local LAST_BACK = 'wh:room:last'
 local function slots_key(limit) return 'wh:slots:' .. limit end
 local function waiting_key(limit, queue) return 'wh:limited:' .. queue .. ':' .. limit end
 
@@ -40,20 +46,25 @@ local function first_waiting(limit)
   end
 end
 
--- Put the jobs that wait for this limit back at the heads of their queues, in order, as long as there is room.
--- A job whose other limit is full waits for that one instead.
-local function put_back(limit)
+-- Put the jobs that wait for this limit back at the heads of their queues, in order, as long as there is room, and at most
+-- so many. A job whose other limit is full waits for that one instead. Return the last job that was put back, if any, and
+-- whether there may be more.
+local function put_back(limit, most)
   local user_limit = tonumber(redis.call('GET', USER_LIMIT) or '0')
-  local back = {}
-  for _ = 1, MOST_MOVES do
+  local back, more = {}, true
+  for _ = 1, most or MOST_MOVES do
     local id, queue, number = first_waiting(limit)
     if not id then
       redis.call('SREM', 'wh:limited', limit)
+      more = false
       break
     end
     local job = load_job(id)
-    local full = job.limited_by == limit and take_slots(job, user_limit)
-    if full == limit then break end
+    local full = job.limited_by == limit and (pause_of(job) or take_slots(job, user_limit))
+    if full == limit then
+      more = false
+      break
+    end
     redis.call('ZREM', waiting_key(limit, queue), id)
     if full then
       redis.call('HSET', job.key, unpack(set_aside(id, queue, full, number)))
@@ -66,6 +77,31 @@ local function put_back(limit)
     redis.call('ZREM', 'rq:deferred:' .. queue, job.id)
     redis.call('HDEL', job.key, 'limited_by')
     emit(job, 'job_queued', { status = 'pending', reason = 'queued' }, push(job.id, queue, true))
+  end
+  return back[#back] and back[#back][1].id, more
+end
+
+-- Let claims put back the jobs that wait for a limit.
+local function give_room(limit)
+  redis.call('ZADD', ROOM, decimal(NOW), limit)
+end
+
+-- Put back some jobs of a limit that was given room, unless others that were put back are still in their queues: these
+-- would come before them.
+local function use_room()
+  if not read_control().room then return end
+  for _, limit in ipairs(redis.call('ZRANGEBYSCORE', ROOM, '-inf', decimal(NOW), 'LIMIT', 0, MOST_LOOKS)) do
+    local last = redis.call('HGET', LAST_BACK, limit)
+    if not (last and redis.call('HGET', job_key(last), 'status') == 'queued') then
+      local more
+      last, more = put_back(limit, MOST_BACK)
+      if last then redis.call('HSET', LAST_BACK, limit, last) end
+      if not more then
+        redis.call('ZREM', ROOM, limit)
+        redis.call('HDEL', LAST_BACK, limit)
+      end
+      return
+    end
   end
 end
 

@@ -1,0 +1,270 @@
+"""No worker takes a job of a paused queue or job type, and the first one starts within a second of the resume."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import rq
+from rq.serializers import JSONSerializer
+from rq.suspension import resume, suspend
+
+from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
+from jobs.engine.client.job import Job
+from jobs.engine.operate.control import Control
+from jobs.engine.operate.doctor import Doctor
+from jobs.engine.operate.metrics import Metrics
+from tests.integration.harness import Harness
+from tests.waiting import eventually
+
+QUEUES = ("high", "default", "low")
+COMPLETED = Outcome(OutcomeKind.COMPLETED)
+
+
+@pytest.fixture(autouse=True)
+def clean(harness: Harness) -> Iterator[None]:
+    yield
+    harness.end_all()
+    findings = Doctor(harness.store).examine()
+    harness.forget_everything()
+    assert findings == []
+
+
+@pytest.fixture
+def control(harness: Harness) -> Control:
+    return Control(harness.store)
+
+
+def pause(control: Control, subject: str, until: datetime | None = None) -> None:
+    kind, _, name = subject.partition(":")
+    (control.pause_queue if kind == "queue" else control.pause_job_type)(name, "admin", None, until)
+
+
+def end_pause(control: Control, subject: str) -> None:
+    kind, _, name = subject.partition(":")
+    (control.resume_queue if kind == "queue" else control.resume_job_type)(name)
+
+
+def claim(harness: Harness, execution: str = "e1") -> Claim | None:
+    found = harness.store.claim(f"host-{execution}", execution, QUEUES)
+    assert found is None or isinstance(found, Claim)
+    return found
+
+
+def claims(harness: Harness, execution: str) -> str:
+    found = claim(harness, execution)
+    assert found
+    harness.store.finish(found.job_id, execution, "", COMPLETED)
+    return found.job_id
+
+
+def reason(harness: Harness, job: Job) -> str | None:
+    return harness.client.find(job.job_id).pending_reason
+
+
+each_subject = pytest.mark.parametrize("subject", ["queue:default", "type:noop"])
+
+
+@each_subject
+def test_no_worker_takes_a_paused_job_and_others_run(harness: Harness, control: Control, subject: str) -> None:
+    pause(control, subject)
+    job = harness.submit("noop")
+    other = harness.submit("echo", text="x", options={"priority": "low"})
+    assert job.pending_reason == "paused"
+    assert claims(harness, "e1") == other.job_id
+    assert claim(harness, "e2") is None
+    assert reason(harness, job) == "paused"
+
+    end_pause(control, subject)
+    assert reason(harness, job) in ("queued", "limited")
+    assert claims(harness, "e3") == job.job_id
+
+
+@each_subject
+def test_jobs_start_in_order_after_a_pause(harness: Harness, control: Control, subject: str) -> None:
+    before = [harness.submit("noop") for _ in range(2)]
+    pause(control, subject)
+    after = [harness.submit("noop") for _ in range(120)]
+    assert claim(harness) is None
+    end_pause(control, subject)
+    order = [claims(harness, f"e{number}") for number in range(122)]
+    assert order == [job.job_id for job in (*before, *after)]
+    assert claim(harness) is None
+    assert not harness.connection.keys("wh:limited*")
+    assert not harness.connection.exists("wh:room", "wh:room:last", "wh:control")
+
+
+@each_subject
+def test_a_running_job_finishes_and_its_retry_waits(harness: Harness, control: Control, subject: str) -> None:
+    job = harness.submit("noop")
+    assert claim(harness)
+    pause(control, subject)
+    harness.store.finish(job.job_id, "e1", "", Outcome(OutcomeKind.RETRYING, "no", "OSError", delay_seconds=0.05))
+    eventually(lambda: harness.store.promote()[0], "the retry is due")
+    assert claim(harness, "e2") is None
+    assert reason(harness, job) == "paused"
+    end_pause(control, subject)
+    assert claims(harness, "e3") == job.job_id
+
+
+@each_subject
+def test_a_job_that_is_put_back_waits_with_its_checkpoint(harness: Harness, control: Control, subject: str) -> None:
+    job, other = harness.submit("noop"), harness.submit("noop")
+    assert claim(harness)
+    pause(control, subject)
+    harness.store.finish(job.job_id, "e1", "", Outcome(OutcomeKind.RESUMED, reason="shutdown"))
+    assert claim(harness, "e2") is None
+    end_pause(control, subject)
+    assert [claims(harness, "e3"), claims(harness, "e4")] == [job.job_id, other.job_id]
+
+
+@each_subject
+def test_a_job_that_waits_for_a_pause_can_be_cancelled_and_retried(
+    harness: Harness, control: Control, subject: str
+) -> None:
+    pause(control, subject)
+    job = harness.submit("noop")
+    assert claim(harness) is None
+    assert harness.client.cancel(job.job_id).status == "cancelled"
+    assert harness.client.retry(job.job_id).pending_reason == "paused"
+    assert claim(harness) is None
+    end_pause(control, subject)
+    assert claims(harness, "e2") == job.job_id
+
+
+@each_subject
+def test_a_pause_ends_by_itself(harness: Harness, control: Control, subject: str) -> None:
+    harness.start_workers()
+    until = datetime.now(UTC) + timedelta(seconds=1.5)
+    pause(control, subject, until)
+    job = harness.submit("noop")
+    ended = harness.ended(job)
+    assert ended.started_at
+    assert 0 <= (ended.started_at - until).total_seconds() < 2
+    eventually(lambda: not harness.connection.exists("wh:control"), "the pause is removed")
+
+
+def test_a_limit_and_a_pause_hold_together(harness: Harness, control: Control) -> None:
+    first, second, third = (harness.submit("one-at-a-time") for _ in range(3))
+    assert claim(harness)
+    assert claim(harness, "e2") is None
+    pause(control, "type:one-at-a-time")
+    assert reason(harness, second) == "paused"
+    harness.store.finish(first.job_id, "e1", "", COMPLETED)
+    assert claim(harness, "e3") is None
+
+    end_pause(control, "type:one-at-a-time")
+    assert claim(harness, "e4")
+    assert claim(harness, "e5") is None
+    assert reason(harness, third) == "limited"
+    harness.store.finish(second.job_id, "e4", "", COMPLETED)
+    assert claims(harness, "e6") == third.job_id
+
+
+def test_a_job_that_waits_for_a_pause_holds_no_slot(harness: Harness, control: Control) -> None:
+    job = harness.submit("one-at-a-time")
+    assert claim(harness)
+    pause(control, "type:one-at-a-time")
+    harness.store.finish(job.job_id, "e1", "", Outcome(OutcomeKind.RESUMED, reason="shutdown"))
+    assert claim(harness, "e2") is None
+    assert not harness.connection.keys("wh:slots:*")
+    end_pause(control, "type:one-at-a-time")
+    assert claims(harness, "e3") == job.job_id
+
+
+def test_a_paused_priority_includes_its_queues_with_needs(harness: Harness, control: Control) -> None:
+    job = harness.submit("on-gpu")
+    queues = ["default@gpu", "default"]
+    pause(control, "queue:default")
+    assert harness.store.claim("host-w", "e1", queues) is None
+    assert reason(harness, job) == "paused"
+    end_pause(control, "queue:default")
+    pause(control, "queue:default@gpu")
+    assert harness.store.claim("host-w", "e1", queues) is None
+    end_pause(control, "queue:default@gpu")
+    assert harness.store.claim("host-w", "e2", queues)
+    harness.store.finish(job.job_id, "e2", "", COMPLETED)
+
+
+def test_a_job_of_plain_rq_waits_in_a_paused_queue(harness: Harness, control: Control) -> None:
+    pause(control, "queue:default")
+    queue = rq.Queue("default", connection=harness.connection, serializer=JSONSerializer)
+    enqueued: Any = queue.enqueue("tests.jobs_for_tests.behaviours.noop")
+    harness.start_workers()
+    assert harness.run("noop", options={"priority": "low"}).status == "completed"
+    assert harness.client.find(enqueued.id).pending_reason == "paused"
+    end_pause(control, "queue:default")
+    eventually(lambda: enqueued.get_status() == "finished", "it runs")
+
+
+@each_subject
+def test_two_hosts_take_nothing_until_the_resume_and_start_within_a_second(
+    harness: Harness, control: Control, subject: str
+) -> None:
+    harness.start_workers()
+    harness.start_workers(WORKERS="2")
+    pause(control, subject)
+    jobs = [harness.submit("noop") for _ in range(30)]
+    others = [harness.submit("echo", text="x", options={"priority": "low"}) for _ in range(20)]
+    for job in others:
+        harness.ended(job)
+    assert {harness.client.find(job.job_id).attempt for job in jobs} == {0}
+
+    resumed_at = datetime.now(UTC)
+    end_pause(control, subject)
+    started = [harness.ended(job).started_at for job in jobs]
+    assert min(at for at in started if at) - resumed_at < timedelta(seconds=1)
+
+
+@each_subject
+def test_a_pause_survives_a_restart_of_broker_and_workers(harness: Harness, control: Control, subject: str) -> None:
+    workers = harness.start_workers()
+    running = harness.running(harness.submit("sleep", seconds=2))
+    pause(control, subject)
+    jobs = [harness.submit("noop") for _ in range(3)]
+    os.kill(harness.broker.pid or 0, signal.SIGKILL)
+    assert harness.ended_after_outage(running).status == "completed"
+    harness.end(workers)
+    harness.start_workers()
+    low = harness.submit("echo", text="x", options={"priority": "low"})
+    assert harness.ended_after_outage(low).status == "completed"
+    assert {reason(harness, job) for job in jobs} == {"paused"}
+
+    end_pause(control, subject)
+    for job in jobs:
+        assert harness.ended(job).attempt == 1
+
+
+def test_the_metrics_show_paused_queues(harness: Harness, control: Control) -> None:
+    pause(control, "queue:high")
+    paused = {queue.name for queue in Metrics(harness.store).read().queues if queue.paused}
+    assert paused == {"high"}
+
+
+def test_rqs_suspension_is_honoured(harness: Harness) -> None:
+    harness.start_workers()
+    suspend(harness.connection)
+    job = harness.submit("noop")
+    assert job.pending_reason == "suspended"
+    assert claim(harness) is None
+    worker = next(iter(harness.connection.smembers("rq:workers")))
+    eventually(lambda: harness.connection.hget(worker, "state") == b"suspended", "the worker says so")
+    assert reason(harness, job) == "suspended"
+    resumed_at = time.monotonic()
+    resume(harness.connection)
+    assert harness.ended(job).status == "completed"
+    assert time.monotonic() - resumed_at < 3
+
+
+def test_a_suspended_worker_that_is_stopped_ends(harness: Harness) -> None:
+    suspend(harness.connection)
+    workers = harness.start_workers()
+    workers.send_signal(signal.SIGTERM)
+    eventually(lambda: workers.poll() is not None, "it ends")
+    assert workers.returncode == 0

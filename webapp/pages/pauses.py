@@ -1,0 +1,93 @@
+"""Pause and resume queues and job types, for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from flask import request, url_for
+from werkzeug.wrappers import Response
+
+from jobs.engine.errors import InvalidRequest
+from jobs.engine.json_pointer import parts
+from webapp.auth import caller, require_admin
+from webapp.body import model_of
+from webapp.pauses import NewPause
+from webapp.queues import control
+from webapp.rate_limit import admit
+from webapp.services import services
+
+from .blueprint import blueprint, done, page
+
+_FIELDS = ("reason", "until")
+
+
+@blueprint.get("/overview/queues/<queue_name>/pause")
+def pause_queue_form(queue_name: str) -> Response:
+    require_admin()
+    control().check_queue(queue_name)
+    admit()
+    return _form(f"queue {queue_name}", url_for("pages.overview"))
+
+
+@blueprint.post("/overview/queues/<queue_name>/pause")
+def pause_queue(queue_name: str) -> Response:
+    require_admin()
+    control().check_queue(queue_name)
+    return _pause(f"queue {queue_name}", url_for("pages.overview"), partial(control().pause_queue, queue_name))
+
+
+@blueprint.post("/overview/queues/<queue_name>/resume")
+def resume_queue(queue_name: str) -> Response:
+    require_admin()
+    control().check_queue(queue_name)
+    admit()
+    control().resume_queue(queue_name)
+    return done(f"The pause of queue {queue_name} has ended.", url_for("pages.overview"))
+
+
+@blueprint.get("/submit/<job_type>/pause")
+def pause_job_type_form(job_type: str) -> Response:
+    require_admin()
+    name = services().catalogue.find(job_type).name
+    admit()
+    return _form(f"job type {name}", url_for("pages.submit_form", job_type=name))
+
+
+@blueprint.post("/submit/<job_type>/pause")
+def pause_job_type(job_type: str) -> Response:
+    require_admin()
+    name = services().catalogue.find(job_type).name
+    place = url_for("pages.submit_form", job_type=name)
+    return _pause(f"job type {name}", place, partial(control().pause_job_type, name))
+
+
+@blueprint.post("/submit/<job_type>/resume")
+def resume_job_type(job_type: str) -> Response:
+    require_admin()
+    name = services().catalogue.find(job_type).name
+    admit()
+    control().resume_job_type(name)
+    return done(f"The pause of job type {name} has ended.", url_for("pages.submit_form", job_type=name))
+
+
+def _form(subject: str, back: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:
+    return page("pause.html", status, subject=subject, back=back, errors=errors or {}, sent=request.form)
+
+
+def _pause(subject: str, back: str, pause: Callable[..., None]) -> Response:
+    try:
+        new = model_of(NewPause, _sent())
+        admit(partial(control().check_until, new.until))
+        pause(caller().user_id, new.reason, new.until)
+    except InvalidRequest as error:
+        return _form(subject, back, 422, {parts(fault.pointer or "")[0]: fault.message for fault in error.faults})
+    return done(f"Paused: {subject}. Running jobs finish.", back)
+
+
+def _sent() -> dict[str, str]:
+    """Return the fields that were filled in. Browsers send a time without seconds and zone; the form asks for UTC."""
+    sent = {name: text for name in _FIELDS if (text := request.form.get(name, "").strip())}
+    if until := sent.get("until"):
+        sent["until"] = f"{until if until.count(':') > 1 else f'{until}:00'}Z"
+    return sent
