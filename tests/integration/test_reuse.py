@@ -44,6 +44,10 @@ REASONS = {
     "sys.stdout": "it changed sys.stdout",
     "root logger": "it changed the root logger",
     "logging.disable": "it changed the level of logging.disable",
+    "handler of the root logger": "it changed a handler of the root logger",
+    "trace function": "it changed the trace function",
+    "garbage collector": "it changed the garbage collector",
+    "time zone": "it changed the time zone",
     "recursion limit": "it changed the recursion limit",
     "locale": "it changed the locale",
     "memory": "it grew by more than 64 MiB since its first attempt",
@@ -133,9 +137,9 @@ def test_a_process_in_which_nothing_was_left_is_used_again(harness: Harness) -> 
 
 
 @workers
-@pytest.mark.parametrize("how", ["print", "C", "cycle"])
+@pytest.mark.parametrize("how", ["print", "C", "first stdout", "cycle"])
 def test_each_attempt_has_a_log_a_checkpoint_and_a_context_of_its_own(harness: Harness, how: str) -> None:
-    said = {"print": "print {}", "C": "C {}", "cycle": "a late line"}[how]
+    said = {"print": "print {}", "C": "C {}", "first stdout": "raw {}", "cycle": "a late line"}[how]
     jobs = [harness.run("speak", text=text, how=how) for text in ("one", "two", "three")]
 
     assert len({job.result[0] for job in jobs}) == 1
@@ -156,6 +160,14 @@ def test_jobs_that_are_waiting_have_logs_of_their_own(harness: Harness) -> None:
     for text, job in jobs.items():
         assert harness.ended(job).result[1:] == [job.job_id, {}, 28]
         assert messages(harness, job) == [f"log {text}", f"print {text}"]
+
+
+@workers
+def test_a_loop_that_outlives_its_attempt_reports_no_progress_of_another(harness: Harness) -> None:
+    first, second = (harness.run("go-on-with-a-loop", text=text) for text in ("one", "two"))
+
+    assert first.result == second.result
+    assert (first.progress_message, second.progress_message) == ("of the first attempt", "two")
 
 
 @workers

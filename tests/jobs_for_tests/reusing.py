@@ -115,8 +115,10 @@ def _redirect_stdout() -> None:
     os.close(null)
 
 
-def _close_the_channel() -> None:
-    os.closerange(3, 256)
+def _change_the_time_zone() -> None:
+    os.environ["TZ"] = "Asia/Tokyo"
+    time.tzset()
+    del os.environ["TZ"]
 
 
 def _on_signal(*_arguments: object) -> None:
@@ -151,10 +153,13 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "socket": lambda: kept.append(socket.socket()),
     "pipe": os.pipe,
     "redirected stdout": _redirect_stdout,
-    "closed channel": _close_the_channel,
     "sys.stdout": lambda: setattr(sys, "stdout", sys.stderr),
     "root logger": lambda: logging.getLogger().setLevel(logging.CRITICAL),
     "logging.disable": lambda: logging.disable(logging.CRITICAL),
+    "handler of the root logger": lambda: logging.getLogger().handlers[0].setLevel(logging.CRITICAL),
+    "trace function": lambda: sys.settrace(lambda *_arguments: None),
+    "garbage collector": gc.disable,
+    "time zone": _change_the_time_zone,
     "recursion limit": lambda: sys.setrecursionlimit(5_000),
     "locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8"),
     "memory": _fill_memory,
@@ -212,10 +217,26 @@ def speak(text: str, how: str = "print") -> list[Any]:
         print(f"print {text}", end="")
     elif how == "C":
         ctypes.CDLL(None).printf(b"C %s", text.encode())
+    elif how == "first stdout":
+        assert sys.__stdout__
+        sys.__stdout__.write(f"raw {text}")
     elif how == "cycle":
         gc.disable()
         _Loud()
+        gc.enable()
     return before
+
+
+@job(reuse=100, timeout=20)
+def go_on_with_a_loop(text: str) -> int:
+    """Go on with the loop that the first attempt in this process began. Return the process id."""
+    progress(10, text)
+    if not kept:
+        kept.append(track(range(1_000), "of the first attempt"))
+    for _ in range(3):
+        next(kept[0])
+        time.sleep(0.25)
+    return os.getpid()
 
 
 @job(reuse=100, timeout=1, stall_timeout=0.7, retry=Retry(max=1, delay=0.1, jitter=False))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .positions import Positions
-from .reporting import Channel, Progress, Reporting
+from .reporting import Channel, Progress, Reporting, Silence
 
 logger = logging.getLogger("workhorse")
 
@@ -67,8 +67,9 @@ class Attempt:
         if self._reporting is not None:
             self._reporting.flush()
 
-    def stop_reporting(self) -> None:
-        """End the thread that sends progress. What it has not sent is dropped."""
+    def end(self) -> None:
+        """Send nothing more: this process may serve another attempt, whose worker would take it for that one's."""
+        self.channel = Silence()
         if self._reporting is not None:
             self._reporting.stop()
 

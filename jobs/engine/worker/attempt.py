@@ -29,7 +29,7 @@ from .assignment import Assignment
 from .ending import Ending, EndingKind, timed_out
 from .failure import describe
 from .horse import CANCEL_SIGNAL, SocketChannel, flush_output
-from .self_check import SelfCheck, flush_c_output
+from .self_check import SelfCheck, flush_other_output
 from .verdict import Verdict
 
 #: Errors that no retry can fix, whatever the policy.
@@ -129,11 +129,11 @@ def _serve(
     attempt.flush()
     flush_output()
     if assignment.stay:
-        flush_c_output()
+        flush_other_output()
     channel.send({"ending": ending.as_message()})
     if not assignment.stay or ending.kind is not EndingKind.COMPLETED:
         return False
-    attempt.stop_reporting()
+    attempt.end()
     running.begin(None)
     interruptions.concern(None)
     return True

@@ -89,7 +89,7 @@ class Reports:
         if "ending" in message and self.ending is None:
             # The first one counts: nothing that comes after it belongs to the attempt.
             self.ending = Ending.from_message(message["ending"])
-        if "verdict" in message:
+        if "verdict" in message and self.ending is not None:
             self._horse.verdict = Verdict.from_message(message["verdict"])
 
     def _take_progress(self, progress: Progress) -> None:

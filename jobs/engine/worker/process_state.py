@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import gc
 import locale
 import logging
 import os
@@ -15,6 +16,7 @@ import resource
 import signal
 import stat
 import sys
+import time
 from typing import Any
 
 #: The parts of a state by their names, such as "the umask" or "descriptor 7 (socket)".
@@ -104,7 +106,10 @@ def _single_facts() -> Facts:
         "the nice value": os.getpriority(os.PRIO_PROCESS, 0),
         "the file descriptor for signals": signal.set_wakeup_fd(-1),
         "the recursion limit": sys.getrecursionlimit(),
+        "the trace function": (sys.gettrace(), sys.getprofile()),
+        "the garbage collector": (gc.isenabled(), gc.get_threshold()),
         "the locale": locale.setlocale(locale.LC_ALL),
+        "the time zone": (time.timezone, time.altzone, time.tzname),
     }
 
 
@@ -122,6 +127,7 @@ def _output() -> Facts:
         "sys.stdout": (sys.stdout, sys.stdout.closed),
         "sys.stderr": (sys.stderr, sys.stderr.closed),
         "the root logger": (root.level, root.disabled, *root.handlers, *root.filters),
+        "a handler of the root logger": [(each.level, each.formatter, *each.filters) for each in root.handlers],
         "the level of logging.disable": root.manager.disable,
     }
 

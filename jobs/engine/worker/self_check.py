@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from jobs.engine.processes import adopt_orphans, children
 
@@ -97,6 +99,12 @@ def _memory_bytes(status: Status) -> int:
     return sum(int(status[name].split()[0]) << 10 for name in (b"VmRSS", b"VmSwap") if name in status)
 
 
-def flush_c_output() -> None:
-    """Write out what C code has printed. The C library would keep it until its buffer is full."""
+def flush_other_output() -> None:
+    """Write out what was printed with C, and to the streams that Python has opened at its start.
+
+    Both would keep it until their buffer is full, and it would get into the log of a later attempt.
+    """
     _LIBC.fflush(None)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # type: ignore[union-attr]
