@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
@@ -219,9 +220,12 @@ def submit_all_kinds(harness: Harness, carol: Caller) -> None:
 
 
 def submit_on_schedule(harness: Harness, carol: Caller) -> None:
-    schedule = carol("POST", "/schedules", {"job_type": "noop", "cron": "0 3 * * *"}, status=201)["schedule_id"]
-    harness.connection.zadd("wh:schedules", {schedule: 1})
-    eventually(lambda: Schedules(harness.client).find(schedule).last_job_id, "the schedule's job is submitted")
+    """Let a schedule have two ticks, of which the second waits for the job of the first."""
+    plan = {"job_type": "sleep", "params": {"seconds": 2}, "cron": "0 0 1 1 *", "overlap": "wait"}
+    schedule = carol("POST", "/schedules", plan, status=201)["schedule_id"]
+    for outcome in ("started", "waiting"):
+        harness.connection.zadd("wh:schedules", {schedule: int(time.time()) - 1})
+        eventually(lambda: Schedules(harness.client).runs(schedule)[0].outcome == outcome, f"a tick is {outcome}")  # noqa: B023
 
 
 def call_inline_and_with_files(carol: Caller) -> None:

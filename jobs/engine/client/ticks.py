@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import redis
@@ -97,7 +96,7 @@ class Ticks:
             return False
         try:
             submission = scheduled_job(self._client, record.plan, user_id, admin=record.admin)
-            return self._submit(replace(submission, job_id=_job_id(step)), step)
+            return self._submit(submission, step)
         except BrokerUnavailable:
             raise
         except Unauthenticated:
@@ -149,8 +148,3 @@ def _steps(due: DueTick, record: Record, now: datetime) -> Iterator[Step]:
         step = replace(step, due=tick, following=then, missed=missed)
         yield step
         step, missed = replace(step, tick=then), ()
-
-
-def _job_id(step: Step) -> str:
-    """Return the same id on every host, and another one if a change of the schedule repeats a tick."""
-    return sha256(f"{step.id} {step.tick} {step.revision}".encode()).hexdigest()[:32]

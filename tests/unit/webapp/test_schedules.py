@@ -110,12 +110,11 @@ def test_missed_ticks_submit_one_job(alice, services, ticks):
     assert len(jobs_of(services)) == 1
 
 
-def test_the_same_tick_has_the_same_job_id_on_every_host(alice, services, ticks):
+def test_a_tick_that_comes_twice_does_not_overwrite_the_earlier_job(alice, services, ticks):
     schedule = alice.post(SCHEDULES, json=NIGHTLY).get_json()
-    overdue(services, schedule, 1_000_000_020)
-    ticks.run_due()
-    overdue(services, schedule, 1_000_000_080)
-    ticks.run_due()
+    for _ in range(2):  # as if the broker's clock was set back
+        overdue(services, schedule)
+        ticks.run_due()
     assert len({job.job_id for job in jobs_of(services)}) == 2
 
 
