@@ -17,6 +17,7 @@ LASTING = (
     "wh:popped:",
     "wh:doorbell:",
     "wh:served:",
+    "wh:functions",
 )
 OF_USERS = ("wh:user:", "wh:feed:", "wh:limits:", "wh:metrics", "wh:audit", "wh:trend")
 

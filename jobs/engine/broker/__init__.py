@@ -21,7 +21,7 @@ Keys in the broker:
     wh:logs:<job>                      what it printed and logged
     wh:checkpoint:<job>                the state it saved
     wh:jobs:<user>:<status>            a user's jobs by creation; an empty user owns what no user owns
-    wh:feed:<user>                     the events of a user's jobs, the newest 10,000, kept a day after the last
+    wh:feed:<user>                     the events of a user's jobs, the newest 10,000 or more, kept a day after the last
     wh:leases                          executions by the end of their lease
     wh:suspects                        leases that were seen expired once
     wh:expiry                          ended jobs by the time at which they leave the indexes

@@ -51,13 +51,8 @@ local function take(id, queue, worker, execution, lease, user_limit)
     emit(job, 'job_queued', { status = 'pending', reason = reason }, set_aside(id, queue, full, job.number))
     return nil, full
   end
-  local attempt = tonumber(job.attempt or '') or 0
-  if job.resuming then
-    redis.call('HDEL', job.key, 'reason', 'due', 'number', 'resuming')
-  else
-    attempt = attempt + 1
-    redis.call('HDEL', job.key, 'reason', 'due', 'number', 'meta')
-  end
+  local attempt = tonumber(job.attempt or '0') + (job.resuming and 0 or 1)
+  redis.call('HDEL', job.key, 'reason', 'due', 'number', job.resuming and 'resuming' or 'meta')
   if has_deadline then redis.call('ZREM', DEADLINES, id) end
   if job.unique_until == 'start' then free_unique(id, job.unique) end
   hold(id, queue, worker, execution, lease)
@@ -88,31 +83,45 @@ local function claimed_before(worker, execution)
   return job.version and claimed(job) or foreign(job)
 end
 
+-- The scripts that make room use the limit of the worker that started last. A worker's record shows whether it has passed
+-- its limit on.
+local function share_user_limit(worker, user_limit)
+  if worker.user_limit == user_limit then return end
+  if user_limit == '0' then
+    redis.call('DEL', USER_LIMIT)
+  else
+    redis.call('SET', USER_LIMIT, user_limit)
+  end
+  change_worker(worker, 'user_limit', user_limit)
+end
+
 -- Take the head of the first non-empty queue and record who holds it. The queues are the arguments of the script from
 -- number `first` on. The caller saves the worker.
 -- Returns claimed, foreign (a job of plain RQ), again or empty.
 -- At every moment a job is in its queue, set aside for a limit, held, or ended.
 local function claim(worker, execution, lease, user_limit, first)
-  -- The scripts that make room use the limit of the last claim.
-  if (redis.call('GET', USER_LIMIT) or '0') ~= user_limit then redis.call('SET', USER_LIMIT, user_limit) end
+  share_user_limit(worker, user_limit)
   if read_control().suspended then return { 'empty' } end
   use_room()
-  local aside = 0
+  local keys = {}
   for position = first, #ARGV do
-    local queue = ARGV[position]
-    while not queue_is_paused(queue) do
-      local id = redis.call('LPOP', queue_key(queue))
-      if not id then break end
-      local done, answer, full = pcall(take, id, queue, worker, execution, tonumber(lease), tonumber(user_limit))
-      if not done then
-        pcall(refuse, id, queue, worker, execution, answer)
-      elseif answer then
-        return answer
-      elseif full then
-        aside = aside + 1
-        if aside == MOST_ASIDE then return { 'again' } end
-      end
+    if not queue_is_paused(ARGV[position]) then keys[#keys + 1] = queue_key(ARGV[position]) end
+  end
+  if #keys == 0 then return { 'empty' } end
+  append(keys, 'LEFT')
+  local aside = 0
+  while true do
+    local popped = redis.call('LMPOP', #keys - 1, unpack(keys))
+    if not popped then return { 'empty' } end
+    local queue, id = string.sub(popped[1], #queue_key('') + 1), popped[2][1]
+    local done, answer, full = pcall(take, id, queue, worker, execution, tonumber(lease), tonumber(user_limit))
+    if not done then
+      pcall(refuse, id, queue, worker, execution, answer)
+    elseif answer then
+      return answer
+    elseif full then
+      aside = aside + 1
+      if aside == MOST_ASIDE then return { 'again' } end
     end
   end
-  return { 'empty' }
 end

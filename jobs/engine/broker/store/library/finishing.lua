@@ -68,7 +68,8 @@ local function finish(id, execution, worker, outcome)
   local job = load_job(id)
   if job.execution ~= execution then return 'lost' end
   local holder = worker or job.worker_name and load_worker(job.worker_name)
-  local began = redis.call('HGET', 'rq:execution:' .. id .. ':' .. execution, 'created_at') or decimal(NOW)
+  local began = holder and holder.execution == execution and holder.began
+    or redis.call('HGET', 'rq:execution:' .. id .. ':' .. execution, 'created_at') or decimal(NOW)
   if not job.version then
     local ended = give_back_foreign(job, outcome)
     let_go(id, job.origin, holder, execution)

@@ -33,6 +33,6 @@ local function load_job(id)
   local key = job_key(id)
   local values = redis.call('HMGET', key, unpack(FIELDS))
   local job = { id = id, key = key }
-  for place, name in ipairs(FIELDS) do job[name] = values[place] end
+  for place = 1, #FIELDS do job[FIELDS[place]] = values[place] end
   return job
 end

@@ -6,9 +6,10 @@ local WORKER_TTL = 80
 
 local function load_worker(name)
   local key = 'rq:worker:' .. name
-  local found = redis.call('HMGET', key, 'execution', 'current_job', 'successful_job_count', 'failed_job_count', 'total_working_time')
+  local found = redis.call('HMGET', key, 'execution', 'current_job', 'successful_job_count', 'failed_job_count',
+    'total_working_time', 'began', 'user_limit')
   return { name = name, key = key, execution = found[1], job = found[2], successful_job_count = found[3],
-    failed_job_count = found[4], total_working_time = found[5], changes = {} }
+    failed_job_count = found[4], total_working_time = found[5], began = found[6], user_limit = found[7], changes = {} }
 end
 
 local function change_worker(worker, field, value)
@@ -16,9 +17,10 @@ local function change_worker(worker, field, value)
   append(worker.changes, field, value)
 end
 
--- Give a worker a job.
+-- Give a worker a job, from now on.
 local function occupy_worker(worker, execution, id)
-  worker.execution, worker.job, worker.changed = execution, id, true
+  worker.execution, worker.job = execution, id
+  change_worker(worker, 'began', decimal(NOW))
 end
 
 -- Record that a worker is idle, if it is this execution that it is busy with.
