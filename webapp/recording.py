@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import cast
 
 from flask import Flask, Request, Response, g, request
+from pydantic_core import to_json
 
 from jobs.engine.accounts.audit import Act
 from jobs.engine.broker.background_writer import BackgroundWriter
@@ -26,7 +27,7 @@ from .services import services
 from .stopwatch import elapsed_seconds
 
 log = logging.getLogger(__name__)
-_encode = json.JSONEncoder().encode
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 SIGN_IN = "sign-in"
 ADMIN_READ = "admin-read"
@@ -141,18 +142,18 @@ def _note(response: Response) -> Response:
 
 def _line(received: Request, response: Response) -> str:
     user = caller_if_any()
-    # Without the query, which may contain a ticket or a sign-in link. In ASCII: a path may contain any bytes.
-    return _encode(
-        {
-            "at": rfc3339(datetime.now(UTC)),
-            "method": received.method,
-            "path": received.path,
-            "status": response.status_code,
-            "milliseconds": round(elapsed_seconds() * 1_000, 1),
-            "user_id": user.user_id if user else None,
-            "address": received.remote_addr,
-        }
-    )
+    line = {
+        "at": rfc3339(datetime.now(UTC)),
+        "method": received.method,
+        # Without the query, which may contain a ticket or a sign-in link.
+        "path": received.path,
+        "status": response.status_code,
+        "milliseconds": round(elapsed_seconds() * 1_000, 1),
+        "user_id": user.user_id if user else None,
+        "address": received.remote_addr,
+    }
+    # In ASCII: a path may contain any bytes. pydantic's core is faster, and writes other characters as they are.
+    return to_json(line).decode() if received.path.isascii() else _encode(line)
 
 
 def _acts(received: Request, response: Response) -> Iterator[Act]:
