@@ -353,7 +353,7 @@ def test_axe_finds_no_serious_problem(watched: Watched, page: Page, shown: Site)
     failed = shown.submit("ask-the-shop", answer="no")
     running = shown.submit("count-sheep", steps=50, seconds=0.1)
     of_jobs = ["/", "/submit/describe-a-horse", "/submit/count-lines", "/jobs", f"/jobs/{failed}", f"/jobs/{running}"]
-    for place in [*of_jobs, "/schedules", "/keys", "/overview", "/audit", "/jobs?tag=nobody"]:
+    for place in [*of_jobs, "/schedules", "/keys", "/overview", "/audit", "/jobs/bulk?do=delete", "/jobs?tag=nobody"]:
         page.emulate_media(color_scheme="light", reduced_motion="reduce")
         page.goto(place)
         assert watched.serious_findings() == []

@@ -16,6 +16,7 @@ from webapp.resource_table import job_fields
 from webapp.rule_words import rules_in_words
 from webapp.services import services
 
+from .bulk_command import bulk
 from .endings import end_with, print_job, text_of
 from .exits import INTERRUPTED, Commands, usage
 from .following import display, follow, log_line
@@ -40,7 +41,7 @@ def jobs() -> None:
 
 
 jobs.add_command(Submit("submit", subcommand_metavar="JOB_TYPE [OPTIONS]", help="Submit a job and print its ID."))
-for command in (doctor, check, list_queues, list_workers, drain_worker, pause, resume):
+for command in (bulk, doctor, check, list_queues, list_workers, drain_worker, pause, resume):
     jobs.add_command(command)
 
 

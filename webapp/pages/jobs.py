@@ -53,9 +53,12 @@ class Filters:
             "status": Status(status) if status in tuple(Status) else None,
             "job_type": self.texts.get("job_type"),
             "tag": self.texts.get("tag"),
-            "created_after": _moment(self.texts.get("created_after")),
-            "created_before": _moment(self.texts.get("created_before")),
+            "created_after": moment(self.texts.get("created_after")),
+            "created_before": moment(self.texts.get("created_before")),
         }
+
+    def bulk_address(self, action: str) -> str:
+        return url_for("pages.bulk") + "?" + urlencode({**self.texts, "do": action})
 
     def address(self, **more: str) -> str:
         words = urlencode(self.texts | more)
@@ -124,10 +127,10 @@ def _fingerprint(found: Page) -> str:
     return sha256(repr((shown, found.next_cursor)).encode()).hexdigest()[:16]
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
     """Read a time as browsers send it, in UTC; None if it is invalid."""
     try:
-        moment = datetime.fromisoformat(text) if text else None
+        read = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+    return read.replace(tzinfo=UTC) if read is not None and read.tzinfo is None else read

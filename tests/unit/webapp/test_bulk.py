@@ -103,3 +103,20 @@ def test_a_bulk_action_is_audited(alice, services):
     job_id = alice.post(BULK, json=RETRY).get_json()["job_id"]
     entry = services.audit.page().entries[0].act
     assert (entry.action, entry.user_id, entry.subject) == ("bulk-action", "alice", job_id)
+
+
+def test_the_command_line_submits_a_bulk_action(command, services, admin):
+    time = "2030-01-31T12:00:00+01:00"
+    answer = command("jobs", "bulk", "retry", "--error-type", "timeout", "--created-after", time, "--user", "*")
+    job = services.client.find(answer.out.strip())
+    conditions = {"error_type": "timeout", "created_after": "2030-01-31T11:00:00.000000Z", "user_id": "*"}
+    assert (job.user_id, job.params) == ("admin", {"action": "retry", "filter": conditions})
+    act = services.audit.page().entries[0].act
+    assert (act.action, act.user_id, act.subject) == ("bulk-action", "admin", job.job_id)
+    assert command("jobs", "bulk", "cancel", "--tag", "t", "--json").json["job_type"] == "bulk-action"
+
+
+def test_the_command_line_refuses_what_the_api_refuses(command, alice, admin):
+    assert command("jobs", "bulk", "retry").code == 2
+    assert command("jobs", "bulk", "pause", "--tag", "t").code == 2
+    assert command("jobs", "bulk", "delete", "--tag", "t", "--as", "alice", "--user", "bob").code == 5

@@ -36,6 +36,7 @@ def run(app: Flask) -> Command:
 def test_the_help_lists_every_command_and_every_exit_code(run):
     shown = [" ".join(line.split()) for line in run("jobs", "--help").out.splitlines()]
     for line in (
+        "bulk Cancel, retry or delete all jobs that match.",
         "cancel Cancel a job.",
         "check Check unfinished jobs against the code to deploy.",
         "doctor Find damage in the broker and repair it.",
@@ -58,7 +59,10 @@ def test_the_help_lists_every_command_and_every_exit_code(run):
 
 @pytest.mark.parametrize(
     "command",
-    [f"jobs {name}" for name in "types list show follow logs cancel retry doctor check queues workers drain".split()]
+    [
+        f"jobs {name}"
+        for name in "types list show follow logs cancel retry doctor check bulk queues workers drain".split()
+    ]
     + ["jobs submit echo", "users add", "users list", "users delete", "users password"]
     + ["keys add", "keys list", "keys revoke"],
 )
