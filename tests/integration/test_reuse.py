@@ -61,7 +61,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def supervisor(harness: Harness, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    started = harness.launch_workers(log=log)
+    # Otherwise, C code and Python's first stdout would not buffer what they print.
+    started = harness.launch_workers({"PYTHONUNBUFFERED": ""}, log=log)
     eventually(lambda: harness.connection.scard("rq:workers"), "the worker registers")
     yield started
     harness.end(started)

@@ -27,16 +27,6 @@ class Channel(Protocol):
         """Send, and return once the worker has written it to the broker."""
 
 
-class Silence:
-    """The channel of an attempt that has ended. A loop may have outlived it in a variable of a module."""
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send nothing."""
-
-    def ask(self, message: dict[str, Any]) -> None:
-        """Send nothing."""
-
-
 @dataclass(frozen=True)
 class Progress:
     """How far an attempt is."""
@@ -93,7 +83,6 @@ class Reporting:
         self._changed = False
         self._loops = 0
         self._reporter: _Reporter | None = None
-        self._stopped = False
 
     def update(
         self, percent: float | None, message: str | None, current: float | None, total: float | None, eta: float | None
@@ -128,8 +117,7 @@ class Reporting:
             self._reporter.flush()
 
     def stop(self) -> None:
-        """Send nothing more, and end the thread. What has changed since the last report is dropped."""
-        self._stopped = True
+        """End the thread, so that nothing more is sent. What has changed since the last report is dropped."""
         if self._reporter is not None:
             self._reporter.stop()
 
@@ -145,8 +133,6 @@ class Reporting:
         self._loops -= 1
 
     def _report_soon(self) -> None:
-        if self._stopped:
-            return
         # Made at the first report: a quiet job needs no thread.
         if self._reporter is None:
             self._reporter = _Reporter(self, self._channel)

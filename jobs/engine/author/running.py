@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .positions import Positions
-from .reporting import Channel, Progress, Reporting, Silence
+from .reporting import Channel, Progress, Reporting
 
 logger = logging.getLogger("workhorse")
 
@@ -68,8 +68,7 @@ class Attempt:
             self._reporting.flush()
 
     def end(self) -> None:
-        """Send nothing more: this process may serve another attempt, whose worker would take it for that one's."""
-        self.channel = Silence()
+        """Send no progress any more: a loop may outlive its attempt, and the process may serve another one."""
         if self._reporting is not None:
             self._reporting.stop()
 
