@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -177,15 +176,12 @@ class Execution:
 
     def _watch(self) -> None:
         """Return once the horse has reported its ending, or is dead."""
-        poll = select.poll()
         channel, pipes = self.horse.channel.fileno(), (self.horse.stdout, self.horse.stderr)
-        for descriptor in (channel, *pipes):
-            poll.register(descriptor, select.POLLIN)
         while self.reports.ending is None:
-            ready = {descriptor for descriptor, _event in poll.poll(self._seconds_to_wait() * 1000)}
+            ready = self.horse.readable(self._seconds_to_wait())
             for pipe in pipes:
                 if pipe in ready and not self.reports.read_pipe(pipe):
-                    poll.unregister(pipe)
+                    self.horse.ignore_pipe(pipe)
             if channel in ready and not self.reports.read_channel():
                 # It is dead, or has closed its channel. It must be dead before another execution starts.
                 self.horse.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,19 +36,46 @@ class Horse:
     verdict: Verdict | None = None
     #: Memory that it holds because of its earlier attempts.
     carried_bytes: int = 0
+    _poll: select.poll = field(default_factory=select.poll)
     #: Chunks of a message whose end has not come yet.
     _inbox: list[bytes] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for descriptor in (self.channel.fileno(), self.stdout, self.stderr):
+            self._poll.register(descriptor, select.POLLIN)
+
     def send(self, message: dict[str, Any]) -> bool:
         """Send a message. Return False if the horse is dead, which its worker also notices by the closed channel."""
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            sent = self.channel.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return False
+        return sent == len(data) or self._send_slowly(data[sent:])
+
+    def _send_slowly(self, data: bytes) -> bool:
+        """Send more than the channel can hold at once."""
         self.channel.setblocking(True)
         try:
-            self.channel.sendall(json.dumps(message).encode() + b"\n")
+            self.channel.sendall(data)
         except OSError:
             return False
         finally:
             self.channel.setblocking(False)
         return True
+
+    def readable(self, seconds: float) -> set[int]:
+        """Wait until the channel or a pipe can be read, and return all that can be.
+
+        The channel is looked at first: what the horse has printed before a message is readable when the message is.
+        """
+        return {descriptor for descriptor, _event in self._poll.poll(seconds * 1000)}
+
+    def ignore_pipe(self, pipe: int) -> None:
+        """Watch a pipe no longer: nothing can be printed there."""
+        self._poll.unregister(pipe)
 
     def receive(self) -> list[bytes] | None:
         """Return the messages that are complete now, or None if the horse has closed its end.

@@ -109,17 +109,23 @@ class Reports:
 
     def read_the_rest(self) -> None:
         """Read what is left in the channel and the pipes of a horse that has ended."""
-        self.read_channel(everything=True)
+        ready = self._horse.readable(0)
+        if self._horse.channel.fileno() in ready:
+            self.read_channel(everything=True)
         for pipe, level in self._levels.items():
-            for _ in range(_LAST_CHUNKS):
-                try:
-                    data = os.read(pipe, _CHUNK_BYTES)
-                except BlockingIOError:
-                    break
-                if not data:
-                    break
-                self._lines.add_output(level, data)
+            if pipe in ready:
+                self._read_rest_of_pipe(pipe, level)
             self._lines.end_output(level)
+
+    def _read_rest_of_pipe(self, pipe: int, level: str) -> None:
+        for _ in range(_LAST_CHUNKS):
+            try:
+                data = os.read(pipe, _CHUNK_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            self._lines.add_output(level, data)
 
     @property
     def progress(self) -> Progress:

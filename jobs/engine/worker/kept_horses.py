@@ -114,7 +114,7 @@ def _verdict(horse: Horse, seconds: float) -> Verdict | None:
 
 def _drop_output(horse: Horse) -> None:
     """Drop what was printed after the ending. Nothing is printed after the verdict."""
-    for pipe in (horse.stdout, horse.stderr):
+    for pipe in horse.readable(0) & {horse.stdout, horse.stderr}:
         with suppress(BlockingIOError):
             while os.read(pipe, _CHUNK_BYTES):
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from jobs.engine.author.reporting import Progress
 from jobs.engine.author.retry import Retry
@@ -69,13 +70,17 @@ def decide(end: AttemptEnd) -> Outcome:
         return SHUTDOWN
     ending = end.cause if isinstance(end.cause, Ending) else _ending_of_killed(end.cause, end)
     if ending.kind is EndingKind.COMPLETED:
-        meta = json.dumps(end.progress.completed().as_meta())
-        return Outcome(OutcomeKind.COMPLETED, result=ending.result, meta=meta)
+        return Outcome(OutcomeKind.COMPLETED, result=ending.result, meta=_completed(end.progress))
     if ending.kind is EndingKind.CANCELLED:
         return Outcome(OutcomeKind.CANCELLED)
     if ending.kind is EndingKind.LATER:
         return _retried(ending, ending.delay_seconds, charged=False)
     return _after_failure(ending, end)
+
+
+@lru_cache(maxsize=8)  # most jobs end with the same progress
+def _completed(progress: Progress) -> str:
+    return json.dumps(progress.completed().as_meta())
 
 
 def after_death(deaths_before: int, death: Death) -> Outcome:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import redis
 from rq.job import Job as RQJob
@@ -38,7 +38,7 @@ CHECK_SECONDS = 1.0
 class Worker(LeasedRQWorker):
     def __init__(self, *args: Any, engine: Engine | None = None, **kwargs: Any) -> None:
         super().__init__(*args, engine=engine, **kwargs)
-        self._next_execution = uuid4().hex
+        self._next_execution = token_hex(16)
         self._check_at = 0.0
         self._drain = engine and DrainWatch(self.name, engine.store, self.stop, engine.note_drain)
         self._served = engine and ServedQueues(self.name, engine.settings.ability, engine.store)
@@ -110,7 +110,7 @@ class Worker(LeasedRQWorker):
             self.run_maintenance_tasks()
         claim = self._given_engine.store.claim(self.name, self._next_execution, self.queue_names())
         # Kept until there was a reply: a script whose reply was lost may have claimed.
-        self._next_execution = uuid4().hex
+        self._next_execution = token_hex(16)
         found = claim is not None
         while claim is not None:
             if isinstance(claim, ForeignClaim):
@@ -161,7 +161,7 @@ class Worker(LeasedRQWorker):
         claims_next = time.monotonic() < self._check_at
         ended, following = execution.run(self._next_execution if claims_next else None)
         if claims_next:
-            self._next_execution = uuid4().hex
+            self._next_execution = token_hex(16)
         else:
             self._check_at = time.monotonic() + CHECK_SECONDS
         self._horse_pid = 0
