@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .states import Priority
 
@@ -36,6 +37,7 @@ class QueueName:
         return cls(priority, tuple(sorted(set(needs))))
 
     @classmethod
+    @lru_cache(maxsize=1_024)  # every poll reads the name twice, and there are few
     def read(cls, name: str) -> QueueName | None:
         """Read the name of a queue. Return None if it is a queue of another RQ application."""
         priority, at, needs = name.partition("@")
