@@ -41,7 +41,7 @@ upstream.requeue_job = lambda job_id, connection: requeue_job(job_id, connection
 MAX_PER_PAGE = 200
 
 # scripts/jobs.js copies a queue's name from the address into a script.
-_QUEUE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_QUEUE = re.compile(r"[A-Za-z0-9_.:@+-]{1,128}")
 _WHOLE = re.compile(r"[1-9][0-9]{0,8}")
 _REGISTRIES = frozenset({"queued", "failed", "deferred", "started", "finished", "canceled", "scheduled"})
 _ORDERS = frozenset({"asc", "dsc"})

@@ -171,6 +171,13 @@ def test_a_queue_name_in_the_address_can_not_inject_a_script(door: Door) -> None
         assert get(door, f"0/view/jobs/{name}/queued/8/asc/1").status_code == 404
 
 
+def test_a_queue_with_needs_is_shown(door: Door) -> None:
+    Queue("high@gpu+large", connection=door.connection, serializer=JSONSerializer).enqueue("os.getcwd")
+    assert len(get(door, "0/data/jobs/high@gpu+large/queued/8/asc/1.json").json["jobs"]) == 1
+    assert get(door, "0/view/jobs/high@gpu+large/queued/8/asc/1").status_code == 200
+    assert "high@gpu+large" in get(door, "0/data/queues.json").text
+
+
 def test_only_the_page_s_own_script_may_run(door: Door) -> None:
     page = get(door, "")
     policy = page.headers["Content-Security-Policy"]
