@@ -12,6 +12,7 @@ import rq
 from rq.serializers import JSONSerializer
 
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
+from jobs.engine.operate.control import Control
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.operate.metrics import Metrics
 from jobs.engine.operate.workers import workers
@@ -142,6 +143,16 @@ def test_a_queue_that_is_no_longer_used_is_forgotten(harness: Harness) -> None:
     assert harness.store.sweep() == 1
     assert "default@gpu" not in harness.store.queues()
     assert not connection.keys("*@gpu*")
+
+
+def test_a_paused_queue_is_not_forgotten(harness: Harness) -> None:
+    harness.connection.sadd("rq:queues", "rq:queue:default@gpu")
+    Control(harness.store).pause_queue("default@gpu", None, None, None)
+    harness.store.sweep()
+    assert "default@gpu" in harness.store.queues()
+    Control(harness.store).resume_queue("default@gpu")
+    harness.store.sweep()
+    assert "default@gpu" not in harness.store.queues()
 
 
 def test_a_plain_rq_job_in_a_queue_with_needs_runs_on_a_worker_that_meets_them(harness: Harness) -> None:

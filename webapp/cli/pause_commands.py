@@ -59,13 +59,19 @@ def resume(what: str, name: str, as_json: bool) -> None:
         control().resume_queue(name)
         note(RESUME_QUEUE, subject=name)
     else:
-        control().resume_job_type(services().catalogue.find(name).name)
+        # Without the code of the type, its jobs can't run, but the pause must not stay for ever.
+        if name not in control().pauses().of_job_types:
+            services().catalogue.find(name)
+        control().resume_job_type(name)
         note(RESUME_JOB_TYPE, subject=name)
     _show(what, name, as_json)
 
 
 def _show(what: str, name: str, as_json: bool) -> None:
-    found = queue_fields(name) if what == QUEUE else job_type_fields(services().catalogue.find(name))
+    if what == TYPE and name not in services().catalogue:
+        found: dict[str, Any] = {"name": name, "paused": None}
+    else:
+        found = queue_fields(name) if what == QUEUE else job_type_fields(services().catalogue.find(name))
     if as_json:
         print_json(found)
     elif found["paused"]:

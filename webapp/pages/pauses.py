@@ -65,10 +65,14 @@ def pause_job_type(job_type: str) -> Response:
 @blueprint.post("/submit/<job_type>/resume")
 def resume_job_type(job_type: str) -> Response:
     require_admin()
-    name = services().catalogue.find(job_type).name
+    # Without the code of the type, its jobs can't run, but the pause must not stay for ever.
+    if job_type not in control().pauses().of_job_types:
+        services().catalogue.find(job_type)
     admit()
-    control().resume_job_type(name)
-    return done(f"The pause of job type {name} has ended.", url_for("pages.submit_form", job_type=name))
+    control().resume_job_type(job_type)
+    known = job_type in services().catalogue
+    place = url_for("pages.submit_form", job_type=job_type) if known else url_for("pages.overview")
+    return done(f"The pause of job type {job_type} has ended.", place)
 
 
 def _form(subject: str, back: str, status: int = 200, errors: dict[str, str] | None = None) -> Response:

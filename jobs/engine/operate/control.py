@@ -37,6 +37,12 @@ class Pauses:
     def of_job_type(self, name: str) -> Pause | None:
         return self.by_subject.get(_TYPE + name)
 
+    @property
+    def of_job_types(self) -> dict[str, Pause]:
+        """The paused job types by name. The code of some may be gone."""
+        found = {subject: pause for subject, pause in self.by_subject.items() if subject.startswith(_TYPE)}
+        return {subject.removeprefix(_TYPE): found[subject] for subject in sorted(found)}
+
 
 class Control:
     """Every method raises BrokerUnavailable if the broker can't be reached."""

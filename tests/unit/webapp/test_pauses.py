@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -148,6 +149,14 @@ def test_the_command_line_pauses_and_resumes(run, admin, services):
     assert run("jobs", "resume", "type", "noop", "--json").json["paused"] is None
     acts = ["pause-queue", "pause-job-type", "resume-queue", "resume-job-type"]
     assert [act for act, _, _ in audited(services)][:4] == acts[::-1]
+
+
+def test_the_command_line_resumes_a_job_type_whose_code_is_gone(run, services):
+    pause = {"at": "2030-01-31T12:00:00.000000Z", "by": None, "reason": None, "until": None}
+    services.client.store.connection.hset("wh:control", "type:gone", json.dumps(pause))
+    assert run("jobs", "resume", "type", "gone").out == "Not paused: gone\n"
+    assert not services.client.store.connection.exists("wh:control")
+    assert run("jobs", "resume", "type", "gone").code == 4
 
 
 @pytest.mark.parametrize(

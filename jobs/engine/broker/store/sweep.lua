@@ -1,5 +1,5 @@
 -- Remove expired jobs from the indexes and registries. ARGV: how many at most. Returns how many were removed.
--- Requires: queues.
+-- Requires: control.
 local swept, queues = 0, our_queues()
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
   local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')
@@ -16,7 +16,8 @@ for _, queue in ipairs(queues) do
   local kept = { queue_key(queue), queue_key(queue) .. ':intermediate', 'rq:scheduled:' .. queue, 'rq:deferred:' .. queue,
     'rq:wip:' .. queue }
   for _, registry in pairs(REGISTRY) do kept[#kept + 1] = registry .. queue end
-  if string.find(queue, '@', 1, true) and redis.call('EXISTS', unpack(kept)) == 0 then
+  local forgettable = string.find(queue, '@', 1, true) and not read_control().pauses['queue:' .. queue]
+  if forgettable and redis.call('EXISTS', unpack(kept)) == 0 then
     redis.call('SREM', 'rq:queues', queue_key(queue))
     redis.call('DEL', 'wh:pushed:' .. queue, 'wh:popped:' .. queue, 'wh:doorbell:' .. queue, 'rq:workers:' .. queue)
   end

@@ -63,6 +63,13 @@ def test_a_job_type_is_paused_on_its_page_and_everyone_sees_it(door: Door, admin
     assert pauses(door).of_job_type("reverse-text") is None
 
 
+def test_a_job_type_whose_code_is_gone_is_resumed_on_the_overview(door: Door, admin: Browser) -> None:
+    Control(door.client.store).pause_job_type("gone", "admin", "Broken", None)
+    assert "Resume job type gone" in admin.client.get("/overview").text
+    assert sends(admin, "/submit/gone/resume").headers["Location"] == "/overview"
+    assert pauses(door).of_job_types == {}
+
+
 @pytest.mark.parametrize(("name", "value"), [("until", "2020-01-31T12:00"), ("until", "soon"), ("reason", "x" * 501)])
 def test_a_wrong_field_is_shown_again_with_the_error_beside_it(
     door: Door, admin: Browser, name: str, value: str
