@@ -168,6 +168,47 @@ def test_two_hosts_that_see_the_same_waiting_tick_start_it_once(world: World, mo
     assert world.outcomes == ["started", "started"]
 
 
+def test_the_tick_that_waits_keeps_waiting_if_another_job_has_come_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create("wait")
+    world.tick(5), world.tick(4)
+    world.end_next()
+    seen = world.client.store.schedules.due(10)
+    world.changes.run_now(world.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.client.store.schedules, "due", lambda _at_most: seen)
+        assert Ticks(world.client).run_due() == 0
+    world.end_next()
+    assert Ticks(world.client).run_due() == 1
+    assert world.outcomes == ["manual", "started", "started"]
+
+
+def test_a_new_tick_does_not_go_before_one_that_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.create("wait")
+    world.tick(5), world.tick(4)
+    world.due(3)
+    seen = world.client.store.schedules.due(10)
+    assert [each.waited for each in seen[1]] == [False]
+    world.end_next()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.client.store.schedules, "due", lambda _at_most: seen)
+        assert Ticks(world.client).run_due() == 0
+    assert world.outcomes == ["skipped", "waiting", "started"]
+
+
+def test_each_of_thousands_of_waiting_ticks_has_its_turn(world: World) -> None:
+    world.create("wait")
+    world.tick(5), world.tick(4)
+    world.end_next()
+    busy = [f"busy-{number}" for number in range(2_500)]
+    world.connection.hset("rq:job:busy", "status", "started")
+    for name in busy:
+        world.connection.hset(f"wh:schedule:{name}", mapping={"waiting": 1, "last_job_id": "busy"})
+    world.connection.zadd("wh:waiting_schedules", dict.fromkeys(busy, 0))
+    assert [Ticks(world.client).run_due() for _ in range(3)] == [0, 0, 1]
+
+
 def test_deleting_a_schedule_whose_tick_waits_leaves_nothing(world: World) -> None:
     world.create("wait")
     world.tick(5), world.tick(4)
@@ -175,6 +216,7 @@ def test_deleting_a_schedule_whose_tick_waits_leaves_nothing(world: World) -> No
     world.end_next()
     seen += world.client.store.schedules.due(10)[1]
     world.schedules.delete(world.id)
+    assert world.connection.keys("wh:*schedule*") == []
     assert [each.waited for each in seen] == [True]
     assert Ticks(world.client).run_due() == 0
     assert world.connection.keys("wh:*schedule*") == []
