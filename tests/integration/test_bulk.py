@@ -140,11 +140,30 @@ def test_only_waiting_and_running_jobs_are_cancelled(harness: Harness) -> None:
     over = ended(harness, 2, kind="completed", tags=("t",))
     harness.start_workers(WORKERS="2")
     running = harness.running(harness.submit("sleep", seconds=60, options={"tags": ("t",)}))
-    later = waiting(harness, 3, tags=("t",), delay_seconds=600)
-    assert done(harness, bulk(harness, "cancel", tag="t")) == (6, 4, 2)
+    later = waiting(harness, 30, tags=("t",), delay_seconds=600)
+    assert done(harness, bulk(harness, "cancel", tag="t")) == (33, 31, 2)
     assert statuses(harness, later) == {"cancelled"}
     assert harness.ended(running).status == "cancelled"
     assert statuses(harness, over) == {"completed"}
+
+
+def test_jobs_that_depend_on_each_other_are_each_cancelled_by_itself(harness: Harness) -> None:
+    first = waiting(harness, 1, tags=("t",), delay_seconds=600)
+    second = waiting(harness, 1, tags=("t",), depends_on=tuple(first))
+    third = waiting(harness, 1, tags=("t",), depends_on=tuple(second))
+    job = bulk(harness, "cancel", tag="t")
+    harness.start_workers()
+    assert done(harness, job) == (3, 3, 0)
+    assert {harness.client.find(each).error_type for each in [*first, *second, *third]} == {None}
+
+
+def test_jobs_that_depend_on_each_other_are_retried_in_their_order(harness: Harness) -> None:
+    first = ended(harness, 1, tags=("t",))
+    second = waiting(harness, 1, tags=("t",), depends_on=tuple(first))
+    job = bulk(harness, "retry", tag="t")
+    harness.start_workers()
+    assert done(harness, job) == (2, 2, 0)
+    eventually(lambda: statuses(harness, [*first, *second]) == {"completed"}, "they run again")
 
 
 def test_deleted_jobs_are_gone_and_unfinished_ones_are_skipped(harness: Harness) -> None:

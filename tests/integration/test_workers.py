@@ -26,6 +26,8 @@ def listed(harness: Harness) -> list[WorkerRecord]:
 
 
 def only_worker(harness: Harness) -> WorkerRecord:
+    # A worker is on the list once it has registered and has a state.
+    eventually(lambda: listed(harness), "the worker is listed")
     (worker,) = listed(harness)
     return worker
 
@@ -67,6 +69,7 @@ def test_a_drain_can_be_withdrawn_while_the_worker_is_busy(harness: Harness) -> 
 def test_a_worker_that_is_killed_while_it_drains_is_not_restarted(harness: Harness) -> None:
     process = harness.start_workers(WORKERS="2")
     job = harness.running(harness.submit("sleep", seconds=30))
+    eventually(lambda: len(listed(harness)) == 2, "both workers are listed")
     busy, other = sorted(listed(harness), key=lambda worker: worker.job_id is None)
     harness.store.drain(busy.name, draining=True)
     eventually(lambda: b"draining" in (harness.connection.hkeys(f"rq:worker:{busy.name}")), "it is asked")

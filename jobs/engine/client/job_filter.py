@@ -27,6 +27,7 @@ def _written_as_rfc3339(value: Any) -> Any:
 
 
 Word = Annotated[str, Field(min_length=1, max_length=256)]
+Words = Annotated[str, Field(min_length=1, max_length=256, pattern=r"\S")]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_as_rfc3339)]
 
 
@@ -43,7 +44,7 @@ class JobFilter(BaseModel):
     tag: Annotated[Word | None, Field(description="Only jobs with this tag.")] = None
     error_type: Annotated[Word | None, Field(description="Only jobs that ended with this `error_type`.")] = None
     error: Annotated[
-        Word | None, Field(description="Only jobs whose error contains each of these words, in any order.")
+        Words | None, Field(description="Only jobs whose error contains each of these words, in any order.")
     ] = None
     created_after: Annotated[Moment | None, Field(description="Only jobs submitted later.")] = None
     created_before: Annotated[Moment | None, Field(description="Only jobs submitted earlier.")] = None

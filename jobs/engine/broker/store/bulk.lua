@@ -1,4 +1,5 @@
 -- One step of a bulk action: look at some jobs of one owner, in the order of their creation, and act on those that match.
+-- A cancellation begins with the newest: a job that depends on another is then cancelled by itself, not because of the other.
 -- ARGV: the bulk action's job, its user, action, owner, filter, highest score, the owner's limit of unfinished jobs, how many
 -- jobs to look at, how many to act on, seconds for which its state is kept.
 -- Returns more, end (of this owner's jobs), full (the owner has too many unfinished jobs), busy (a message about a job is not
@@ -76,24 +77,32 @@ local function attend(id)
 end
 
 local known = redis.call('HMGET', state, 'owner', 'score')
-local lowest = known[1] == owner and known[2] and '(' .. known[2] or filter.lowest or '-inf'
+local newest_first = action == 'cancel'
+local lowest, last = filter.lowest or '-inf', known[1] == owner and known[2]
+if last and newest_first then highest = '(' .. last elseif last then lowest = '(' .. last end
 redis.call('HSET', state, 'owner', owner)
 if known[1] ~= owner then redis.call('HDEL', state, 'score') end
 
 -- A job that changes its status keeps its score, so it is found in one of the indexes when its turn comes.
 local rows = {}
 for _, status in ipairs(filter.statuses) do
-  local found = readable('ZRANGEBYSCORE', index_key(owner, status), lowest, highest, 'WITHSCORES', 'LIMIT', 0, most_looks) or {}
+  local key, found = index_key(owner, status), nil
+  if newest_first then
+    found = readable('ZREVRANGEBYSCORE', key, highest, lowest, 'WITHSCORES', 'LIMIT', 0, most_looks)
+  else
+    found = readable('ZRANGEBYSCORE', key, lowest, highest, 'WITHSCORES', 'LIMIT', 0, most_looks)
+  end
+  found = found or {}
   for place = 1, #found, 2 do rows[#rows + 1] = { found[place], found[place + 1] } end
 end
 if #rows == 0 then return reply('end') end
 table.sort(rows, function(a, b)
   local x, y = tonumber(a[2]), tonumber(b[2])
-  if x ~= y then return x < y end
-  return a[1] < b[1]
+  if x == y then return a[1] < b[1] end
+  return (x < y) ~= newest_first
 end)
 
-local last
+last = nil
 for place, row in ipairs(rows) do
   local id, score = row[1], row[2]
   -- Jobs with the same score belong to the same step: the next one begins after this score.

@@ -16,7 +16,7 @@ from .scripts import Scripts
 
 #: Jobs that one step looks at and acts on, at most. No other script waits longer than one step takes.
 MOST_LOOKS = 100
-MOST_ACTS = 25
+MOST_ACTS = 10
 #: How long the state of a bulk action is kept after its last step.
 KEEP_SECONDS = 7 * 86_400
 
@@ -61,6 +61,11 @@ class BulkOrder:
     #: A retry waits while the owner of a job has as many unfinished jobs.
     max_active: int
 
+    @property
+    def newest_first(self) -> bool:
+        """The order in which bulk.lua looks at jobs."""
+        return self.action == "cancel"
+
 
 class BulkSteps:
     def __init__(self, scripts: Scripts) -> None:
@@ -85,9 +90,13 @@ class BulkSteps:
         pipeline = self._connection.pipeline(transaction=False)
         for owner in owners:
             is_current = score is not None and malformed.text(known or b"") == owner
-            begin = f"({text(score)}" if is_current else lowest
+            begin, end = lowest, order.highest
+            if is_current and order.newest_first:
+                end = f"({text(score)}"
+            elif is_current:
+                begin = f"({text(score)}"
             for status in order.filter["statuses"]:
-                pipeline.zcount(f"wh:jobs:{owner}:{status}", begin, order.highest)
+                pipeline.zcount(f"wh:jobs:{owner}:{status}", begin, end)
         return malformed.whole(looked) + sum(malformed.whole(count) for count in malformed.replies(pipeline))
 
     def note_end(self, job_id: str, how: str, keep_entries: int, fields: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ BEGAN = datetime(2030, 1, 31, 12, tzinfo=UTC)
         {"job_type": ""},
         {"tag": 5},
         {"error": "x" * 257},
+        {"error": " \t "},
         {"created_after": 1_900_000_000},
         {"created_after": "1900000000"},
         {"created_after": "2030-01-31"},
