@@ -106,7 +106,7 @@ def _of_jobs(figures: Figures) -> Iterator[Metric]:
     failed = "Jobs that failed, by reason; error: an exception of the function."
     yield _counter("workhorse_jobs_failed", failed, ["job_type", "reason"], figures.failed)
     yield _counter("workhorse_jobs_retried", "Failed attempts that are retried.", ["job_type"], figures.retried)
-    resumed = "Executions that were requeued uncharged, by reason: shutdown or worker_lost."
+    resumed = "Executions that were requeued uncharged, by reason: shutdown, worker_lost or too_late."
     yield _counter("workhorse_jobs_resumed", resumed, ["job_type", "reason"], figures.resumed)
     yield _histogram("workhorse_job_run_seconds", "The duration of executions.", ["job_type"], figures.run)
     wait = "The time that ready jobs waited for a worker."

@@ -307,6 +307,18 @@ def _slot_without_job(store: Store, redis: redis.Redis) -> None:
     redis.sadd("wh:slots:type:noop", "gone")
 
 
+def _called_without_job(store: Store, redis: redis.Redis) -> None:
+    redis.sadd("wh:called:type:noop", "gone")
+
+
+def _unique_key_without_job(store: Store, redis: redis.Redis) -> None:
+    redis.set("wh:unique:0123", "gone")
+
+
+def _deadline_without_job(store: Store, redis: redis.Redis) -> None:
+    redis.zadd("wh:start_by", {"gone": 9_999_999_999})
+
+
 def _set_aside_without_job(store: Store, redis: redis.Redis) -> None:
     redis.zadd("wh:limited:default:type:noop", {"gone": 1})
 
@@ -392,6 +404,9 @@ PLANTED: list[tuple[Plant, Damage]] = [
     (_live_and_to_be_swept, Damage.EXPIRES_ALIVE),
     (_limited_but_not_set_aside, Damage.IN_NO_LIST),
     (_slot_without_job, Damage.SLOT_WITHOUT_JOB),
+    (_called_without_job, Damage.SLOT_WITHOUT_JOB),
+    (_unique_key_without_job, Damage.KEY_WITHOUT_JOB),
+    (_deadline_without_job, Damage.ENTRY_WITHOUT_JOB),
     (_set_aside_without_job, Damage.ENTRY_WITHOUT_JOB),
     (_queued_and_set_aside, Damage.IN_TWO_LISTS),
     (_scheduled_entry_without_job, Damage.ENTRY_WITHOUT_JOB),

@@ -97,7 +97,7 @@ def test_jobs_start_in_order_after_a_pause(harness: Harness, control: Control, s
     assert order == [job.job_id for job in (*before, *after)]
     assert claim(harness) is None
     assert not harness.connection.keys("wh:limited*")
-    assert not harness.connection.exists("wh:room", "wh:room:last", "wh:control")
+    assert not harness.connection.exists("wh:room", "wh:control")
 
 
 @each_subject

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from jobs.engine import Limit, Unique, current_job, job
 
@@ -48,10 +51,27 @@ def one_for_each_key(path: str, key: str = "", seconds: float = 0.0) -> None:
     _record(path, key, seconds)
 
 
+@job(limits=[Limit(running=1, by="key")], unique=Unique(by="name", on_conflict="replace"))
+def newest_for_each_key(key: str, name: str) -> str:
+    """Run once at a time for each key, with the newest key of a name."""
+    return key + name
+
+
 @job(limits=[Limit(rate="3/second", by="key")])
 def three_a_second(path: str, key: str = "", seconds: float = 0.0) -> None:
     """Start three times a second for each key, and write down when."""
     _record(path, key, seconds)
+
+
+def _slowly(text: str) -> str:
+    time.sleep(0.3)
+    return text
+
+
+@job(limits=[Limit(rate="3/second")])
+def slow_to_begin(text: Annotated[str, AfterValidator(_slowly)]) -> str:
+    """Take longer to read the parameters than a rate allows at the first time."""
+    return text
 
 
 @job(limits=[Limit(running=3), Limit(rate="5/second"), Limit(running=1, by=("key", "user"))])

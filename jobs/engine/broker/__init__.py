@@ -31,11 +31,12 @@ Keys in the broker:
     wh:served:<queue>                  exists while a live worker serves the queue
     wh:control                         what operators have paused
     wh:room                            limits and pauses whose jobs can be put back, by the time from which on
-    wh:room:last                       the last job that was put back, by limit or pause
     wh:max_running_per_user            the limit that the workers use
-    wh:slots:<kind>:<name>             the running jobs under a limit: `user:<user>` or `type:<type>`
+    wh:slots:<kind>:<name…>            the jobs that run under a limit: `user:<user>`, `type:<type>`, or with a key
+    wh:starts:<kind>:<name…>           the executions in the window of a rate, by the time by which they began
     wh:limited                         the limits that jobs wait for
-    wh:limited:<queue>:<kind>:<name>   the jobs that wait for a limit
+    wh:limited:<queue>:<kind>:<name…>  the jobs that wait for a limit
+    wh:called:<kind>:<name…>           the jobs that a limit or pause has called back, and that are in their queues
     wh:start_by                        jobs by the time by which they must have started
     wh:unique:<unique>                 the job that has a unique key
     wh:group:<group>                   a batch or pipeline

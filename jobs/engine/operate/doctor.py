@@ -73,9 +73,14 @@ class Doctor:
                 yield from self._entries("index", key)
             case "wh", "limited":
                 yield from self._entries("limited", key)
-            case "wh", "slots":
+            case "wh", "slots" | "called":
                 members = cast(Iterable[bytes], self._connection.sscan_iter(as_bytes(key), count=BATCH))
-                yield from (Subject("slot", key, as_text(member)) for member in members)
+                place = "slot" if kind == "slots" else kind
+                yield from (Subject(place, key, as_text(member)) for member in members)
+            case "wh", "unique":
+                yield Subject("unique", key)
+            case "wh", "start_by":
+                yield from self._entries("deadline", key)
             case "wh", "expiry":
                 yield from self._entries("expiry", key)
             case "rq", "scheduled" | "deferred" | "finished" | "failed" | "canceled":

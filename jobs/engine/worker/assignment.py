@@ -20,6 +20,8 @@ class Assignment:
     positions: list[int]
     #: RQ's meta, which holds the progress of an execution that is resumed.
     meta: dict[str, Any]
+    #: When the function must have begun, as `time.monotonic` says on this machine; None: at any time.
+    start_before: float | None = None
     #: The process may get another job after this one.
     stay: bool = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -151,6 +152,8 @@ def run(job_type: JobType, assignment: Assignment, settings: Settings, interrupt
     """Call the job's function. Whatever it raises is an ending."""
     try:
         args, kwargs = job_type.parameters.bind(assignment.params)
+        if assignment.start_before is not None and time.monotonic() > assignment.start_before:
+            return Ending(EndingKind.TOO_LATE)
         value = interruptions.within(assignment.timeout_seconds, job_type.function, args, kwargs)
         return _completed(job_type.result.dump(value), settings)
     except running.Cancelled:

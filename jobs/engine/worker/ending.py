@@ -18,6 +18,8 @@ class EndingKind(StrEnum):
     CANCELLED = "cancelled"
     #: The function asked to run again later.
     LATER = "later"
+    #: The function did not begin, because a rate would have counted it too early.
+    TOO_LATE = "too_late"
 
 
 @dataclass(frozen=True)

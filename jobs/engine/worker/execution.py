@@ -169,8 +169,13 @@ class Execution:
             checkpoint=self.order.checkpoint,
             positions=self.order.positions,
             meta=self.order.meta,
+            start_before=self._start_before(),
             stay=self._stays,
         )
+
+    def _start_before(self) -> float | None:
+        seconds = self.order.start_seconds
+        return None if seconds is None else self.claim.asked_at + seconds
 
     # --- watch -------------------------------------------------------------------
 

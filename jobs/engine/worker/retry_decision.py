@@ -18,6 +18,7 @@ from .ending import Ending, EndingKind, timed_out
 MAX_DEATHS = 3
 WORKER_LOST = "worker_lost"
 SHUTDOWN = Outcome(OutcomeKind.RESUMED, reason="shutdown")
+TOO_LATE = Outcome(OutcomeKind.RESUMED, reason="too_late")
 
 
 class KillReason(StrEnum):
@@ -73,6 +74,8 @@ def decide(end: AttemptEnd) -> Outcome:
         return Outcome(OutcomeKind.COMPLETED, result=ending.result, meta=_completed(end.progress))
     if ending.kind is EndingKind.CANCELLED:
         return Outcome(OutcomeKind.CANCELLED)
+    if ending.kind is EndingKind.TOO_LATE:
+        return TOO_LATE
     if ending.kind is EndingKind.LATER:
         return _retried(ending, ending.delay_seconds, charged=False)
     return _after_failure(ending, end)

@@ -31,7 +31,7 @@ logger = logging.getLogger("workhorse")
 PROMOTE_SECONDS = 0.25
 RECOVER_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
-MAKE_ROOM_SECONDS = 1.0
+MAKE_ROOM_SECONDS = 0.25
 
 
 @dataclass
@@ -133,7 +133,7 @@ class Scheduler:
             logger.warning("scheduler: job %s: %s: %s", job_id, why, ended or "lost")
 
     def make_room(self) -> None:
-        """Put back jobs that wait for a limit which has room, if no finish has noticed."""
+        """Call back jobs that wait for a limit which has room, if nothing else has."""
         self._store.make_room()
 
     def sweep(self) -> None:

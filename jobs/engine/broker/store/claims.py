@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.engine.broker.references import resolve
@@ -13,7 +13,7 @@ from jobs.engine.broker.references import resolve
 from .records import mapping, text
 
 #: The fields of a job in the reply to its claim, in this order (claiming.lua).
-CLAIMED = "data type user acts_for attempt attempts resumed deaths timeout positions meta".split()
+CLAIMED = "data type user acts_for attempt attempts resumed deaths timeout positions meta start_seconds".split()
 
 
 class UnreadableRecord(Exception):
@@ -39,6 +39,8 @@ class Order:
     checkpoint: dict[str, Any]
     positions: list[int]
     meta: dict[str, Any]
+    #: Seconds after the claim in which the function must begin, because a rate counts it from then; None: any time.
+    start_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Claim:
     queue: str
     execution: str
     order: Order
+    #: When the worker asked for it, as `time.monotonic` says.
+    asked_at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Holding:
         return cls(text(job_id), text(execution), counter(deaths))
 
 
-def read_claim(reply: Sequence[Any], execution: str) -> Claim | ForeignClaim:
+def read_claim(reply: Sequence[Any], execution: str, asked_at: float) -> Claim | ForeignClaim:
     """Read a reply of claim.lua that holds a job.
 
     Raises:
@@ -91,7 +95,7 @@ def read_claim(reply: Sequence[Any], execution: str) -> Claim | ForeignClaim:
         if reply[0] == b"foreign":
             return ForeignClaim(job_id, queue, execution, counter(reply[3]))
         fields = {name: value for name, value in zip(CLAIMED, reply[3], strict=True) if value is not None}
-        return Claim(job_id, queue, execution, _order(fields, reply[4], reply[5:]))
+        return Claim(job_id, queue, execution, _order(fields, reply[4], reply[5:]), asked_at)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
 
@@ -111,6 +115,7 @@ def _order(fields: dict[str, bytes], checkpoint: bytes, results: Sequence[Any]) 
         checkpoint=json.loads(checkpoint or b"{}"),
         positions=json.loads(fields.get("positions", b"[]")),
         meta=json.loads(fields.get("meta", b"{}")),
+        start_seconds=float(fields["start_seconds"]) if "start_seconds" in fields else None,
     )
     kinds = {"func_name": str, "checkpoint": dict, "positions": list, "meta": dict}
     if wrong := [name for name, kind in kinds.items() if not isinstance(getattr(order, name), kind)]:

@@ -1,6 +1,6 @@
 -- Examine one entry or key that belongs to a job, and remove it on request if it is wrong.
 -- ARGV: what it is, its key, the entry in it or '' for the key itself, '1' to repair. Returns kind and detail, or nothing.
--- Requires: limits.
+-- Requires: waiting, unique.
 local place, key, member, repair = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 
 local function find(id)
@@ -93,6 +93,28 @@ function judge.slot()
   return 'slot_without_job', 'job ' .. member .. (find(member) and ' is not running' or ' is gone')
 end
 
+function judge.called()
+  local called = redis.call('HMGET', job_key(member), 'status', 'called')
+  for limit in string.gmatch(called[2] or '', '[^ ]+') do
+    if called_key(limit) == key and called[1] == 'queued' then return end
+  end
+  return 'slot_without_job', 'job ' .. member .. (find(member) and ' is not waiting' or ' is gone')
+end
+
+function judge.unique()
+  local id = redis.call('GET', key)
+  local job = redis.call('HMGET', job_key(id or ''), 'status', 'unique')
+  local state = job[1] and STATUS[job[1]]
+  if (state == 'pending' or state == 'running') and unique_key(job[2] or '') == key then return end
+  return 'key_without_job', 'job ' .. (id or '') .. ' is ' .. (state or 'gone')
+end
+
+function judge.deadline()
+  local state, _, job = find(member)
+  if state == 'pending' then return end
+  return 'entry_without_job', 'job ' .. member .. ' is ' .. (state or 'gone')
+end
+
 function judge.expiry()
   local id, user, status = string.match(member, '^([^|]*)|([^|]*)|([^|]*)$')
   local state, _, job = find(id)
@@ -130,6 +152,8 @@ local function remove()
   elseif place == 'slot' then
     redis.call('SREM', key, member)
     put_back(string.sub(key, #slots_key('') + 1))
+  elseif place == 'called' then
+    redis.call('SREM', key, member)
   elseif key == 'wh:suspects' then
     redis.call('HDEL', key, member)
   else

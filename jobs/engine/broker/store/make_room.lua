@@ -1,18 +1,27 @@
--- Put back jobs that wait for a limit that has room. ARGV: how many limits to look at, picked at random.
--- Returns for how many of them no job waits any longer.
--- The script that frees a slot does this at once. This one is for the other cases: a limit that was raised, a record that
--- was deleted, or more jobs to move than one script may.
+-- Call back jobs that wait for a limit that has room. ARGV: how many limits to look at, at most. Returns how many had room.
+-- An execution that ends does this at once for its running limits, and claims do it for rates and pauses. This step is for
+-- the other cases: no claim comes, a limit was raised, or a record was deleted.
 -- Requires: resuming.
 end_expired_pauses()
-local emptied = 0
+local looked = use_room(ARGV[1])
+
+-- Return true if this field of a job's record names the limit.
+local function names(id, field, limit)
+  local found = redis.call('HGET', job_key(id), field)
+  return found and string.find(' ' .. found .. ' ', ' ' .. limit .. ' ', 1, true)
+end
+
 for _, limit in ipairs(redis.call('SRANDMEMBER', 'wh:limited', ARGV[1])) do
   for _, id in ipairs(redis.call('SMEMBERS', slots_key(limit))) do
-    local slots = redis.call('HGET', job_key(id), 'slots')
-    if not slots or not string.find(' ' .. slots .. ' ', ' ' .. limit .. ' ', 1, true) then
-      redis.call('SREM', slots_key(limit), id)
+    if not names(id, 'slots', limit) then redis.call('SREM', slots_key(limit), id) end
+  end
+  for _, id in ipairs(redis.call('SMEMBERS', called_key(limit))) do
+    local job = redis.call('HMGET', job_key(id), 'status', 'origin')
+    -- A job in a paused queue must not keep others from running.
+    if job[1] ~= 'queued' or not names(id, 'called', limit) or queue_is_paused(job[2] or '') then
+      redis.call('SREM', called_key(limit), id)
     end
   end
   put_back(limit)
-  if not first_waiting(limit) then emptied = emptied + 1 end
 end
-return emptied
+return looked

@@ -34,6 +34,8 @@ class WorkerSteps:
         #: The limit for claims; 0: no limit.
         self._max_running_per_user = max_running_per_user
         self.scripts = Scripts(connection)
+        #: The execution of a claim that had no reply yet, and when it was first asked for.
+        self._asked: tuple[str, float] = ("", 0.0)
 
     def claim(self, worker: str, execution: str, queues: Sequence[str]) -> Claim | ForeignClaim | None:
         """Take the first job of the first queue that has one. Return None if all queues are empty."""
@@ -46,11 +48,19 @@ class WorkerSteps:
         while reply[0] != b"empty":
             if reply[0] != b"again":
                 try:
-                    return read_claim(reply, execution)
+                    return read_claim(reply, execution, self._asked[1])
                 except (ReferenceUnresolved, UnreadableRecord) as error:
                     self._refuse(reply, worker, execution, error)
-            reply = self.scripts.run("claim", *self._claim_arguments(worker, execution, queues))
+            reply = self._ask("claim", execution, *self._claim_arguments(worker, execution, queues))
         return None
+
+    def _ask(self, step: str, execution: str, *arguments: Any) -> Any:
+        """Run a step that claims. If the last reply was lost, the claim may have been made at the first time."""
+        if self._asked[0] != execution:
+            self._asked = (execution, time.monotonic())
+        reply = self.scripts.run(step, *arguments)
+        self._asked = ("", self._asked[1])
+        return reply
 
     def _refuse(self, reply: Sequence[Any], worker: str, execution: str, error: Exception) -> None:
         kind, queue, job_id = reply[:3]
@@ -110,7 +120,7 @@ class WorkerSteps:
             return self.finish(job_id, execution, worker, outcome), None
         claim = self._claim_arguments(worker, claim_next, queues)[1:]
         finish = _finish_arguments(job_id, execution, worker, outcome)
-        ended, claimed = self.scripts.run("finish_and_claim", *finish, *claim)
+        ended, claimed = self._ask("finish_and_claim", claim_next, *finish, *claim)
         return _ended(ended), self._claimed(claimed, worker, claim_next, queues)
 
     def note_worker(self, worker: str, memory_bytes: int) -> bool | None:
@@ -179,11 +189,7 @@ class WorkerSteps:
         return int(self.scripts.run("sweep", at_most))
 
     def make_room(self, at_most: int = 100) -> int:
-        """Put back jobs that wait for a limit that has room, where no finish did: it was raised, or a record was lost.
-
-        Returns:
-            How many of the limits that were checked have no more waiting jobs.
-        """
+        """Call back jobs that wait for a limit that has room, where no claim and no finish did. Return how many had."""
         return int(self.scripts.run("make_room", at_most))
 
     def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:

@@ -8,7 +8,7 @@ local MOST_ASIDE = 100
 -- results that its parameters refer to: for each the number of its step, and an entry of RQ's results or nothing.
 local function claimed(job)
   local fields = redis.call('HMGET', job.key, 'data', 'type', 'user', 'acts_for', 'attempt', 'attempts', 'resumed', 'deaths',
-    'timeout', 'positions', 'meta')
+    'timeout', 'positions', 'meta', 'start_seconds')
   local answer = { 'claimed', job.origin, job.id, fields, redis.call('GET', checkpoint_key(job.id)) or '' }
   if job.references then
     answer[6] = {}
@@ -45,20 +45,22 @@ local function take(id, queue, worker, execution, lease, user_limit)
   if job.status ~= 'queued' then return end
   local has_deadline = job.start_by and not job.attempt
   if has_deadline and NOW > tonumber(job.start_by) then return end_late(job) end
-  local full = limit_to_wait_for(job, user_limit)
-  if full then
+  local changes, limit = admit_head(job, execution, user_limit)
+  if limit then
     local reason = pause_of(job) and 'paused' or 'limited'
-    emit(job, 'job_queued', { status = 'pending', reason = reason }, set_aside(id, queue, full, job.number))
-    return nil, full
+    emit(job, 'job_queued', { status = 'pending', reason = reason }, set_aside(job, queue, limit, job.number))
+    return nil, limit
   end
+  call_off(job, true)
   local attempt = tonumber(job.attempt or '0') + (job.resuming and 0 or 1)
   redis.call('HDEL', job.key, 'reason', 'due', 'number', job.resuming and 'resuming' or 'meta')
   if has_deadline then redis.call('ZREM', DEADLINES, id) end
   if job.unique_until == 'start' then free_unique(id, job.unique) end
   hold(id, queue, worker, execution, lease)
   index(job, 'running')
-  emit(job, 'job_started', { status = 'running', attempt = attempt }, { 'status', 'started', 'started_at', now_iso(),
-    'last_heartbeat', now_iso(), 'worker_name', worker.name, 'execution', execution, 'attempt', attempt })
+  append(changes, 'status', 'started', 'started_at', now_iso(), 'last_heartbeat', now_iso(), 'worker_name', worker.name,
+    'execution', execution, 'attempt', attempt)
+  emit(job, 'job_started', { status = 'running', attempt = attempt }, changes)
   return claimed(job)
 end
 
@@ -102,7 +104,7 @@ end
 local function claim(worker, execution, lease, user_limit, first)
   share_user_limit(worker, user_limit)
   if read_control().suspended then return { 'empty' } end
-  use_room()
+  use_room(MOST_LOOKS)
   local keys = {}
   for position = first, #ARGV do
     if not queue_is_paused(ARGV[position]) then keys[#keys + 1] = queue_key(ARGV[position]) end

@@ -1,5 +1,5 @@
 -- The end of a job, and of the jobs that depend on it.
--- Requires: dependencies, groups, limits, unique.
+-- Requires: dependencies, groups, waiting, unique.
 
 -- Return the keys that belong to a job alone.
 local function owned_keys(id)
@@ -68,7 +68,8 @@ end_job = function(job, status, outcome)
   local rq_status = status == 'completed' and 'finished' or status == 'failed' and 'failed' or 'canceled'
   local changes = { 'status', rq_status, 'ended_at', now_iso(), 'expires', decimal(NOW + ttl) }
   local gone = { 'execution', 'cancel', 'reason', 'due', 'resuming', 'deaths', 'limited_by' }
-  if job.limited_by then redis.call('ZREM', waiting_key(job.limited_by, queue), id) end
+  no_longer_waits(job)
+  call_off(job)
   if outcome.error then
     append(changes, 'error', outcome.error, 'error_type', outcome.error_type or '')
   elseif status == 'completed' then

@@ -24,12 +24,15 @@ local function give_back_foreign(job, outcome)
   return 'resumed'
 end
 
--- Put a job back at the head of its queue. It keeps its slots: it is the next to run.
+-- Put a job back at the head of its queue. It is the next to run, as if its limits had called it back.
 local function resume(job, outcome)
+  leave_slots(job)
+  local changes = job.slots and call(job.id, job.slots) or {}
   redis.call('HINCRBY', job.key, 'resumed', 1)
   redis.call('HSET', job.key, 'resuming', 1)
   index(job, 'pending')
-  emit(job, 'job_resumed', { status = 'pending', reason = outcome.reason }, push(job.id, job.origin, true))
+  append(changes, unpack(push(job.id, job.origin, true)))
+  emit(job, 'job_resumed', { status = 'pending', reason = outcome.reason }, changes)
 end
 
 local function try_again(job, outcome)

@@ -1,14 +1,12 @@
 -- Whether the job at the head of a queue may start. Everything that can make a head wait is decided here.
--- Requires: limits.
+-- Requires: waiting.
 
--- Return the limit or pause that this job must wait for, or nothing if it may start now. Then it has its slots: jobs that
--- were put back have kept them.
-local function limit_to_wait_for(job, user_limit)
+-- Let a job start: it takes a place of each of its limits. Return what changes in its record; or nothing and the limit or
+-- pause that it must wait for.
+local function admit_head(job, execution, user_limit)
+  -- Versions before limits by key gave a job its places when they put it back.
+  if job.slots then leave_slots(job) end
   local pause = pause_of(job)
-  if pause then
-    free_slots(job)
-    return pause
-  end
-  if job.slots then return end
-  return take_slots(job, user_limit)
+  if pause then return nil, { pause, 0, 0 } end
+  return take_places(job, execution, user_limit)
 end

@@ -19,7 +19,8 @@ local REGISTRY = { completed = 'rq:finished:', failed = 'rq:failed:', cancelled 
 -- command costs more than the fields do.
 local FIELDS = { 'status', 'origin', 'user', 'version', 'type', 'webhook_url', 'execution', 'score', 'number', 'ready_at',
   'attempt', 'resuming', 'slots', 'max_running', 'limited_by', 'references', 'worker_name', 'cancel', 'group', 'logged',
-  'result_ttl', 'failure_ttl', 'unique', 'unique_until', 'start_by' }
+  'result_ttl', 'failure_ttl', 'unique', 'unique_until', 'start_by',
+  'limits', 'called' }
 
 -- Append to a list.
 local function append(list, ...)

@@ -1,113 +1,68 @@
--- Limits of running jobs, called user:<user> and type:<type>. Each limit has a set of the jobs that hold its slots, and
--- for each queue the jobs that were at its head and wait for a slot, in the order of that queue. A job holds its slots
--- from its claim to the end of its execution, and keeps them if it is put back. Running jobs are counted by the size of
--- the set, and a job frees what its own record says: no counter could drift.
--- Requires: history, queues, control.
+-- Limits: how many jobs run at once (`user:<user>`, `type:<type>`, `type:<type>|<key>`), and how many executions start in a
+-- period (`rate:<type>/<seconds>`, `rate:<type>/<seconds>|<key>`). A claim takes a place of each of a job's limits, or of none.
+-- The end of the execution frees those of running jobs. A running limit is counted by the size of a set, and a job frees
+-- what its own record says: no counter could drift.
+-- Requires: jobs, queues.
 
 local USER_LIMIT = 'wh:max_running_per_user'
--- Jobs that one script moves from a full limit to another.
-local MOST_MOVES = 100
--- Jobs that one claim puts back.
-local MOST_BACK = 10
--- Limits with room that one claim looks at.
-local MOST_LOOKS = 5
--- The last job that claims have put back, by limit.
-local LAST_BACK = 'wh:room:last'
 local function slots_key(limit) return 'wh:slots:' .. limit end
-local function waiting_key(limit, queue) return 'wh:limited:' .. queue .. ':' .. limit end
+-- The executions that have started under a rate, by the latest moment at which their functions may have begun.
+local function starts_key(limit) return 'wh:starts:' .. limit end
 
--- Take a slot of each of a job's limits, or of none. Return the first limit that is full.
-local function take_slots(job, user_limit)
-  if user_limit == 0 and not job.max_running then return end
+-- Seconds after its claim in which the function of a job under a rate begins. A job whose function could only begin later
+-- is put back, and has twice the time at its next claim.
+local START_SECONDS, MOST_START_SECONDS = 0.25, 8
+
+-- Return a job's limits: their names, how many jobs they allow, and the period in seconds of a rate, or 0.
+local function limits_of(job, user_limit)
   local limits = {}
-  if user_limit > 0 and job.user and job.user ~= '' then limits[1] = { 'user:' .. job.user, user_limit } end
-  if job.max_running then limits[#limits + 1] = { 'type:' .. job.type, tonumber(job.max_running) } end
-  local names = {}
+  if user_limit > 0 and job.user and job.user ~= '' then limits[1] = { 'user:' .. job.user, user_limit, 0 } end
+  if job.max_running then limits[#limits + 1] = { 'type:' .. job.type, tonumber(job.max_running), 0 } end
+  if job.limits then append(limits, unpack(cjson.decode(job.limits))) end
+  return limits
+end
+
+local function free_places(limit)
+  local name, count, period = limit[1], limit[2], limit[3]
+  if period == 0 then return count - redis.call('SCARD', slots_key(name)) end
+  return count - redis.call('ZCOUNT', starts_key(name), decimal(NOW - period), '+inf')
+end
+
+-- Return when a full rate has a place again.
+local function next_place(limit)
+  local name, count, period = limit[1], limit[2], limit[3]
+  local oldest = redis.call('ZREVRANGE', starts_key(name), count - 1, count - 1, 'WITHSCORES')[2]
+  return math.max(NOW, (tonumber(oldest or '') or 0) + period)
+end
+
+-- Count an execution in the window of a rate: until a period after the last moment at which its function may begin.
+local function record_execution(limit, execution, begins)
+  local key, period = starts_key(limit[1]), limit[3]
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. decimal(NOW - period))
+  redis.call('ZADD', key, decimal(begins), execution)
+  redis.call('PEXPIRE', key, whole((begins + period - NOW) * 1000 + 1000))
+end
+
+-- Take a place of each of a job's limits for an execution. Return what changes in the job's record; or nothing and the
+-- first limit that is full.
+local function take_places(job, execution, user_limit)
+  if user_limit == 0 and not job.max_running and not job.limits then return {} end
+  local limits = limits_of(job, user_limit)
   for _, limit in ipairs(limits) do
-    if redis.call('SCARD', slots_key(limit[1])) >= limit[2] then return limit[1] end
-    names[#names + 1] = limit[1]
+    if free_places(limit) < 1 then return nil, limit end
   end
-  for _, name in ipairs(names) do redis.call('SADD', slots_key(name), job.id) end
-  if #names > 0 then redis.call('HSET', job.key, 'slots', table.concat(names, ' ')) end
-end
-
--- Let a job wait for a limit, and return what changes in its record. RQ sees it as deferred.
-local function set_aside(id, queue, limit, number)
-  redis.call('ZADD', waiting_key(limit, queue), number or 0, id)
-  redis.call('SADD', 'wh:limited', limit)
-  redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), id)
-  return { 'status', 'deferred', 'reason', 'limited', 'limited_by', limit }
-end
-
-local function first_waiting(limit)
-  for _, queue in ipairs(our_queues()) do
-    local first = redis.call('ZRANGE', waiting_key(limit, queue), 0, 0, 'WITHSCORES')
-    if first[1] then return first[1], queue, first[2] end
-  end
-end
-
--- Put the jobs that wait for this limit back at the heads of their queues, in order, as long as there is room, and at most
--- so many. A job whose other limit is full waits for that one instead. Return the last job that was put back, if any, and
--- whether there may be more.
-local function put_back(limit, most)
-  local user_limit = tonumber(redis.call('GET', USER_LIMIT) or '0')
-  local back, more = {}, true
-  for _ = 1, most or MOST_MOVES do
-    local id, queue, number = first_waiting(limit)
-    if not id then
-      redis.call('SREM', 'wh:limited', limit)
-      more = false
-      break
-    end
-    local job = load_job(id)
-    local full = job.limited_by == limit and (pause_of(job) or take_slots(job, user_limit))
-    if full == limit then
-      more = false
-      break
-    end
-    redis.call('ZREM', waiting_key(limit, queue), id)
-    if full then
-      redis.call('HSET', job.key, unpack(set_aside(id, queue, full, number)))
-    elseif job.limited_by == limit then
-      back[#back + 1] = { job, queue }
+  local slots, changes, seconds = {}, {}, nil
+  for _, limit in ipairs(limits) do
+    if limit[3] == 0 then
+      redis.call('SADD', slots_key(limit[1]), job.id)
+      slots[#slots + 1] = limit[1]
+    else
+      seconds = seconds or math.min(START_SECONDS * 2 ^ (tonumber(redis.call('HGET', job.key, 'resumed') or '') or 0),
+        MOST_START_SECONDS)
+      record_execution(limit, execution, NOW + seconds)
     end
   end
-  for position = #back, 1, -1 do
-    local job, queue = back[position][1], back[position][2]
-    redis.call('ZREM', 'rq:deferred:' .. queue, job.id)
-    redis.call('HDEL', job.key, 'limited_by')
-    emit(job, 'job_queued', { status = 'pending', reason = 'queued' }, push(job.id, queue, true))
-  end
-  return back[#back] and back[#back][1].id, more
-end
-
--- Let claims put back the jobs that wait for a limit.
-local function give_room(limit)
-  redis.call('ZADD', ROOM, decimal(NOW), limit)
-end
-
--- Put back some jobs of a limit that was given room, unless others that were put back are still in their queues: these
--- would come before them.
-local function use_room()
-  if not read_control().room then return end
-  for _, limit in ipairs(redis.call('ZRANGEBYSCORE', ROOM, '-inf', decimal(NOW), 'LIMIT', 0, MOST_LOOKS)) do
-    local last = redis.call('HGET', LAST_BACK, limit)
-    if not (last and redis.call('HGET', job_key(last), 'status') == 'queued') then
-      local more
-      last, more = put_back(limit, MOST_BACK)
-      if last then redis.call('HSET', LAST_BACK, limit, last) end
-      if not more then
-        redis.call('ZREM', ROOM, limit)
-        redis.call('HDEL', LAST_BACK, limit)
-      end
-      return
-    end
-  end
-end
-
-local function free_slots(job)
-  if not job.slots then return end
-  redis.call('HDEL', job.key, 'slots')
-  for limit in string.gmatch(job.slots, '[^ ]+') do redis.call('SREM', slots_key(limit), job.id) end
-  for limit in string.gmatch(job.slots, '[^ ]+') do put_back(limit) end
+  if #slots > 0 then append(changes, 'slots', table.concat(slots, ' ')) end
+  if seconds then append(changes, 'start_seconds', tostring(seconds)) end
+  return changes
 end

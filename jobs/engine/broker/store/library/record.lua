@@ -9,21 +9,22 @@ local function obstacle(job)
   return known and redis.call('EXISTS', served_key(job.origin)) == 0 and 'no_worker' or ''
 end
 
--- Read a job: its id, its record, the last of RQ's results, how many jobs its queue has popped, the time, and why no worker
--- takes it.
+-- Read a job: its id, its record, the last of RQ's results, how many jobs its queue has popped, the time, why no worker
+-- takes it, when the limit that it waits for has room, and how many jobs of its owner run at once if it waits for that.
 -- Returns false if the job does not exist.
 -- Requires: times, malformed, jobs, control.
 
 local function read_job(id)
   local fields = readable('HGETALL', job_key(id)) or {}
   if #fields == 0 then return false end
-  local read = redis.call('HMGET', job_key(id), 'origin', 'status', 'ready_at', 'type', 'reason')
+  local read = redis.call('HMGET', job_key(id), 'origin', 'status', 'ready_at', 'type', 'reason', 'limited_by')
   local job = { origin = read[1] or '', ready_at = read[3], type = read[4] }
   -- Whether a job that waits for a limit could run is decided when the limit has room.
   local waits = read[2] == 'queued' or read[5] == 'limited'
   local ended = (readable('XREVRANGE', results_key(id), '+', '-', 'COUNT', 1) or {})[1]
   return { id, fields, ended and ended[2] or {}, readable('GET', 'wh:popped:' .. job.origin) or '0', decimal(NOW),
-    waits and obstacle(job) or '' }
+    waits and obstacle(job) or '', read[6] and redis.call('ZSCORE', ROOM, read[6]) or '',
+    read[6] and readable('GET', 'wh:max_running_per_user') or '0' }
 end
 
 -- Return a job that this step has stored, in the same form. `added` are the fields of its record that its client does not
@@ -32,5 +33,5 @@ local function new_record(job, added)
   if not added then return read_job(job.id) end
   local queued = added[1] == 'status' and added[2] == 'queued'
   return { job.id, added, {}, readable('GET', 'wh:popped:' .. job.origin) or '0', decimal(NOW),
-    queued and obstacle({ origin = job.origin, type = job.type, ready_at = NOW }) or '' }
+    queued and obstacle({ origin = job.origin, type = job.type, ready_at = NOW }) or '', '', '0' }
 end

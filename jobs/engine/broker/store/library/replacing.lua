@@ -17,9 +17,7 @@ local function replace_parameters(id, newer)
     append(changes, unpack(schedule(id, job.origin, newer.due, reason)))
   elseif job.status == 'deferred' and job.limited_by then
     -- It may wait for another limit now: the next claim decides.
-    redis.call('ZREM', waiting_key(job.limited_by, job.origin), id)
-    redis.call('ZREM', 'rq:deferred:' .. job.origin, id)
-    redis.call('HDEL', job.key, 'limited_by')
+    no_longer_waits(job)
     append(changes, unpack(push(id, job.origin, true)))
     reason = 'queued'
   elseif job.status == 'deferred' and newer.due then

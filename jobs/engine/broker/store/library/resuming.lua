@@ -1,5 +1,5 @@
 -- The end of a pause.
--- Requires: control, limits.
+-- Requires: waiting.
 
 -- Remove a pause, and wake the workers that may take its jobs. Claims put back those that wait for a job type.
 local function end_pause(subject)
