@@ -1,3 +1,6 @@
+-- How steps return a job.
+-- Requires: times, malformed, jobs, control.
+
 -- Seconds for which a queue may be new to the workers that can serve it.
 local DISCOVERY_SECONDS = 3
 
@@ -12,8 +15,6 @@ end
 -- Read a job: its id, its record, the last of RQ's results, how many jobs its queue has popped, the time, why no worker
 -- takes it, when the limit that it waits for has room, and how many jobs of its owner run at once if it waits for that.
 -- Returns false if the job does not exist.
--- Requires: times, malformed, jobs, control.
-
 local function read_job(id)
   local fields = readable('HGETALL', job_key(id)) or {}
   if #fields == 0 then return false end
