@@ -4,12 +4,17 @@
 local most = tonumber(ARGV[1])
 local found = {}
 local function add(id, tick, waited)
-  local schedule = redis.call('HMGET', schedule_key(id), 'user', 'record', 'revision')
+  local schedule = readable('HMGET', schedule_key(id), 'user', 'record', 'revision')
+  if not schedule then
+    -- Something else has written this key. It must not hide the other schedules; it is read again in an hour.
+    redis.call('ZADD', 'wh:schedules', whole(NOW + 3600), id)
+    return
+  end
   found[#found + 1] = { id, tick, schedule[1] or '', schedule[2] or '', schedule[3] or '0', waited }
 end
 
 -- Some of the waiting ones in each pass, in turn, so that a pass costs the same however many there are.
-local LOOK = 1000
+local LOOK = 250
 local waiting = readable('ZRANGE', WAITING_SCHEDULES, 0, LOOK - 1) or {}
 for _, id in ipairs(waiting) do
   local due = readable('HGET', schedule_key(id), 'waiting')

@@ -201,7 +201,7 @@ def test_each_of_thousands_of_waiting_ticks_has_its_turn(world: World) -> None:
     world.create("wait")
     world.tick(5), world.tick(4)
     world.end_next()
-    busy = [f"busy-{number}" for number in range(2_500)]
+    busy = [f"busy-{number}" for number in range(600)]
     world.connection.hset("rq:job:busy", "status", "started")
     for name in busy:
         world.connection.hset(f"wh:schedule:{name}", mapping={"waiting": 1, "last_job_id": "busy"})
@@ -220,6 +220,20 @@ def test_deleting_a_schedule_whose_tick_waits_leaves_nothing(world: World) -> No
     assert [each.waited for each in seen] == [True]
     assert Ticks(world.client).run_due() == 0
     assert world.connection.keys("wh:*schedule*") == []
+
+
+def test_planted_records_do_not_stop_the_schedules(world: World) -> None:
+    world.create("wait")
+    planted = {"wh:schedules": {"text": 1, "gone": 1}, "wh:waiting_schedules": {b"\xff": 0, "gone": 0, "text": 0}}
+    world.connection.set("wh:schedule:text", "x")
+    world.connection.set("rq:job:text", "x")
+    for key, members in planted.items():
+        world.connection.zadd(key, members)
+    world.connection.hset(f"wh:schedule:{world.id}", mapping={"jobs": "text gone", "waiting": "nonsense"})
+    world.connection.lpush(f"wh:schedule:{world.id}:runs", "x y z")
+    assert [world.tick(5), world.tick(4)] == [1, 0]
+    assert world.outcomes[0] in ("waiting", "skipped")
+    assert world.schedule.last_job_id
 
 
 # --- missed ticks ----------------------------------------------------------------------------

@@ -51,7 +51,7 @@ local function decide(run)
   if run.overlap == 'allow' then return 'started' end
   local busy = #unfinished_jobs(run.id) > 0
   if run.waited then return busy and 'taken' or 'started' end
-  local waits = redis.call('HEXISTS', schedule_key(run.id), 'waiting') == 1
+  local waits = tonumber(redis.call('HGET', schedule_key(run.id), 'waiting') or '')
   if not busy and not waits then return 'started' end
   return run.overlap == 'wait' and not waits and 'waiting' or 'skipped'
 end
