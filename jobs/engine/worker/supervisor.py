@@ -153,6 +153,7 @@ class Supervisor:
         zygotes = Zygotes.start(main, self.catalogue.values())
         # After the fork: every horse is a copy of the zygote, and no horse needs rq or the broker's client.
         from jobs.engine.broker.connection import connect, wait_for_broker
+        from jobs.engine.broker.fast_redis import FastRedis
         from jobs.engine.broker.store.store import Store
 
         from .leased_rq import Engine
@@ -160,8 +161,10 @@ class Supervisor:
 
         connection = connect(self.settings)
         wait_for_broker(connection)
-        store = Store(connection, self.settings.max_running_jobs_per_user)
-        Worker(engine=Engine(self.settings, self.catalogue, store, zygotes, child.note_drain)).work()
+        # rq has a connection of its own: it forks for jobs of plain RQ, and a fast client must not be shared.
+        store = Store(connect(self.settings, kind=FastRedis), self.settings.max_running_jobs_per_user)
+        engine = Engine(self.settings, self.catalogue, store, zygotes, child.note_drain)
+        Worker(engine=engine, connection=connection).work()
 
     def _schedule(self) -> None:
         from .chores import run_scheduler
