@@ -121,6 +121,7 @@ ORDER = {"order_id": "1", "customer_name": "A", "customer_email": "a@example.com
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("batch-predict", {"texts": []}, "/texts"),
+    ("bulk-action", {"action": "delete", "filter": {}}, "/filter"),
     ("clean-up", {"everything": True}, "/everything"),
     ("deliver-webhook", {"url": "http://169.254.169.254/latest", "payload": {}}, "/url"),
     ("extract-pdf", {"file": "0" * 32}, "/file"),

@@ -70,6 +70,33 @@ def test_a_user_sees_and_cancels_only_their_own_jobs(alice: Api, instance: Insta
     alice.delete(place, status=409)
 
 
+def test_all_jobs_of_an_error_are_retried_by_one_call_and_then_deleted(alice: Api) -> None:
+    dry = [alice.ended(alice.submit("fail", {"message": "the well is dry"}, "?tag=bulk")) for _ in range(3)]
+    wet = alice.ended(alice.submit("fail", {"message": "the well is wet"}, "?tag=bulk"))
+    retry = {"action": "retry", "filter": {"status": "failed", "error": "dry", "tag": "bulk"}}
+    done = alice.ended(alice.post("/jobs/bulk", retry, status=202))
+    assert (done["job_type"], done["result"]) == ("bulk-action", {"matched": 3, "done": 3, "skipped": 0})
+    again = [alice.ended(alice.find(job)) for job in dry]
+    assert [alice.events(job).count("job_started") for job in [*again, wet]] == [2, 2, 2, 1]
+    delete = {"action": "delete", "filter": {"status": "failed", "tag": "bulk"}}
+    done = alice.ended(alice.post("/jobs/bulk", delete, status=202))
+    assert done["result"] == {"matched": 4, "done": 4, "skipped": 0}
+    assert alice.get("/jobs?tag=bulk")["jobs"] == []
+
+
+def test_an_administrator_sees_queues_and_workers(alice: Api, instance: Instance) -> None:
+    job = alice.running(alice.submit("sleep", {"seconds": 60}))
+    queues = instance.admin.get("/queues")["queues"]
+    assert [queue["name"] for queue in queues][:3] == ["high", "default", "low"]
+    assert queues[1]["running"] >= 1
+    (busy,) = [each for each in instance.admin.get("/workers")["workers"] if each["current_job_id"] == job["job_id"]]
+    place = f"/workers/{busy['name']}/drain"
+    assert instance.admin.call("PUT", place)["draining"] is True
+    assert instance.admin.delete(place)["draining"] is False
+    alice.call("PUT", place, status=403)
+    alice.delete(f"/jobs/{job['job_id']}", status=202)
+
+
 def test_updates_arrive_live_over_a_stream_and_over_a_websocket(alice: Api, instance: Instance) -> None:
     job = alice.submit("report-slowly", {"steps": 4, "seconds": 0.3})
     ticket = alice.post("/tickets", {"job_id": job["job_id"]})["ticket"]
