@@ -93,6 +93,15 @@ def test_a_drain_survives_a_restart_of_the_broker(harness: Harness) -> None:
     assert ends(process) == 0
 
 
+def test_a_worker_whose_record_has_expired_registers_again(harness: Harness) -> None:
+    harness.start_workers()
+    name = only_worker(harness).name
+    harness.connection.delete(f"rq:worker:{name}", "rq:workers")
+    assert only_worker(harness).name == name
+    eventually(lambda: only_worker(harness).memory_bytes, "it notes its memory")
+    assert harness.store.drain(name, draining=True)
+
+
 def test_a_worker_that_does_not_exist_is_not_drained(harness: Harness) -> None:
     assert not harness.store.drain("nobody", draining=True)
     assert not harness.connection.exists("rq:worker:nobody")

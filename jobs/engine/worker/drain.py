@@ -31,6 +31,8 @@ class DrainWatch:
         self._stop = stop
         self._note_drain = note_drain
         self._look_at = 0.0
+        #: The record has expired, or the broker has lost it.
+        self.record_is_missing = False
 
     def is_draining(self) -> bool:
         """Return True if the worker must take no more jobs. Raises redis-py's errors."""
@@ -50,6 +52,7 @@ class DrainWatch:
             return
         self._look_at = now + LOOK_SECONDS
         draining = self._store.note_worker(self._worker, resident_bytes(os.getpid(), *horse))
+        self.record_is_missing = draining is None
         if draining is not None and draining != self._stop.draining:
             logger.info("%s: %s", self._worker, "draining" if draining else "takes jobs again")
             self._stop.draining = draining

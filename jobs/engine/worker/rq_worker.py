@@ -77,6 +77,13 @@ class Worker(LeasedRQWorker):
             return False
         return True
 
+    def _register_again(self) -> None:
+        """Make the worker's record again, which has expired during an outage of the broker."""
+        logger.warning("%s: its record had expired", self.name)
+        self.connection.delete(self.key)  # of a record that has expired, a heartbeat makes a part
+        self.register_birth()
+        self.set_state(WorkerStatus.IDLE)
+
     def _unregister(self) -> None:
         try:
             self.teardown()
@@ -102,6 +109,9 @@ class Worker(LeasedRQWorker):
         if self._drain and self._drain.is_draining():
             self._stop_requested = True
             return False
+        if self._drain and self._drain.record_is_missing:
+            self._register_again()
+            self._drain.record_is_missing = False
         if self._served and self._served.look():
             self._follow_queues()
         if self._is_suspended():
