@@ -34,6 +34,12 @@ def started(harness: Harness, path: Path, seconds: float = 60, ignores_cancel: b
     return harness.running(job), int(path.read_text())
 
 
+def kill(process: int) -> None:
+    """Kill a process, and wait until it is dead."""
+    os.kill(process, signal.SIGKILL)
+    eventually(lambda: not alive(process), "the process is dead")
+
+
 def until(moment: float) -> None:
     """Wait until a time, in seconds since 1970."""
     eventually(lambda: time.time() > moment, "the moment comes")
@@ -73,7 +79,7 @@ def test_a_waiting_process_that_is_killed_costs_no_job_anything(harness: Harness
     harness.start_workers()
     for _ in range(3):
         process = warm(harness)
-        os.kill(process, signal.SIGKILL)
+        kill(process)
         job = harness.run("wait-to-be-ended", seconds=0)
 
         assert (job.status, job.attempt, job.resumed) == ("completed", 1, 0)
