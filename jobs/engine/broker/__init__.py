@@ -27,7 +27,7 @@ Keys in the broker:
     wh:expiry                          ended jobs by the time at which they leave the indexes
     wh:pushed:<queue>                  how many jobs were pushed: the counters behind the queue position
     wh:popped:<queue>                  how many jobs were popped
-    wh:doorbell:<queue>                rung at each push, for idle workers
+    wh:doorbell:<name>                 rung for idle workers: a queue's at each push, a worker's own for a drain
     wh:served:<queue>                  exists while a live worker serves the queue
     wh:control                         what operators have paused
     wh:room                            limits and pauses whose jobs can be put back, by the time from which on

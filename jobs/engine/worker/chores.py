@@ -31,8 +31,8 @@ CLEAN_UP = "clean-up"
 def chores(client: Client) -> list[Chore]:
     """Return the chores of other rooms."""
     return [
-        Chore(OUTBOX_SECONDS, Outbox(client).empty),
-        Chore(SCHEDULES_SECONDS, Ticks(client).run_due),
+        Chore(OUTBOX_SECONDS, Outbox(client).empty, "empty_outbox"),
+        Chore(SCHEDULES_SECONDS, Ticks(client).run_due, "run_schedules"),
         Chore(TREND_SECONDS, Trends(client.store).note),
         Chore(CLEAN_UP_SECONDS, lambda: submit_clean_up(client), due_at=time.monotonic() + CLEAN_UP_SECONDS),
     ]

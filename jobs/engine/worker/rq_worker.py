@@ -8,6 +8,7 @@ here.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from secrets import token_hex
 from typing import Any
@@ -30,16 +31,20 @@ from .served_queues import ServedQueues
 
 logger = logging.getLogger("workhorse")
 
+#: Seconds between two looks of an idle worker at what is on its own host, and between two attempts after an outage.
 IDLE_SECONDS = 1.0
 #: Seconds for which a busy worker goes from job to job before it checks suspension, maintenance and its own record.
 CHECK_SECONDS = 1.0
+#: Seconds between these checks while it is idle. Doorbells tell it of jobs and of a drain.
+IDLE_CHECK_SECONDS = 5.0
 
 
 class Worker(LeasedRQWorker):
     def __init__(self, *args: Any, engine: Engine | None = None, **kwargs: Any) -> None:
         super().__init__(*args, engine=engine, **kwargs)
         self._next_execution = token_hex(16)
-        self._check_at = 0.0
+        self._checked_at = -math.inf
+        self._rung = False
         self._drain = engine and DrainWatch(self.name, engine.store, self.stop, engine.note_drain)
         self._served = engine and ServedQueues(self.name, engine.settings.ability, engine.store)
 
@@ -106,6 +111,26 @@ class Worker(LeasedRQWorker):
         return None
 
     def _run_next(self) -> bool:
+        # A job that has rung does not wait for a check: the claim also refuses a worker that drains or is suspended.
+        is_due = time.monotonic() >= self._checked_at + (IDLE_CHECK_SECONDS if self._rung else CHECK_SECONDS)
+        self._rung = False
+        if is_due and not self._may_claim():
+            return False
+        claim = self._given_engine.store.claim(self.name, self._next_execution, self.queue_names())
+        # Kept until there was a reply: a script whose reply was lost may have claimed.
+        self._next_execution = token_hex(16)
+        found = claim is not None
+        while claim is not None:
+            if isinstance(claim, ForeignClaim):
+                self._run_foreign(claim)
+                claim = None
+            else:
+                claim = self._run_claimed(claim)
+        return found
+
+    def _may_claim(self) -> bool:
+        """Check what changes rarely. Return False if the worker drains or is suspended."""
+        self._checked_at = time.monotonic()
         if self._drain and self._drain.is_draining():
             self._stop_requested = True
             return False
@@ -118,17 +143,7 @@ class Worker(LeasedRQWorker):
             return False
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
-        claim = self._given_engine.store.claim(self.name, self._next_execution, self.queue_names())
-        # Kept until there was a reply: a script whose reply was lost may have claimed.
-        self._next_execution = token_hex(16)
-        found = claim is not None
-        while claim is not None:
-            if isinstance(claim, ForeignClaim):
-                self._run_foreign(claim)
-                claim = None
-            else:
-                claim = self._run_claimed(claim)
-        return found
+        return True
 
     def _follow_queues(self) -> None:
         """Take jobs from the queues that were found."""
@@ -148,13 +163,20 @@ class Worker(LeasedRQWorker):
         return suspended
 
     def _wait_for_work(self) -> None:
-        """Wait until something is pushed, or long enough to look for jobs of plain RQ, whose push rings no doorbell."""
-        engine = self._given_engine
+        """Wait until a doorbell rings, or until it is time for a check."""
         try:
-            self._read_commands()
-            engine.zygotes.read_notices()
-            engine.store.wait_for_doorbell(self.queue_names(), IDLE_SECONDS)
-            self.heartbeat(WORKER_TTL)
+            while not self._stop_requested and time.monotonic() < self._checked_at + IDLE_CHECK_SECONDS:
+                self._read_commands()
+                self._given_engine.zygotes.read_notices()
+                if self._served and self._served.look():
+                    self._follow_queues()
+                    return
+                rung = self._given_engine.store.wait_for_doorbell([self.name, *self.queue_names()], IDLE_SECONDS)
+                if rung == self.name:
+                    self._checked_at = -math.inf
+                elif rung:
+                    self._rung = True
+                    return
         except NOT_NOW as error:
             self._trouble.away(error)
             time.sleep(IDLE_SECONDS)
@@ -168,12 +190,10 @@ class Worker(LeasedRQWorker):
             return None
         execution = self._execution(claim, job_type)
         self._state = WorkerStatus.BUSY
-        claims_next = time.monotonic() < self._check_at
+        claims_next = time.monotonic() < self._checked_at + CHECK_SECONDS
         ended, following = execution.run(self._next_execution if claims_next else None)
         if claims_next:
             self._next_execution = token_hex(16)
-        else:
-            self._check_at = time.monotonic() + CHECK_SECONDS
         self._horse_pid = 0
         self._state = WorkerStatus.IDLE
         attempt = claim.order.attempt

@@ -28,7 +28,7 @@ from .retry_decision import Death, after_death
 
 logger = logging.getLogger("workhorse")
 
-PROMOTE_SECONDS = 0.25
+WATCH_SECONDS = 0.25
 RECOVER_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
 MAKE_ROOM_SECONDS = 0.25
@@ -38,6 +38,8 @@ MAKE_ROOM_SECONDS = 0.25
 class Chore:
     every_seconds: float
     do: Callable[[], object]
+    #: The name of the work that it does (watch.lua): it is skipped while there is none. Empty: it is always done.
+    work: str = ""
     due_at: float = 0.0
 
 
@@ -53,13 +55,16 @@ class Scheduler:
         self._dead_workers = dead_workers
         self._dead: list[int] = []
         self._stop = False
+        #: The names of the work that there is; None if the broker has rejected the question.
+        self._work: set[str] | None = set()
         self._trouble = BrokerTrouble("scheduler")
         self._chores = [
-            Chore(PROMOTE_SECONDS, self.promote),
-            Chore(PROMOTE_SECONDS, self.end_late),
-            Chore(RECOVER_SECONDS, self.recover),
+            Chore(WATCH_SECONDS, self.promote, "promote"),
+            Chore(WATCH_SECONDS, self.end_late, "end_late"),
+            Chore(RECOVER_SECONDS, self.recover, "recover"),
             Chore(SWEEP_SECONDS, self.sweep),
-            Chore(MAKE_ROOM_SECONDS, self.make_room),
+            Chore(WATCH_SECONDS, self.make_room, "use_room"),
+            Chore(MAKE_ROOM_SECONDS, self.make_room, "make_room"),
             *more,
         ]
 
@@ -68,18 +73,31 @@ class Scheduler:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, self._request_stop)
         while not self._stop:
+            self._attend(Chore(WATCH_SECONDS, self._watch))
             now = time.monotonic()
             for chore in self._chores:
-                if now >= chore.due_at:
+                if now >= chore.due_at and self._has_work(chore):
                     chore.due_at = now + chore.every_seconds
                     self._attend(chore)
             self._wait()
 
+    def _watch(self) -> None:
+        """Look for work of all chores in one step: mostly, there is none."""
+        self._work = set()
+        try:
+            self._work = self._store.watch()
+        except redis.ResponseError:
+            self._work = None
+            raise
+
+    def _has_work(self, chore: Chore) -> bool:
+        return not chore.work or self._work is None or chore.work in self._work
+
     def _wait(self) -> None:
         """Return when it is time for the next chore, or a worker has died."""
         if self._dead_workers is None:
-            time.sleep(PROMOTE_SECONDS)
-        elif select.select([self._dead_workers], [], [], PROMOTE_SECONDS)[0]:
+            time.sleep(WATCH_SECONDS)
+        elif select.select([self._dead_workers], [], [], WATCH_SECONDS)[0]:
             self._dead += [int(pid) for pid in os.read(self._dead_workers, 4096).split() if pid.isdigit()]
         if self._dead:
             self._attend(Chore(0.0, self.free_jobs_of_dead_workers))

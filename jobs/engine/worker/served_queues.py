@@ -36,10 +36,15 @@ class ServedQueues:
         Raises redis-py's errors.
         """
         now = time.monotonic()
-        if now < self._look_at:
+        if now >= self._announce_at:
+            names = self._announce()
+        # Without needs, it always serves the same queues.
+        elif self._ability.can and now >= self._look_at:
+            names = self._store.queues()
+        else:
             return False
         self._look_at = now + LOOK_SECONDS
-        found = self._ability.served(self._announce() if now >= self._announce_at else self._store.queues())
+        found = self._ability.served(names)
         if found == self.names:
             return False
         logger.info("%s: serves %s", self._worker, ", ".join(found) or "no queue")

@@ -31,6 +31,7 @@ STEPS = {
     "suspects": "",
     "sweep": "",
     "make_room": "",
+    "watch": "allow-oom",
     "pause": "allow-oom",
     "resume": "allow-oom",
     "announce": "allow-oom",

@@ -123,13 +123,13 @@ class WorkerSteps:
         ended, claimed = self._ask("finish_and_claim", claim_next, *finish, *claim)
         return _ended(ended), self._claimed(claimed, worker, claim_next, queues)
 
-    def note_worker(self, worker: str, memory_bytes: int) -> bool | None:
-        """Note a worker's memory.
+    def note_worker(self, worker: str, memory_bytes: int, worker_ttl: int) -> bool | None:
+        """Note that a worker is alive, and its memory.
 
         Returns:
             True if it has been asked to take no more jobs, None if its record has expired.
         """
-        answer = int(self.scripts.run("note_worker", worker, memory_bytes))
+        answer = int(self.scripts.run("note_worker", worker, memory_bytes, worker_ttl))
         return None if answer < 0 else bool(answer)
 
     def queues(self) -> list[str]:
@@ -160,6 +160,10 @@ class WorkerSteps:
         """
         moved, nearest = self.scripts.run("promote", at_most)
         return int(moved), float(nearest) if nearest else None
+
+    def watch(self) -> set[str]:
+        """Wake workers for jobs whose push has rung no doorbell. Return the names of the chores that have work."""
+        return {text(chore) for chore in self.scripts.run("watch")}
 
     def end_late(self, at_most: int = 100) -> int:
         """Cancel jobs that have not started by their deadline. Return how many deadlines had passed."""
@@ -192,12 +196,10 @@ class WorkerSteps:
         """Call back jobs that wait for a limit that has room, where no claim and no finish did. Return how many had."""
         return int(self.scripts.run("make_room", at_most))
 
-    def wait_for_doorbell(self, queues: Sequence[str], seconds: float) -> None:
-        """Sleep until something is pushed to one of the queues, for at most `seconds`."""
-        if queues:
-            self.connection.blpop([f"wh:doorbell:{queue}" for queue in queues], seconds)
-        else:
-            time.sleep(seconds)
+    def wait_for_doorbell(self, names: Sequence[str], seconds: float) -> str | None:
+        """Sleep until the doorbell of a queue or worker rings, and return its name; or return None after `seconds`."""
+        rung = cast("Sequence[bytes] | None", self.connection.blpop([f"wh:doorbell:{name}" for name in names], seconds))
+        return text(rung[0]).removeprefix("wh:doorbell:") if rung else None
 
 
 def _ended(reply: bytes) -> OutcomeKind | None:

@@ -103,7 +103,7 @@ end
 -- At every moment a job is in its queue, set aside for a limit, held, or ended.
 local function claim(worker, execution, lease, user_limit, first)
   share_user_limit(worker, user_limit)
-  if read_control().suspended then return { 'empty' } end
+  if worker.draining or read_control().suspended then return { 'empty' } end
   use_room(MOST_LOOKS)
   local keys = {}
   for position = first, #ARGV do

@@ -7,6 +7,7 @@ local function checkpoint_key(id) return 'wh:checkpoint:' .. id end
 local function results_key(id) return 'rq:results:' .. id end
 local function dependents_key(id) return 'rq:job:' .. id .. ':dependents' end
 local function queue_key(queue) return 'rq:queue:' .. queue end
+local function doorbell_key(name) return 'wh:doorbell:' .. name end
 -- It exists while a live worker serves the queue.
 local function served_key(queue) return 'wh:served:' .. queue end
 local function index_key(user, status) return 'wh:jobs:' .. user .. ':' .. status end

@@ -44,8 +44,16 @@ end
 
 -- Wake an idle worker. While all workers are busy, the list only grows, so it is cut now and then.
 local function ring(queue)
-  local doorbell = 'wh:doorbell:' .. queue
+  local doorbell = doorbell_key(queue)
   if redis.call('LPUSH', doorbell, '1') > 2 * KEEP_RINGS then redis.call('LTRIM', doorbell, 0, KEEP_RINGS - 1) end
+end
+
+-- Wake a worker for each of the waiting jobs, if nothing has rung for them.
+local function ring_for_all(queue, waiting)
+  if readable('LLEN', doorbell_key(queue)) ~= 0 then return end
+  local rings = {}
+  for place = 1, math.min(waiting, KEEP_RINGS) do rings[place] = '1' end
+  redis.call('LPUSH', doorbell_key(queue), unpack(rings))
 end
 
 -- Put a job into its queue, and return what changes in its record. Two counters give the upper bound of its position: its

@@ -7,9 +7,10 @@ local WORKER_TTL = 80
 local function load_worker(name)
   local key = 'rq:worker:' .. name
   local found = redis.call('HMGET', key, 'execution', 'current_job', 'successful_job_count', 'failed_job_count',
-    'total_working_time', 'began', 'user_limit')
+    'total_working_time', 'began', 'user_limit', 'draining')
   return { name = name, key = key, execution = found[1], job = found[2], successful_job_count = found[3],
-    failed_job_count = found[4], total_working_time = found[5], began = found[6], user_limit = found[7], changes = {} }
+    failed_job_count = found[4], total_working_time = found[5], began = found[6], user_limit = found[7],
+    draining = found[8], changes = {} }
 end
 
 local function change_worker(worker, field, value)
