@@ -202,6 +202,8 @@ def submit_all_kinds(harness: Harness, carol: Caller) -> None:
     carol.submits("noop?delay=0.5&tag=later&unique_key=k&start_within=60")
     for _ in range(3):
         carol.submits("one-at-a-time", {"path": folder})
+    for _ in range(4):
+        carol.submits("three-a-second", {"path": folder})
     failed = carol.submits("fail", headers={"Idempotency-Key": "k1"})
     eventually(lambda: harness.client.find(failed).status == "failed", "the job fails")
     carol("POST", f"/jobs/{failed}/retry", status=202)

@@ -20,6 +20,7 @@ from jobs.engine.client.job import Job
 from jobs.engine.operate.control import Control
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.operate.metrics import Metrics
+from jobs.engine.operate.workers import workers
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
@@ -92,8 +93,11 @@ def test_jobs_start_in_order_after_a_pause(harness: Harness, control: Control, s
     pause(control, subject)
     after = [harness.submit("noop") for _ in range(120)]
     assert claim(harness) is None
+    assert Doctor(harness.store).examine() == []
     end_pause(control, subject)
-    order = [claims(harness, f"e{number}") for number in range(122)]
+    order = [claims(harness, f"e{number}") for number in range(15)]
+    assert Doctor(harness.store).examine() == []
+    order += [claims(harness, f"e{number}") for number in range(15, 122)]
     assert order == [job.job_id for job in (*before, *after)]
     assert claim(harness) is None
     assert not harness.connection.keys("wh:limited*")
@@ -148,6 +152,46 @@ def test_a_pause_ends_by_itself(harness: Harness, control: Control, subject: str
     assert ended.started_at
     assert 0 <= (ended.started_at - until).total_seconds() < 2
     eventually(lambda: not harness.connection.exists("wh:control"), "the pause is removed")
+
+
+@each_subject
+def test_a_pause_can_follow_at_once_on_the_end_of_another(harness: Harness, control: Control, subject: str) -> None:
+    jobs = [harness.submit("noop") for _ in range(25)]
+    pause(control, subject)
+    assert claim(harness) is None
+    end_pause(control, subject)
+    order = [claims(harness, f"e{number}") for number in range(3)]
+    pause(control, subject)
+    assert claim(harness, "e3") is None
+    assert {reason(harness, job) for job in jobs[3:]} == {"paused"}
+    end_pause(control, subject)
+    order += [claims(harness, f"e{number}") for number in range(4, 26)]
+    assert order == [job.job_id for job in jobs]
+
+
+@each_subject
+def test_the_jobs_of_a_user_who_is_removed_leave_a_pause(harness: Harness, control: Control, subject: str) -> None:
+    pause(control, subject)
+    harness.submit("noop", user_id="bob")
+    assert claim(harness) is None
+    harness.client.delete_all("bob")
+    assert claim(harness, "e2") is None
+    end_pause(control, subject)
+    assert claim(harness, "e3") is None
+    assert not harness.connection.keys("rq:job:*")
+
+
+@each_subject
+def test_a_dependent_job_waits_for_the_pause_too(harness: Harness, control: Control, subject: str) -> None:
+    first = harness.submit("echo", text="x", options={"priority": "low"})
+    job = harness.submit("noop", options={"depends_on": (first.job_id,)})
+    pause(control, subject)
+    assert reason(harness, job) == "waiting"
+    assert claims(harness, "e1") == first.job_id
+    assert reason(harness, job) == "paused"
+    assert claim(harness, "e2") is None
+    end_pause(control, subject)
+    assert claims(harness, "e3") == job.job_id
 
 
 def test_a_limit_and_a_pause_hold_together(harness: Harness, control: Control) -> None:
@@ -224,13 +268,13 @@ def test_two_hosts_take_nothing_until_the_resume_and_start_within_a_second(
 
 @each_subject
 def test_a_pause_survives_a_restart_of_broker_and_workers(harness: Harness, control: Control, subject: str) -> None:
-    workers = harness.start_workers()
+    process = harness.start_workers()
     running = harness.running(harness.submit("sleep", seconds=2))
     pause(control, subject)
     jobs = [harness.submit("noop") for _ in range(3)]
     os.kill(harness.broker.pid or 0, signal.SIGKILL)
     assert harness.ended_after_outage(running).status == "completed"
-    harness.end(workers)
+    harness.end(process)
     harness.start_workers()
     low = harness.submit("echo", text="x", options={"priority": "low"})
     assert harness.ended_after_outage(low).status == "completed"
@@ -262,9 +306,24 @@ def test_rqs_suspension_is_honoured(harness: Harness) -> None:
     assert time.monotonic() - resumed_at < 3
 
 
+def test_a_suspended_worker_can_be_drained(harness: Harness) -> None:
+    suspend(harness.connection)
+    process = harness.start_workers()
+    (worker,) = eventually(lambda: workers(harness.store), "it is listed")
+    harness.store.drain(worker.name, draining=True)
+    eventually(lambda: process.poll() is not None, "it ends")
+    assert process.returncode == 0
+
+
+def test_a_suspension_with_an_end_ends(harness: Harness) -> None:
+    harness.start_workers()
+    suspend(harness.connection, ttl=1)
+    assert harness.run("noop").status == "completed"
+
+
 def test_a_suspended_worker_that_is_stopped_ends(harness: Harness) -> None:
     suspend(harness.connection)
-    workers = harness.start_workers()
-    workers.send_signal(signal.SIGTERM)
-    eventually(lambda: workers.poll() is not None, "it ends")
-    assert workers.returncode == 0
+    process = harness.start_workers()
+    process.send_signal(signal.SIGTERM)
+    eventually(lambda: process.poll() is not None, "it ends")
+    assert process.returncode == 0

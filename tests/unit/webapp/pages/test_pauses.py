@@ -54,7 +54,7 @@ def test_a_queue_is_paused_with_a_form_and_resumed_with_a_button(door: Door, adm
 def test_a_job_type_is_paused_on_its_page_and_everyone_sees_it(door: Door, admin: Browser) -> None:
     assert sends(admin, f"{TYPE}/pause", reason="Broken model", until="").headers["Location"] == TYPE
     page = door.browser("alice").client.get(TYPE).text
-    assert "This job type is paused since" in page
+    assert "New jobs of this type wait. It has been paused since" in page
     assert "Reason: Broken model" in page
     assert "Resume this job type" not in page
     assert "Resume this job type" in admin.client.get(TYPE).text

@@ -19,7 +19,7 @@ local REGISTRY = { completed = 'rq:finished:', failed = 'rq:failed:', cancelled 
 -- The fields that the steps of a job's life read. A step reads them in one command and passes the record on, because each
 -- command costs more than the fields do.
 local FIELDS = { 'status', 'origin', 'user', 'version', 'type', 'webhook_url', 'execution', 'score', 'number', 'ready_at',
-  'attempt', 'resuming', 'slots', 'max_running', 'limited_by', 'references', 'worker_name', 'cancel', 'group', 'logged',
+  'turn', 'attempt', 'resuming', 'slots', 'max_running', 'limited_by', 'references', 'worker_name', 'cancel', 'group', 'logged',
   'result_ttl', 'failure_ttl', 'unique', 'unique_until', 'start_by',
   'limits', 'called' }
 

@@ -20,10 +20,12 @@ local function give_room(limit, from)
   redis.call('ZADD', ROOM, decimal(from or NOW), limit)
 end
 
--- Record that limits have called back a job, which is in its queue.
-local function call(id, limits)
+-- Record that limits have called back a job, which is in its queue; and its turn, in case it must wait again.
+local function call(id, limits, turn)
   for limit in string.gmatch(limits, '[^ ]+') do redis.call('SADD', called_key(limit), id) end
-  return { 'called', limits }
+  local changes = { 'called', limits }
+  if turn then append(changes, 'turn', turn) end
+  return changes
 end
 
 -- Record that a job is no longer in the queue to which its limits have called it back. Unless it was claimed, the limits
@@ -33,14 +35,14 @@ local function call_off(job, claimed)
   for limit in string.gmatch(job.called, '[^ ]+') do
     if redis.call('SREM', called_key(limit), job.id) == 1 and not claimed then give_room(limit) end
   end
-  redis.call('HDEL', job.key, 'called')
+  redis.call('HDEL', job.key, 'called', 'turn')
 end
 
 -- Let a job wait for a limit, and return what changes in its record. RQ sees it as deferred.
 local function set_aside(job, queue, limit, number)
   local name, period = limit[1], limit[3]
   call_off(job)
-  redis.call('ZADD', waiting_key(name, queue), number or 0, job.id)
+  redis.call('ZADD', waiting_key(name, queue), job.turn or number or 0, job.id)
   redis.call('SADD', 'wh:limited', name)
   if period > 0 then give_room(name, next_place(limit)) end
   redis.call('ZADD', 'rq:deferred:' .. queue, whole(NOW), job.id)
@@ -101,7 +103,7 @@ local function put_back(name)
     if limit then
       redis.call('HSET', job.key, unpack(set_aside(job, queue, limit, number)))
     elseif job.limited_by == name then
-      back[#back + 1] = { job, queue }
+      back[#back + 1] = { job, queue, number }
     end
   end
   for position = #back, 1, -1 do
@@ -109,7 +111,7 @@ local function put_back(name)
     redis.call('ZREM', 'rq:deferred:' .. queue, job.id)
     redis.call('HDEL', job.key, 'limited_by')
     local changes = push(job.id, queue, true)
-    append(changes, unpack(call(job.id, name)))
+    append(changes, unpack(call(job.id, name, back[position][3])))
     emit(job, 'job_queued', { status = 'pending', reason = 'queued' }, changes)
   end
   if look_at then give_room(name, look_at) else redis.call('ZREM', ROOM, name) end
