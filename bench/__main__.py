@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
-from . import backlog, checkout, environments, fleet, floor, footprint, progress_cost, throughput, web
+from . import backlog, checkout, environments, fleet, floor, footprint, keys, progress_cost, throughput, web
 from .chart import chart
 from .environments import ROOT
 from .excerpt import excerpt, insert
@@ -29,6 +29,7 @@ ROWS: tuple[Row, ...] = (
     *throughput.ROWS,
     *web.ROWS,
     *backlog.ROWS,
+    *keys.ROWS,
     *fleet.ROWS,
     *progress_cost.ROWS,
     *floor.ROWS,

@@ -56,7 +56,8 @@ def check(as_json: bool) -> None:
     retrying or running) and of each schedule are validated against the function in this code. If some are invalid,
     they are listed and the exit code is 1: let these jobs finish, cancel them, or keep the old parameters valid. A
     job is also listed if no live worker serves its queue and the needs of its job type have changed. Priorities, needs
-    and queues that no live worker takes cause warnings. This is the release step of the Procfile.
+    and queues that no live worker takes cause warnings, and so do changed limits and unique keys. This is the release
+    step of the Procfile.
     """
     settings, catalogue = services().settings, services().catalogue
     if not as_json:
@@ -70,7 +71,7 @@ def check(as_json: bool) -> None:
         mismatches.append(mismatch)
         if not as_json:
             click.echo(printable(f"Incompatible: {mismatch}"))
-    warnings = [*warn_about_coverage(services().client.store, catalogue), *_moved(checked)]
+    warnings = [*warn_about_coverage(services().client.store, catalogue), *_moved(checked), *_changed(checked)]
     if as_json:
         found = {"warnings": warnings, "settings": settings.shown(), "job_types": list(catalogue)}
         print_json(_checked(checked, mismatches) | found)
@@ -85,6 +86,20 @@ def _moved(checked: DeployCheck) -> list[str]:
     return [
         f"Jobs of {job_type} wait in queue {queue}: {count}. New ones go to another, since its needs have changed."
         for (queue, job_type), count in sorted(checked.moved.items())
+    ]
+
+
+_CHANGED = {
+    "limits": "Unfinished jobs of {job_type} with other limits than new ones: {count}. They keep their limits.",
+    "unique": "Unfinished jobs of {job_type} with other unique keys than new ones: {count}. Until they end, an equal "
+    "submission stores a second job.",
+}
+
+
+def _changed(checked: DeployCheck) -> list[str]:
+    return [
+        _CHANGED[rule].format(job_type=job_type, count=count)
+        for (job_type, rule), count in sorted(checked.changed.items())
     ]
 
 

@@ -29,13 +29,15 @@ from jobs.engine.queue_names import needs_of
 from jobs.engine.settings import Settings
 from jobs.engine.states import FROM_RQ, Priority
 
+from .changed_rules import RULE_FIELDS, changed_rules
+
 #: Records that are read in one round trip.
 CHUNK = 500
 
 #: References may name any step here: the submission checked that they name an earlier one.
 _LAST_STEP = 10**6
 
-_FIELDS = ("status", "type", "data", "version", "references", "reason", "origin")
+_FIELDS = ("status", "type", "data", "version", "references", "reason", "origin", *RULE_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class DeployCheck:
         self.schedules = 0
         #: The waiting jobs whose type has other needs now, by queue and job type. Workers still serve these queues.
         self.moved: Counter[tuple[str, str]] = Counter()
+        #: The unfinished jobs that have other rules than new ones, by job type and `limits` or `unique`.
+        self.changed: Counter[tuple[str, str]] = Counter()
         self._served: dict[str, bool] = {}
 
     def mismatches(self) -> Iterator[Mismatch]:
@@ -145,6 +149,8 @@ class DeployCheck:
         faults = [*self._faults(name, func_name, params, ours=ours, step=fields["references"])]
         if ours and status != "started":
             faults += self._faults_of_needs(func_name, malformed.text(fields["origin"] or b""))
+        if ours and not faults:
+            self.changed.update((name, rule) for rule in changed_rules(self._catalogue[name], params, fields))
         if faults:
             state = "running" if status == "started" else malformed.text(fields["reason"] or status.encode())
             yield Mismatch("job", job_id, name, state, tuple(faults))

@@ -11,10 +11,13 @@ import pytest
 from flask import Flask
 from rq import Queue
 
+from jobs.engine import Limit, Unique
+from jobs.engine.author.decorator import OPTIONS
 from jobs.engine.broker import malformed
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.catalogue.parameters import Parameters
+from jobs.engine.catalogue.rules import Rules
 from jobs.engine.client.pipelines import Step, submit_pipeline
 from jobs.engine.client.schedule import Plan
 from jobs.engine.client.schedules import Schedules
@@ -160,6 +163,47 @@ def test_a_running_job_has_its_worker_whatever_its_type_needs_now(run, renamed, 
     run.submits("on-gpu")
     assert services.client.store.claim("host-1-w", "e1", ["default@gpu"])
     assert misfits(renamed("large")) == {}
+
+
+@pytest.fixture
+def ruled(services: Services) -> Any:
+    """Run `jobs check` with code in which `once-a-word` has the rules of another function."""
+
+    def check(**options: Any) -> Answer:
+        old = services.catalogue["once-a-word"]
+        given = getattr(old.function, OPTIONS)
+        rules = Rules(old.function, replace(given, **options))
+        changed = replace(old, rules=rules, max_running=rules.max_running)
+        kinds = {**services.catalogue, "once-a-word": changed}
+        catalogue = Catalogue(kinds.values())
+        return Command(make_app(replace(services, catalogue=catalogue)))("jobs", "check")
+
+    return check
+
+
+def test_unchanged_rules_cause_no_warning(run, ruled):
+    run.submits("once-a-word", "--word", "x")
+    run.submits("once-a-word", "--word", "x", "--unique-key", "k")
+    run.submits("limited-in-three-ways", "--path", "x")
+    run.submits("one-at-a-time", "--path", "x")
+    assert "with other" not in ruled().out
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ({"unique": None}, "of once-a-word with other unique keys than new ones: 1. Until they end, an equal"),
+        ({"unique": Unique()}, "of once-a-word with other unique keys than new ones: 1."),
+        ({"max_running": 2}, "of once-a-word with other limits than new ones: 2. They keep their limits"),
+        ({"limits": (Limit(rate="1/hour", by="word"),)}, "of once-a-word with other limits than new ones: 2."),
+    ],
+)
+def test_changed_rules_of_unfinished_jobs_cause_a_warning(run, ruled, options, warning):
+    run.submits("once-a-word", "--word", "x")
+    run.submits("once-a-word", "--word", "x", "--unique-key", "k")
+    answer = ruled(**options)
+    assert answer.code == 0
+    assert f"Warning: Unfinished jobs {warning}" in answer.out
 
 
 def test_a_long_queue_is_read_completely_in_chunks(run, deploy, monkeypatch):

@@ -67,7 +67,7 @@ end_job = function(job, status, outcome)
   local ttl = tonumber((status == 'completed' and job.result_ttl or job.failure_ttl) or '') or 604800
   local rq_status = status == 'completed' and 'finished' or status == 'failed' and 'failed' or 'canceled'
   local changes = { 'status', rq_status, 'ended_at', now_iso(), 'expires', decimal(NOW + ttl) }
-  local gone = { 'execution', 'cancel', 'reason', 'due', 'resuming', 'deaths', 'limited_by' }
+  local gone = { 'execution', 'cancel', 'slots', 'reason', 'due', 'resuming', 'deaths', 'limited_by' }
   no_longer_waits(job)
   call_off(job)
   if outcome.error then

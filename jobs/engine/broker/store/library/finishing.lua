@@ -91,7 +91,7 @@ local function finish(id, execution, worker, outcome)
   measure('run', job.type or '', NOW - tonumber(began))
   if outcome.deaths then measure('lost', worker and 'horse' or 'worker') end
   if kind == 'resumed' or kind == 'retrying' then
-    redis.call('HDEL', job.key, 'execution', 'cancel')
+    redis.call('HDEL', job.key, 'execution', 'cancel', 'slots')
     redis.call('HSET', job.key, 'deaths', outcome.deaths or 0)
     if kind == 'resumed' then resume(job, outcome) else try_again(job, outcome) end
   else

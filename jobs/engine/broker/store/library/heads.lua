@@ -5,7 +5,10 @@
 -- pause that it must wait for.
 local function admit_head(job, execution, user_limit)
   -- Versions before limits by key gave a job its places when they put it back.
-  if job.slots then leave_slots(job) end
+  if job.slots then
+    leave_slots(job)
+    redis.call('HDEL', job.key, 'slots')
+  end
   local pause = pause_of(job)
   if pause then return nil, { pause, 0, 0 } end
   return take_places(job, execution, user_limit)

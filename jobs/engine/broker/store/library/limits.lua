@@ -43,6 +43,11 @@ local function record_execution(limit, execution, begins)
   redis.call('PEXPIRE', key, whole((begins + period - NOW) * 1000 + 1000))
 end
 
+local function start_seconds(job)
+  local resumed = job.resuming and tonumber(redis.call('HGET', job.key, 'resumed') or '') or 0
+  return math.min(START_SECONDS * 2 ^ resumed, MOST_START_SECONDS)
+end
+
 -- Take a place of each of a job's limits for an execution. Return what changes in the job's record; or nothing and the
 -- first limit that is full.
 local function take_places(job, execution, user_limit)
@@ -57,8 +62,7 @@ local function take_places(job, execution, user_limit)
       redis.call('SADD', slots_key(limit[1]), job.id)
       slots[#slots + 1] = limit[1]
     else
-      seconds = seconds or math.min(START_SECONDS * 2 ^ (tonumber(redis.call('HGET', job.key, 'resumed') or '') or 0),
-        MOST_START_SECONDS)
+      seconds = seconds or start_seconds(job)
       record_execution(limit, execution, NOW + seconds)
     end
   end

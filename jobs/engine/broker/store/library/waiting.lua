@@ -125,14 +125,14 @@ local function use_room(most)
   return #names
 end
 
--- Free the places of an execution, and let no other job have them yet.
+-- Free the places of an execution, and let no other job have them yet. The caller takes the field `slots` from the record.
 local function leave_slots(job)
   if not job.slots then return end
-  redis.call('HDEL', job.key, 'slots')
   for limit in string.gmatch(job.slots, '[^ ]+') do redis.call('SREM', slots_key(limit), job.id) end
 end
 
--- Free the places of an execution that has ended, for jobs that wait for them.
+-- Free the places of an execution that has ended, for jobs that wait for them. The caller takes the field `slots` from the
+-- record.
 local function free_slots(job)
   if not job.slots then return end
   leave_slots(job)
