@@ -15,6 +15,11 @@ def test_the_page_in_docs_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(CATALOGUE), "run: python -m webapp.catalogue_page"
 
 
+def test_the_section_of_a_job_type_names_its_needs() -> None:
+    needing = Catalogue.discover(["tests.jobs_for_tests"])["on-large-gpu"]
+    assert "Needs a worker that can gpu, large." in section(needing)
+
+
 @pytest.mark.parametrize("job_type", CATALOGUE.values(), ids=lambda job_type: job_type.name)
 def test_every_job_type_has_parameters_a_result_and_a_valid_example_call(job_type: JobType) -> None:
     job_type.parameters.validate(example_call(job_type))

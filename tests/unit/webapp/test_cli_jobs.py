@@ -208,6 +208,7 @@ def test_types_lists_the_catalogue_and_describes_one(run, services):
     assert [kind["name"] for kind in run("jobs", "types", "--json").json["job_types"]] == list(services.catalogue)
     assert "Priority default, timeout 60 s, one attempt." in run("jobs", "types", "echo").out
     assert run("jobs", "types", "echo", "--json").json["timeout"] == 60
+    assert "Needs a worker that can gpu, large." in run("jobs", "types", "on-large-gpu").out
     assert run("jobs", "types", "nothing").code == 4
 
 
