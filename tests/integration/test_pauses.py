@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from rq.suspension import resume, suspend
 from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.client.job import Job
+from jobs.engine.errors import QueueNotFound
 from jobs.engine.operate.control import Control
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.operate.metrics import Metrics
@@ -327,3 +330,49 @@ def test_a_suspended_worker_that_is_stopped_ends(harness: Harness) -> None:
     process.send_signal(signal.SIGTERM)
     eventually(lambda: process.poll() is not None, "it ends")
     assert process.returncode == 0
+
+
+# --- everything at once --------------------------------------------------------------------
+
+PAUSED_AT_RANDOM = ("queue:high", "queue:default", "queue:default@gpu", "type:noop", "type:one-at-a-time-on-gpu")
+
+
+def change_pauses(control: Control, random: Random) -> None:
+    """Pause something that exists, or end some pauses."""
+    subject = random.choice(PAUSED_AT_RANDOM)
+    if random.random() < 0.5:
+        with suppress(QueueNotFound):
+            pause(control, subject)
+    else:
+        end_pauses(control, lambda: random.random() < 0.6)
+
+
+def end_pauses(control: Control, chosen: Callable[[], bool] = lambda: True) -> None:
+    for subject in control.pauses().by_subject:
+        if chosen():
+            end_pause(control, subject)
+
+
+def kill_a_worker(harness: Harness, random: Random) -> None:
+    if pids := harness.worker_pids():
+        with suppress(ProcessLookupError):
+            os.kill(random.choice(pids), signal.SIGKILL)
+
+
+def test_no_job_is_lost_while_workers_die_and_pauses_come_and_go(harness: Harness, control: Control) -> None:
+    random = Random(5)
+    harness.start_workers(WORKER_CAN="gpu", WORKERS="2")
+    harness.start_workers(WORKER_QUEUES="default,low")
+    harness.start_workers(WORKER_ONLY="gpu,large")
+    jobs = []
+    for turn in range(50):
+        for name in ("noop", "on-gpu", "on-large-gpu", "one-at-a-time-on-gpu", "come-back-to-gpu"):
+            options = {"priority": random.choice(QUEUES), "delay_seconds": random.choice([None, None, 0.5])}
+            jobs.append(harness.submit(name, options=options))
+        change_pauses(control, random)
+        if turn % 7 == 0:
+            kill_a_worker(harness, random)
+    end_pauses(control)
+    assert {harness.ended(job).status for job in jobs} == {"completed"}
+    left = ("wh:limited*", "wh:called*", "wh:slots*", "wh:room*", "wh:control")
+    assert [key for pattern in left for key in harness.connection.keys(pattern)] == []
