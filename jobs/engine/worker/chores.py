@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from jobs.engine.broker.connection import connect, wait_for_broker
+from jobs.engine.broker.fast_redis import FastRedis
 from jobs.engine.broker.safety import warn_about
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.client import Client
@@ -48,7 +49,7 @@ def submit_clean_up(client: Client) -> None:
 
 def run_scheduler(settings: Settings, catalogue: Catalogue, dead_workers: int) -> None:
     """Run a host's scheduler until SIGTERM."""
-    connection = connect(settings)
+    connection = connect(settings, kind=FastRedis)
     wait_for_broker(connection)
     for warning in [*settings.warnings(), *warn_about(connection)]:
         logger.warning(warning)
