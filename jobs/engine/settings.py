@@ -13,11 +13,10 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import ConfigurationError
 from .pydantic_errors import plain_errors
@@ -32,13 +31,13 @@ MAX_SOCKET_PATH_BYTES = 107
 #: A random secret of this many characters can't be guessed.
 SAFE_SECRET_LENGTH = 32
 
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = tuple[str, ...]
 
 
-class Settings(BaseSettings):
-    """All settings. Each is read from the environment variable of the same name in capitals."""
+class Settings(BaseModel):
+    """All settings. `load` reads each from the environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, validate_default=True)
 
     redis_url: str | None = Field(
         None,
@@ -254,13 +253,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
-        """Read the environment.
+        """Read the environment. An empty variable counts as not set.
 
         Raises:
             ConfigurationError: naming every bad variable, its value and what was expected.
         """
+        found = {name: value for name in cls.model_fields if (value := os.environ.get(name.upper()))}
         try:
-            return cls(**overrides)
+            return cls(**found | overrides)
         except ValidationError as error:
             raise ConfigurationError(_explain(error)) from None
 

@@ -45,7 +45,7 @@ from jobs.engine.settings import Settings
 from tests.loopback import free_port
 from tests.waiting import eventually
 
-connection = connect(Settings())
+connection = connect(Settings.load())
 
 def put_back(*_):
     connection.incr("good-byes")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from jobs.engine.errors import ConfigurationError
 from jobs.engine.queue_names import Ability
 from jobs.engine.secret_files import kept_secret
 from jobs.engine.settings import MAX_SOCKET_PATH_BYTES, Settings
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +162,9 @@ def test_processes_that_start_at_the_same_time_share_one_secret(tmp_path: Path) 
     with ThreadPoolExecutor(16) as threads:
         results = threads.map(lambda n: kept_secret(tmp_path / "secret_key", lambda: f"secret {n}"), range(64))
     assert len(set(results)) == 1
+
+
+def test_a_worker_starts_without_the_modules_that_only_others_need() -> None:
+    asked = "import sys, worker; print([name for name in ('asyncio', 'ssl', 'redis', 'rq') if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert printed.stdout == "[]\n"

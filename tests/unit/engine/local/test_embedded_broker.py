@@ -135,7 +135,7 @@ def test_the_server_of_a_killed_instance_is_ended_before_a_new_one_starts(settin
         "import os, signal, sys\n"
         "from jobs.engine.local.embedded_broker import EmbeddedBroker\n"
         "from jobs.engine.settings import Settings\n"
-        "broker = EmbeddedBroker(Settings())\n"
+        "broker = EmbeddedBroker(Settings.load())\n"
         "broker.start()\n"
         "print(broker.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
