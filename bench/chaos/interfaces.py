@@ -68,6 +68,7 @@ class ClientInterface:
             depends_on=depends_on,
             idempotency_key=key,
             digest=f"{wish.number:016x}",
+            unique_key=wish.unique_key,
         )
         try:
             return Acked(self._client.submit(submission).job.job_id)
@@ -97,6 +98,8 @@ class HttpInterface:
         options = [("priority", wish.priority), *(("depends_on", each) for each in depends_on)]
         if wish.delay_seconds:
             options.append(("delay", str(wish.delay_seconds)))
+        if wish.unique_key:
+            options.append(("unique_key", wish.unique_key))
         path = f"/api/v1/jobs/{wish.job_type}?{urlencode(options)}"
         status, body = self._ask("POST", path, json.dumps(wish.params), {"Idempotency-Key": key})
         if status in (200, 202):

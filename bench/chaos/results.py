@@ -8,7 +8,17 @@ from .faults import ALL, Injection
 from .ledger import Ledger
 from .verdict import OUTAGE, Verdict
 
-PROMISED = ("LOST", "GHOST", "DUPLICATE EFFECT", "REGRESSION", "TWO JOBS FOR ONE KEY", "OVERLAP")
+PROMISED = (
+    "LOST",
+    "GHOST",
+    "DUPLICATE EFFECT",
+    "REGRESSION",
+    "TWO JOBS FOR ONE KEY",
+    "OVERLAP",
+    "OVER THE LIMIT",
+    "OVER THE RATE",
+    "TWO WITH ONE UNIQUE KEY",
+)
 SHOWN = 5
 
 

@@ -64,7 +64,7 @@ def _running(lines: list[Line]) -> Iterator[Line]:
 
 
 def all_traces(folder: Path) -> Iterator[tuple[str, list[Line]]]:
-    for path in folder.glob("*/*"):
+    for path in folder.glob("??/*"):
         yield path.name, Trace(path.name, folder).lines()
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import redis
 
 from .faults import Injection
+from .key_verdict import judge_keys, judge_unique
 from .ledger import TERMINAL, Entry, Ledger
 from .traces import Line, all_traces
 from .workload import DEPLOY_NUMBERS
@@ -55,6 +56,8 @@ def judge(world: World, ledger: Ledger, injections: list[Injection]) -> Verdict:
         for lines in traces.values():
             _judge_effects(verdict, lines)
             verdict.starts += sum(line["what"] == "started" for line in lines)
+        for kind, what in (*judge_keys(world.traces), *judge_unique(connection)):
+            verdict.add_violation(kind, what)
         _measure(verdict, injections, traces, connection)
     for sentence in ledger.regressions:
         verdict.add_violation("REGRESSION", sentence)

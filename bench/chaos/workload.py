@@ -27,6 +27,8 @@ class Wish:
     flaw: str | None = None
     #: The number of equal submissions that are sent at once.
     copies: int = 1
+    #: Wishes with the same one share a job, until it has ended.
+    unique_key: str | None = None
 
     @property
     def key(self) -> str:
@@ -36,6 +38,12 @@ class Wish:
 #: The first number of the wishes that belong to deploys.
 DEPLOY_NUMBERS = 1_000_000
 STEP_SECONDS = 0.5
+#: The number of keys of limits and of unique jobs, and the share of the jobs of a type that are unique.
+KEYS = 2
+UNIQUE_SHARE = 0.3
+#: The limits of the job types `keyed` and `rated` for each key.
+MOST_RUNNING = 1
+MOST_STARTS, PERIOD_SECONDS = 2, 1.0
 
 
 def deploy_wishes(nth: int, lengths: Sequence[float]) -> list[Wish]:
@@ -56,6 +64,8 @@ def wishes(seed: int, count: int) -> Iterator[Wish]:
 def _wish(number: int, chance: random.Random) -> Wish:
     job_type, params = _call(number, chance)
     fate = chance.random()
+    if chance.random() < UNIQUE_SHARE and job_type == "once":
+        return Wish(number, job_type, params, chance.choice(PRIORITIES), unique_key=f"key-{chance.randrange(KEYS)}")
     return Wish(
         number,
         job_type,
@@ -71,8 +81,12 @@ def _wish(number: int, chance: random.Random) -> Wish:
 
 def _call(number: int, chance: random.Random) -> tuple[str, dict[str, Any]]:
     kind = chance.random()
-    # Of the six job types, these two run in processes that are reused.
+    # Of the eight job types, these two run in processes that are reused.
     reused = chance.choice(("", "-reused"))
+    if kind < 0.06:
+        return "keyed", {"number": number, "key": chance.randrange(KEYS), "seconds": round(chance.uniform(0, 0.8), 2)}
+    if kind < 0.14:
+        return "rated", {"number": number, "key": chance.randrange(KEYS)}
     if kind < 0.62:
         return f"once{reused}", {"number": number}
     if kind < 0.74:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+from bench.chaos.key_traces import KeyTrace
 from bench.chaos.traces import Trace
-from jobs.engine import Retry, checkpoint, current_job, job, progress
+from bench.chaos.workload import MOST_RUNNING, MOST_STARTS
+from jobs.engine import Limit, Retry, checkpoint, current_job, job, progress
 
 
 @job(timeout=30)
@@ -63,6 +65,23 @@ def once_reused(number: int, seconds: float = 0.0) -> int:
 def stepping_reused(number: int, steps: int, seconds: float = 0.05) -> int:
     """Commit one effect per step, in a process that has served other jobs."""
     return stepping(number, steps, seconds)
+
+
+@job(timeout=30, limits=[Limit(running=MOST_RUNNING, by="key")])
+def keyed(number: int, key: int, seconds: float = 0.0) -> int:
+    """Take effect once, and record each other job of the key that is running."""
+    running = KeyTrace(f"keyed {key}")
+    running.write_start()
+    once(number, seconds)
+    running.write_end()
+    return number
+
+
+@job(timeout=30, limits=[Limit(rate=f"{MOST_STARTS}/second", by="key")])
+def rated(number: int, key: int) -> int:
+    """Take effect once, and record when the function began."""
+    KeyTrace(f"rated {key}").write_start()
+    return once(number)
 
 
 def _start(number: int) -> Trace:
