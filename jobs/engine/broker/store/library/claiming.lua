@@ -4,12 +4,14 @@
 -- Heads that one script sets aside. Then the worker asks again, so that other scripts can run in between.
 local MOST_ASIDE = 100
 
--- The reply with a claimed job: the fields of its record in the order of CLAIMED (claims.py), its checkpoint, and the
--- results that its parameters refer to: for each the number of its step, and an entry of RQ's results or nothing.
-local function claimed(job)
+-- The reply with a claimed job: the fields of its record in the order of CLAIMED (claims.py), its checkpoint if it may
+-- have run before, and the results that its parameters refer to: for each the number of its step, and an entry of RQ's
+-- results or nothing.
+local function claimed(job, has_run)
   local fields = redis.call('HMGET', job.key, 'data', 'type', 'user', 'acts_for', 'attempt', 'attempts', 'resumed', 'deaths',
     'timeout', 'positions', 'meta', 'start_seconds')
-  local answer = { 'claimed', job.origin, job.id, fields, redis.call('GET', checkpoint_key(job.id)) or '' }
+  local checkpoint = has_run and redis.call('GET', checkpoint_key(job.id)) or ''
+  local answer = { 'claimed', job.origin, job.id, fields, checkpoint }
   if job.references then
     answer[6] = {}
     for position, reference in ipairs(cjson.decode(job.references)) do
@@ -52,6 +54,8 @@ local function take(id, queue, worker, execution, lease, user_limit)
     return nil, limit
   end
   call_off(job, true)
+  -- The only event of a job that has just been submitted is its submission.
+  local is_new = job.version == '1'
   local attempt = tonumber(job.attempt or '0') + (job.resuming and 0 or 1)
   redis.call('HDEL', job.key, 'reason', 'due', 'number', job.resuming and 'resuming' or 'meta')
   if has_deadline then redis.call('ZREM', DEADLINES, id) end
@@ -61,7 +65,7 @@ local function take(id, queue, worker, execution, lease, user_limit)
   append(changes, 'status', 'started', 'started_at', now_iso(), 'last_heartbeat', now_iso(), 'worker_name', worker.name,
     'execution', execution, 'attempt', attempt)
   emit(job, 'job_started', { status = 'running', attempt = attempt }, changes)
-  return claimed(job)
+  return claimed(job, not is_new)
 end
 
 -- A record that none of our scripts has written can't be claimed, and must not stop its worker from claiming the next one.
@@ -82,7 +86,7 @@ local function claimed_before(worker, execution)
   if worker.execution ~= execution or not worker.job then return end
   local job = load_job(worker.job)
   if job.execution ~= execution then return end
-  return job.version and claimed(job) or foreign(job)
+  return job.version and claimed(job, true) or foreign(job)
 end
 
 -- The scripts that make room use the limit of the worker that started last. A worker's record shows whether it has passed

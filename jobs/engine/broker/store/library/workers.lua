@@ -7,10 +7,10 @@ local WORKER_TTL = 80
 local function load_worker(name)
   local key = 'rq:worker:' .. name
   local found = redis.call('HMGET', key, 'execution', 'current_job', 'successful_job_count', 'failed_job_count',
-    'total_working_time', 'began', 'user_limit', 'draining')
+    'total_working_time', 'began', 'user_limit', 'draining', 'birth')
   return { name = name, key = key, execution = found[1], job = found[2], successful_job_count = found[3],
     failed_job_count = found[4], total_working_time = found[5], began = found[6], user_limit = found[7],
-    draining = found[8], changes = {} }
+    draining = found[8], birth = found[9], changes = {} }
 end
 
 local function change_worker(worker, field, value)
@@ -48,5 +48,6 @@ local function save_worker(worker)
     redis.call('HDEL', worker.key, 'current_job', 'execution')
   end
   redis.call('HSET', worker.key, unpack(worker.changes))
-  redis.call('EXPIRE', worker.key, WORKER_TTL)
+  -- A worker prolongs the life of its record itself. A record that has expired must not come back without an end.
+  if not worker.birth then redis.call('EXPIRE', worker.key, WORKER_TTL) end
 end

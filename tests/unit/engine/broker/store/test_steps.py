@@ -70,6 +70,29 @@ def test_the_functions_of_the_last_versions_stay_and_those_of_older_ones_go(
     assert connection.zrange("wh:functions", 0, -1) == [b"workhorse_1", b"workhorse_2", functions().name.encode()]
 
 
+# --- commands ----------------------------------------------------------------------------
+
+
+def commands(connection: redis.Redis) -> int:
+    """Return how many commands the broker has run, inside its functions and outside."""
+    stats: Any = connection.info("commandstats")
+    return sum(each["calls"] for name, each in stats.items() if name not in ("cmdstat_info", "cmdstat_fcall"))
+
+
+def test_a_job_without_options_costs_the_broker_few_commands(store: Store, connection: redis.Redis) -> None:
+    connection.hset("rq:worker:host-1-w", "birth", "now")
+    submit(store, "a", "b", "c")
+    claimed = finish_and_claim(store, claim(store, "e1"), "e2")[1]
+
+    before = commands(connection)
+    submit(store, "d")
+    submitted = commands(connection)
+    finish_and_claim(store, claimed, "e3")
+    finished = commands(connection)
+
+    assert (submitted - before, finished - submitted) == (15, 49)
+
+
 # --- a finish with the next claim ---------------------------------------------------------
 
 
@@ -151,3 +174,24 @@ def test_counts_of_the_version_before_are_added_to(store: Store, connection: red
     counts = connection.hgetall("wh:metrics:run")
     assert counts[b"noop|sum"] == b"0.25"
     assert int(counts[b"noop|micros"]) > 0
+
+
+# --- what a claim returns -------------------------------------------------------------------
+
+
+def test_a_job_that_ran_before_is_claimed_with_its_checkpoint(store: Store, connection: redis.Redis) -> None:
+    submit(store, "a")
+    first = claim(store, "e1")
+    store.report("a", "e1", checkpoint='{"row":3}')
+    store.finish("a", "e1", "host-1-w", Outcome(OutcomeKind.RESUMED, reason="shutdown"))
+    assert (first.order.checkpoint, claim(store, "e2").order.checkpoint) == ({}, {"row": 3})
+
+
+def test_a_finish_does_not_bring_back_an_expired_record_of_a_worker_for_good(
+    store: Store, connection: redis.Redis
+) -> None:
+    submit(store, "a")
+    claimed = claim(store, "e1")
+    connection.delete("rq:worker:host-1-w")
+    finish_and_claim(store, claimed, "e2")
+    assert 0 < connection.ttl("rq:worker:host-1-w") <= 80
