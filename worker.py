@@ -7,6 +7,7 @@ import logging
 import sys
 
 from jobs.engine.catalogue.catalogue import Catalogue
+from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import WorkhorseError
 from jobs.engine.settings import Settings
 from jobs.engine.worker.supervisor import Supervisor
@@ -34,8 +35,13 @@ def _report(settings: Settings, catalogue: Catalogue) -> str:
     lines += [f"  {name.upper()}={shown}" for name, shown in settings.shown().items()]
     lines.append(f"Catalogue ({len(catalogue)} job types):")
     for name, job_type in sorted(catalogue.items()):
-        lines.append(f"  {name:24} {job_type.priority:8} timeout {job_type.timeout} s   {job_type.summary}")
+        lines.append(f"  {name:24} {job_type.priority:8} timeout {job_type.timeout} s   {_about(job_type)}")
     return "\n".join(lines)
+
+
+def _about(job_type: JobType) -> str:
+    needs = f" Needs a worker that can {', '.join(job_type.needs)}." if job_type.needs else ""
+    return f"{job_type.summary}{needs}"
 
 
 if __name__ == "__main__":
