@@ -16,7 +16,6 @@ from .body import json_object
 from .headers import idempotency_key
 from .openapi.describing import described
 from .openapi.job_schema import JOB
-from .openapi.models import body_schema
 from .openapi.operation import LOCATION, RETRY_AFTER, json_body, returns
 from .openapi.shared_headers import IDEMPOTENCY_KEY, REPLAYED
 from .query import Nothing, query
@@ -50,7 +49,7 @@ class BulkRequest(BaseModel):
     "request was accepted are touched. A job that can't be changed is skipped and counted. Users act on their own "
     "jobs; administrators on those of `user_id`, or on all with `*`.",
     headers=(IDEMPOTENCY_KEY,),
-    body=json_body(body_schema(BulkRequest), example={"action": "retry", "filter": {"error_type": "timeout"}}),
+    body=json_body(BulkRequest, example={"action": "retry", "filter": {"error_type": "timeout"}}),
     refused=(400, 403, 404, 413, 415),
 )
 def submit() -> Response:

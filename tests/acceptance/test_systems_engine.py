@@ -124,7 +124,7 @@ def test_actions_are_in_the_audit_log_and_requests_in_the_process_log(alice: Api
 
     entries = eventually(recorded, "the actions are in the audit log")
     assert job["job_id"] in json.dumps(entries)
-    eventually(lambda: f'"user_id": "{alice.user_id}"' in instance.printed, "the request is logged")
+    eventually(lambda: f'"user_id":"{alice.user_id}"' in instance.printed, "the request is logged")
 
 
 def test_jobs_over_a_user_s_limit_are_refused_and_other_users_are_not(alice: Api, instance: Instance) -> None:

@@ -22,6 +22,7 @@ from tests.integration.harness import Harness
 from tests.waiting import eventually
 
 QUEUES = ("high", "default", "low")
+SERVED_SECONDS = 600
 COMPLETED = Outcome(OutcomeKind.COMPLETED)
 DEATH = Death("signal SIGKILL")
 
@@ -42,6 +43,8 @@ class Host:
         self.store = Store(harness.connection, max_running_per_user=user_limit)
         self.name = name
         self._count = 0
+        # Jobs that no worker serves give that as the reason for which they wait.
+        self.store.announce(name, (), QUEUES, SERVED_SECONDS)
 
     def claim(self) -> Claim | None:
         self._count += 1

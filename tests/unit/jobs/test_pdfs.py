@@ -60,7 +60,10 @@ def test_an_interrupted_job_continues_with_the_step_that_it_had_reached(files, i
     done.clear()
     kept = {name: first.checkpoint[name] for name in steps[:reached]}
     with in_job(checkpoint=kept):
-        assert extract_pdf(file) == whole
+        result = extract_pdf(file)
+    # A step that runs again stores its file again.
+    again = {"text", "facts"}
+    assert result.model_dump(exclude=again) == whole.model_dump(exclude=again)
     assert done == ["_save_text", "_extract", "_normalise", "_save_facts"][reached:]
 
 

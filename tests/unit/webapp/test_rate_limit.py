@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from jobs.bulk_action import bulk_action
 from jobs.engine.author.decorator import job
 from jobs.engine.client.groups import Groups
 from jobs.engine.client.new_groups import NewGroup, submit_batch
@@ -22,6 +23,7 @@ from webapp.auth import OPEN
 from webapp.services import EXTENSION
 
 TEXT = {"text": "hello"}
+BULK = {"action": "retry", "filter": {"job_type": "reverse-text"}}
 PLAN = {"job_type": "reverse-text", "params": TEXT, "cron": "0 6 * * *"}
 NEW_USER = {"username": "carol", "email": "carol@example.com", "password": "correct horse"}
 WEBHOOK = {"url": "https://93.184.215.14/hook", "events": ["job_completed"]}
@@ -74,7 +76,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    door = Door(tmp_path, {"rate_limit": "1/hour"}, (predict, search))
+    door = Door(tmp_path, {"rate_limit": "1/hour"}, (predict, search, bulk_action))
     services = door.app.extensions[EXTENSION]
     client, kind = door.client, door.client.catalogue["reverse-text"]
     ended, group = door.submit("admin"), NewGroup("batch", "admin", admin=True)
@@ -92,9 +94,13 @@ def world(tmp_path: Path) -> World:
         "key": door.accounts.create_key("admin", "laptop")[0].id,
         "webhook": services.webhooks.subscribe("admin", WEBHOOK["url"], ["job_completed"]).id,
         "user": door.register("dave"),
+        "worker": "host-7-abc",
         "gone": GONE,
     }
     Groups(client).cancel("batch", ids["ended_batch"])
+    fields: dict[Any, Any] = {"state": "idle", "hostname": "host", "pid": "7", "birth": "2030-01-31T12:00:00.000000Z"}
+    door.connection.hset("rq:worker:host-7-abc", mapping=fields)
+    door.connection.sadd("rq:workers", "rq:worker:host-7-abc")
     world = World(door, ids)
     assert world.call("GET", "/api/v1/users/me").status_code == 200
     return world
@@ -112,6 +118,8 @@ VALID: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("DELETE", "/api/v1/files/<file_id>"): ("/api/v1/files/{file}", {}),
     ("GET", "/api/v1/files/<file_id>/content"): ("/api/v1/files/{file}/content", {}),
     ("GET", "/api/v1/job-types/<job_type>"): ("/api/v1/job-types/reverse-text", {}),
+    ("PUT", "/api/v1/job-types/<job_type>/pause"): ("/api/v1/job-types/reverse-text/pause", {}),
+    ("DELETE", "/api/v1/job-types/<job_type>/pause"): ("/api/v1/job-types/reverse-text/pause", {}),
     ("GET", "/api/v1/jobs/<job_id>"): ("/api/v1/jobs/{job}", {}),
     ("DELETE", "/api/v1/jobs/<job_id>"): ("/api/v1/jobs/{job}", {}),
     ("GET", "/api/v1/jobs/<job_id>/events"): ("/api/v1/jobs/{job}/events", {}),
@@ -119,6 +127,7 @@ VALID: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("POST", "/api/v1/jobs/<job_id>/retry"): ("/api/v1/jobs/{ended}/retry", {}),
     ("GET", "/api/v1/jobs/<job_id>/stream"): ("/api/v1/jobs/{ended}/stream", {}),
     ("POST", "/api/v1/jobs/<job_type>"): ("/api/v1/jobs/reverse-text", {"json": TEXT}),
+    ("POST", "/api/v1/jobs/bulk"): ("/api/v1/jobs/bulk", {"json": BULK}),
     ("POST", "/api/v1/pipelines"): ("/api/v1/pipelines", {"json": PIPELINE}),
     ("GET", "/api/v1/pipelines/<pipeline_id>"): ("/api/v1/pipelines/{pipeline}", {}),
     ("DELETE", "/api/v1/pipelines/<pipeline_id>"): ("/api/v1/pipelines/{pipeline}", {}),
@@ -131,12 +140,23 @@ VALID: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("DELETE", "/api/v1/schedules/<schedule_id>/pause"): ("/api/v1/schedules/{schedule}/pause", {}),
     ("POST", "/api/v1/schedules/<schedule_id>/run"): ("/api/v1/schedules/{schedule}/run", {}),
     ("GET", "/api/v1/schedules/<schedule_id>/runs"): ("/api/v1/schedules/{schedule}/runs", {}),
+    ("PUT", "/api/v1/queues/<queue_name>/pause"): ("/api/v1/queues/high/pause", {}),
+    ("DELETE", "/api/v1/queues/<queue_name>/pause"): ("/api/v1/queues/high/pause", {}),
     ("GET", "/api/v1/search"): ("/api/v1/search?q=words", {}),
     ("POST", "/api/v1/tickets"): ("/api/v1/tickets", {}),
     ("POST", "/api/v1/users"): ("/api/v1/users", {"json": NEW_USER}),
     ("DELETE", "/api/v1/users/<user_id>"): ("/api/v1/users/{user}", {}),
     ("POST", "/api/v1/webhooks"): ("/api/v1/webhooks", {"json": WEBHOOK}),
     ("DELETE", "/api/v1/webhooks/<webhook_id>"): ("/api/v1/webhooks/{webhook}", {}),
+    ("PUT", "/api/v1/workers/<worker_name>/drain"): ("/api/v1/workers/{worker}/drain", {}),
+    ("DELETE", "/api/v1/workers/<worker_name>/drain"): ("/api/v1/workers/{worker}/drain", {}),
+    ("POST", "/jobs/bulk"): ("/jobs/bulk", {"data": {"do": "retry", "job_type": "reverse-text"}}),
+    ("GET", "/overview/queues/<queue_name>/pause"): ("/overview/queues/high/pause", {}),
+    ("POST", "/overview/queues/<queue_name>/pause"): ("/overview/queues/high/pause", {}),
+    ("POST", "/overview/queues/<queue_name>/resume"): ("/overview/queues/high/resume", {}),
+    ("GET", "/submit/<job_type>/pause"): ("/submit/reverse-text/pause", {}),
+    ("POST", "/submit/<job_type>/pause"): ("/submit/reverse-text/pause", {}),
+    ("POST", "/submit/<job_type>/resume"): ("/submit/reverse-text/resume", {}),
     ("GET", "/batches/<group_id>"): ("/batches/{batch}", {}),
     ("POST", "/batches/<group_id>/cancel"): ("/batches/{batch}/cancel", {}),
     ("GET", "/dashboard/<int:instance_number>/data/job/<job_id>.json"): ("/dashboard/0/data/job/{job}.json", {}),

@@ -14,7 +14,7 @@ COUNTS = ("jobs", "retried", "resumed", "failed", "lost", "run", "wait", "http",
 def read(**fields: list[bytes]) -> Figures:
     """Read a reply with these counts, each given as names and values in turn."""
     counts = [[name.encode(), fields.get(name, [])] for name in COUNTS]
-    queue = [b"default", 3, b"1.500000", 1, b"0.000000", 2, 4]
+    queue = [b"default", 3, b"1.500000", 1, b"0.000000", 2, 4, 1, 0]
     return read_figures([[queue], [[b"busy", 2]], counts, [b"1", b"5"], 6, 7], {}, ["0.1"])
 
 
@@ -27,6 +27,7 @@ def test_the_state_of_queues_and_workers_is_read() -> None:
     figures = read()
     (queue,) = figures.queues
     assert (queue.name, queue.depth, queue.oldest_wait_seconds, queue.running) == ("default", 3, 1.5, 4)
+    assert (queue.served, queue.paused) == (True, False)
     assert (figures.workers, figures.expired_leases, figures.outbox) == ({"busy": 2}, 6, 7)
 
 
