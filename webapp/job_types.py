@@ -17,7 +17,6 @@ from . import body
 from .auth import caller, require_admin
 from .openapi.components import component, page_of, resource
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, Schema, nullable, returned
 from .pauses import PAUSE_EXAMPLE, NewPause
@@ -144,7 +143,7 @@ def show(job_type: str) -> Response:
     {"200": returns("The job type. No worker takes a job of it any more.", _JOB_TYPE)},
     description="For administrators. Jobs that run continue; submissions are still stored. A pause replaces an earlier "
     "one, unless both have the same reason and end.",
-    body=json_body(body_schema(NewPause), example=PAUSE_EXAMPLE, required=False),
+    body=json_body(NewPause, example=PAUSE_EXAMPLE, required=False),
     refused=_REFUSED,
 )
 def pause(job_type: str) -> Response:

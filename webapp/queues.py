@@ -14,7 +14,6 @@ from . import body
 from .auth import caller, require_admin
 from .openapi.components import resource
 from .openapi.describing import described
-from .openapi.models import body_schema
 from .openapi.operation import json_body, returns
 from .openapi.schemas import returned
 from .pauses import PAUSE_EXAMPLE, NewPause
@@ -57,7 +56,7 @@ def page() -> Response:
     description="For administrators. Jobs that run continue; submissions are still stored. The pause of `high`, "
     "`default` or `low` includes its queues with needs. A pause replaces an earlier one, unless both have the same "
     "reason and end.",
-    body=json_body(body_schema(NewPause), example=PAUSE_EXAMPLE, required=False),
+    body=json_body(NewPause, example=PAUSE_EXAMPLE, required=False),
     refused=_REFUSED,
 )
 def pause(queue_name: str) -> Response:
