@@ -28,8 +28,10 @@ class BrokerTrouble:
 
     def away(self, error: Exception) -> None:
         """Log that the broker can't do something now, and that it will be tried again."""
-        if isinstance(error, REFUSED):
-            self.refused(error)
+        # A client raises an error of ours, whose cause names the permission.
+        cause = error.__cause__ or error
+        if isinstance(cause, REFUSED):
+            self.refused(cause)
         else:
             logger.warning("%s: the broker is away, trying again: %s", self._name, error)
 

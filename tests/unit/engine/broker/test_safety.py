@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import redis
 from fakeredis import FakeRedis
 
@@ -41,3 +43,16 @@ def test_a_broker_that_forbids_config_is_checked_through_info(connection: redis.
 def test_a_broker_that_shows_no_settings_causes_no_warning() -> None:
     with FakeRedis() as silent:
         assert warn_about(silent) == []
+
+
+class Redis6(FakeRedis):
+    """A server that shows nothing but its version."""
+
+    def info(self, section: str | None = None, *args: Any, **options: Any) -> dict[str, str]:
+        return {"redis_version": "6.2.14"} if section == "server" else {}
+
+
+def test_a_broker_without_functions_causes_a_warning_with_the_oldest_version() -> None:
+    with Redis6() as old:
+        (sentence,) = warn_about(old)
+    assert "Redis 6.2.14" in sentence and "needs Redis 7 or newer, or Valkey" in sentence

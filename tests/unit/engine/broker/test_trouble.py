@@ -8,7 +8,9 @@ from itertools import pairwise
 import pytest
 import redis
 
+from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.trouble import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, BrokerTrouble
+from jobs.engine.errors import BrokerUnavailable
 
 REFUSAL = redis.exceptions.NoPermissionError("User limited has no permissions to run the 'evalsha' command")
 
@@ -48,6 +50,17 @@ def test_a_refusal_is_one_line_with_the_permission_and_the_fix(trouble, caplog):
     assert "worker-1" in record.getMessage()
     assert "'evalsha'" in record.getMessage()
     assert "ACL SETUSER" in record.getMessage()
+
+
+def test_a_refusal_inside_an_error_of_ours_is_the_same_refusal(trouble, caplog):
+    trouble.away(REFUSAL)
+    for _ in range(3):
+        with pytest.raises(BrokerUnavailable) as raised, broker_errors():
+            raise REFUSAL
+        trouble.away(raised.value)
+
+    (record,) = caplog.records
+    assert "'evalsha'" in record.getMessage()
 
 
 def test_a_refusal_is_repeated_after_pauses_that_double_up_to_an_hour(trouble, clock, caplog):
