@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -55,6 +56,14 @@ def test_each_idle_worker_asks_a_few_times_in_five_seconds(harness: Harness) -> 
     eventually(lambda: calls(harness, "blpop") >= waits + 20, "five seconds pass")
     # About 21 of the scheduler's, and 3 of each worker's.
     assert calls(harness, "fcall") - steps < 50
+
+
+def test_a_job_wakes_an_idle_worker_at_once(harness: Harness) -> None:
+    harness.start_workers()
+    until_idle(harness)
+    job = harness.run("noop")
+    assert job.started_at
+    assert job.started_at - job.created_at < timedelta(seconds=1)
 
 
 def test_a_job_of_plain_rq_wakes_an_idle_worker(harness: Harness) -> None:
