@@ -63,6 +63,7 @@ def test_a_job_wakes_an_idle_worker_at_once(harness: Harness) -> None:
     until_idle(harness)
     job = harness.run("noop")
     assert job.started_at
+    assert job.created_at
     assert job.started_at - job.created_at < timedelta(seconds=1)
 
 

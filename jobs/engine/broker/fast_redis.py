@@ -1,4 +1,4 @@
-"""Run scripts with less overhead than redis-py, for web processes, where every request runs one.
+"""Run scripts with less overhead than redis-py, for web processes and workers.
 
 redis-py (8.1.0, client.py and connection.py) spends more time on a call than sending and reading take: it checks the
 connection before lending it, counts for its metrics, and goes through its retries.
@@ -12,7 +12,8 @@ from typing import Any
 import redis
 from hiredis import pack_command
 
-_SCRIPT_CALLS = frozenset({"EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"})
+#: The commands that are fast: calls of scripts and functions, and what an idle worker waits with.
+_FAST = frozenset({"EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO", "BLPOP"})
 #: A connection that was used this recently is lent without redis-py's check, which replaces broken connections.
 FRESH_SECONDS = 0.5
 #: So many connections are held ready. All others are in redis-py's pool.
@@ -20,7 +21,7 @@ KEEP = 8
 
 
 class FastRedis(redis.Redis):
-    """A client whose calls of scripts and functions are fast.
+    """A client whose calls of scripts and functions are fast, and whose BLPOP is.
 
     It is not for processes that fork: children would share the connections.
     """
@@ -30,7 +31,7 @@ class FastRedis(redis.Redis):
         self._ready: list[tuple[float, Any]] = []
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        if args[0] not in _SCRIPT_CALLS:
+        if args[0] not in _FAST:
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         connection = self._take()
         try:

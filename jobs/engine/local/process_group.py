@@ -18,6 +18,8 @@ from .printer import NonblockingPrinter
 #: Seconds between the end of the grace time and SIGKILL.
 KILL_PAUSE_SECONDS = 5.0
 RETRY_SECONDS = 0.1
+#: Seconds between two looks of honcho's loop while nothing happens.
+LOOP_SECONDS = 1.0
 
 
 class ProcessGroup(honcho.manager.Manager):  # type: ignore[misc] # honcho has no types
@@ -26,12 +28,15 @@ class ProcessGroup(honcho.manager.Manager):  # type: ignore[misc] # honcho has n
     Overrides private hooks of honcho 2.0.0 (manager.py, process.py), which is pinned.
     """
 
+    events: Any
+
     def __init__(
         self, printer: NonblockingPrinter, shutdown_grace: float, when_started: Callable[[ProcessGroup], None]
     ) -> None:
         super().__init__(printer)
         honcho.manager.KILL_WAIT = max(30.0, shutdown_grace + KILL_PAUSE_SECONDS)
         self._process_ctor = TetheredProcess
+        self.events = Events(self.events, self)
         self._when_started = threading.Thread(target=when_started, args=(self,), daemon=True)
 
     def _start(self) -> None:
@@ -49,6 +54,18 @@ class ProcessGroup(honcho.manager.Manager):  # type: ignore[misc] # honcho has n
     @property
     def stopping(self) -> bool:
         return bool(self._terminating)
+
+
+class Events:
+    """honcho's queue of events, which wakes its loop (manager.py) ten times a second only during a stop."""
+
+    def __init__(self, queue: Any, processes: ProcessGroup) -> None:
+        self.put = queue.put
+        self._queue = queue
+        self._processes = processes
+
+    def get(self, timeout: float) -> Any:
+        return self._queue.get(timeout=timeout if self._processes.stopping else LOOP_SECONDS)
 
 
 class TetheredProcess(Process):  # type: ignore[misc] # honcho has no types

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from types import FrameType
 
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.processes import adopt_orphans, die_with_parent, end_children_except
@@ -29,9 +28,13 @@ from .zygotes import Zygotes
 
 logger = logging.getLogger("workhorse")
 
+#: Seconds until the next look while a child has yet to start or to end, and while all are running.
 TICK_SECONDS = 0.1
+LONG_TICK_SECONDS = 5.0
 SCHEDULER = "scheduler"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: The supervisor has no handlers: it waits for these signals.
+SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
 #: A process that ends sooner than this is restarted after a pause that doubles each time.
 STEADY_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 10.0
@@ -70,8 +73,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Return the exit code."""
         adopt_orphans()
-        for each in STOP_SIGNALS:
-            signal.signal(each, self._request_stop)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         workers = [self._worker(number) for number in range(self.settings.workers)]
         self.children = [*workers, Child(SCHEDULER, self._schedule)]
         while True:
@@ -83,14 +85,18 @@ class Supervisor:
                 self._start_missing()
             elif self._stopped(time.monotonic() - self._stopping_since):
                 return 0
-            time.sleep(TICK_SECONDS)
+            self._wait()
 
     def _worker(self, number: int) -> Child:
         child = Child(f"worker {number + 1}", lambda: self._work(child))
         return child
 
-    def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
-        self._begin_to_stop()
+    def _wait(self) -> None:
+        """Return when a child has ended, a stop is requested, or it is time to look again."""
+        steady = self._stopping_since is None and all(child.pid or child.drained for child in self.children)
+        received = signal.sigtimedwait(SIGNALS, LONG_TICK_SECONDS if steady else TICK_SECONDS)
+        if received and received.si_signo in STOP_SIGNALS:
+            self._begin_to_stop()
 
     def _begin_to_stop(self) -> None:
         if self._stopping_since is None:
@@ -122,20 +128,17 @@ class Supervisor:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
-        # A signal during the fork waits until the child has replaced our handler, and we know its process id.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._become(child, parent)
         child.pid, child.started_at = pid, now
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _become(self, child: Child, parent: int) -> None:
         code = 1
         try:
             for each in STOP_SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             die_with_parent(parent)
             if child.name != SCHEDULER:
                 # A job must not be able to write to the pipe.

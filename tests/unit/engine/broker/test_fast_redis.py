@@ -51,3 +51,9 @@ def test_more_threads_than_ready_connections_each_get_their_own_reply(fast: redi
     with ThreadPoolExecutor(2 * KEEP) as pool:
         replies = list(pool.map(lambda number: fast.evalsha(echo, 0, number), numbers))
     assert [reply.decode() for reply in replies] == numbers
+
+
+def test_a_wait_for_a_list_returns_what_is_pushed_or_nothing(fast: redis.Redis) -> None:
+    assert fast.blpop(["a", "b"], 0.01) is None
+    fast.rpush("b", "x")
+    assert fast.blpop(["a", "b"], 1.0) == [b"b", b"x"]
