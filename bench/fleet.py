@@ -125,7 +125,7 @@ ROWS = (
                 f"{WORKERS} workers, observed",
                 f"{WORKERS} workers, in a second of the broker's CPU",
                 "the broker's share of a core meanwhile",
-                at_least=0.9,
+                at_least=0.8,
             ),
         ),
         _fleet,
