@@ -63,13 +63,14 @@ def count_beside_heavy_module() -> list[Any]:
 class _Loud:
     """An object in a cycle that prints when it is collected."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         self.myself = self
+        self.text = text
 
     def __del__(self) -> None:
-        print("a late line")
-        logging.getLogger("loud").warning("a late record")
-        log("a late log line")
+        print(f"late line {self.text}")
+        logging.getLogger("loud").warning("late record %s", self.text)
+        log(f"late log line {self.text}")
 
 
 def _fork_a_child() -> None:
@@ -222,7 +223,7 @@ def speak(text: str, how: str = "print") -> list[Any]:
         sys.__stdout__.write(f"raw {text}")
     elif how == "cycle":
         gc.disable()
-        _Loud()
+        _Loud(text)
         gc.enable()
     return before
 
