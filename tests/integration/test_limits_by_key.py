@@ -298,6 +298,19 @@ def test_jobs_of_an_earlier_version_keep_their_limit(harness: Harness, host: Hos
     assert host.claims().job_id == second.job_id
 
 
+def test_a_waiting_job_with_an_unreadable_limit_does_not_stop_the_others(harness: Harness, host: Host):
+    submit(harness, "a")
+    broken, last = submit(harness, "a"), submit(harness, "a")
+    running = host.claims()
+    assert host.claim() is None
+    harness.connection.hset(f"rq:job:{broken.job_id}", "limits", "[1]")
+
+    assert host.finish(running) == "completed"
+
+    assert eventually(host.claim, "the next one is called back").job_id == last.job_id
+    assert find(harness, broken).error_type == "UnreadableRecord"
+
+
 # --- on real workers --------------------------------------------------------------------
 
 

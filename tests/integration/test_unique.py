@@ -19,7 +19,10 @@ from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.client.client import Client, Submitted
 from jobs.engine.client.job import Job
 from jobs.engine.client.new_groups import NewGroup, submit_batch
+from jobs.engine.client.schedule import Plan
+from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
+from jobs.engine.client.ticks import Ticks
 from jobs.engine.errors import DuplicateJob
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import PendingReason, Status
@@ -332,6 +335,22 @@ def test_a_deadline_frees_the_key(harness: Harness):
     eventually(is_free, "the job expires")
     assert not submit(harness, unique_key="k").deduplicated
     harness.client.cancel(submit(harness, unique_key="k").job.job_id)
+
+
+def test_a_schedule_of_a_unique_type_goes_on_while_its_job_waits(harness: Harness):
+    schedules = Schedules(harness.client)
+    first = submit(harness, "once-a-word", params={"word": "a"}).job
+    schedule = schedules.create("alice", Plan("once-a-word", {"word": "a"}, "0 3 * * *"))
+    harness.connection.zadd("wh:schedules", {schedule.schedule_id: 1})
+
+    Ticks(harness.client).run_due()
+
+    now = schedules.find(schedule.schedule_id)
+    assert (now.last_job_id, now.problem) == (first.job_id, None)
+    assert now.next_run_at is not None
+    assert now.next_run_at > datetime.now(UTC)
+    harness.client.cancel(first.job_id)
+    schedules.delete(schedule.schedule_id)
 
 
 # --- on real workers --------------------------------------------------------------------

@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 from jobs.engine.client.job import Job
+from jobs.engine.client.limited_by import LimitedBy
 from jobs.engine.states import PendingReason, Status
 
 from .text import cut, duration, moment, printable
@@ -81,5 +82,9 @@ def _pending(job: Job) -> str:
     if job.pending_reason is PendingReason.WAITING:
         return "waiting for other jobs"
     if job.pending_reason is PendingReason.LIMITED:
-        return "waiting for a free slot"
+        return _limited(job.limited_by) if job.limited_by else "waiting for a free slot"
     return f"queued, position {job.queue_position}" if job.queue_position else "queued"
+
+
+def _limited(by: LimitedBy) -> str:
+    return f"waiting for the limit {by['limit']}" + (f" of {by['key']}" if by["key"] else "")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.engine.client.job import Job
+from jobs.engine.client.limited_by import LimitedBy
 from jobs.engine.states import PendingReason, Status
 from webapp.cli import following
 from webapp.cli.bar import WIDTH, Bar
@@ -80,6 +81,14 @@ def test_a_waiting_job_shows_the_reason(running: Job, reason: PendingReason, wor
     bar = Bar()
     bar.show(replace(running, status=Status.PENDING, pending_reason=reason, queue_position=3))
     assert bar.words() == f"  0 %  {words}"
+
+
+def test_a_limited_job_shows_its_limit_and_its_key(running: Job) -> None:
+    bar = Bar()
+    limit: LimitedBy = {"limit": "rate=60/minute", "key": "customer_id=17", "free_at": None}
+    limited = replace(running, status=Status.PENDING, pending_reason=PendingReason.LIMITED)
+    bar.show(replace(limited, limited_by=limit))
+    assert bar.words() == "  0 %  waiting for the limit rate=60/minute of customer_id=17"
 
 
 def test_a_terminal_shows_one_line_that_is_redrawn(running: Job, capsys: pytest.CaptureFixture[str]) -> None:

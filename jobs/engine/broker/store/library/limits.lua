@@ -48,13 +48,22 @@ local function start_seconds(job)
   return math.min(START_SECONDS * 2 ^ resumed, MOST_START_SECONDS)
 end
 
+-- The limits that the step with these arguments has found full. A step that claims frees no places.
+local full_of, full
+
+local function has_place(limit)
+  if full_of ~= ARGV then full_of, full = ARGV, {} end
+  if not full[limit[1]] and free_places(limit) < 1 then full[limit[1]] = true end
+  return not full[limit[1]]
+end
+
 -- Take a place of each of a job's limits for an execution. Return what changes in the job's record; or nothing and the
 -- first limit that is full.
 local function take_places(job, execution, user_limit)
   if user_limit == 0 and not job.max_running and not job.limits then return {} end
   local limits = limits_of(job, user_limit)
   for _, limit in ipairs(limits) do
-    if free_places(limit) < 1 then return nil, limit end
+    if not has_place(limit) then return nil, limit end
   end
   local slots, changes, seconds = {}, {}, nil
   for _, limit in ipairs(limits) do

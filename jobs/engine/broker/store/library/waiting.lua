@@ -92,7 +92,9 @@ local function put_back(name)
       break
     end
     local job = load_job(id)
-    local limit = job.limited_by == name and limit_without_room(job, user_limit, name, called + #back)
+    -- A record that none of our scripts has written must not stop the step that makes room: the claim refuses it.
+    local known, limit = pcall(limit_without_room, job, user_limit, name, called + #back)
+    if not known or job.limited_by ~= name then limit = nil end
     if limit and limit[1] == name then
       -- A running limit gets room from the end of an execution, and a pause from its own end.
       if limit[3] > 0 then look_at = math.max(next_place(limit), NOW + LOOK_SECONDS) end
