@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,12 @@ def calls(harness: Harness, command: str) -> int:
     return int(harness.connection.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
+def voluntary_switches(pid: int) -> int:
+    """Return how often a process has gone to sleep."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
 def until_idle(harness: Harness) -> None:
     """Wait until the workers have made their checks and wait for a doorbell."""
     begun = calls(harness, "blpop")
@@ -56,6 +63,14 @@ def test_each_idle_worker_asks_a_few_times_in_five_seconds(harness: Harness) -> 
     eventually(lambda: calls(harness, "blpop") >= waits + 20, "five seconds pass")
     # About 21 of the scheduler's, and 3 of each worker's.
     assert calls(harness, "fcall") - steps < 50
+
+
+def test_the_supervisor_sleeps_until_something_happens(harness: Harness) -> None:
+    process = harness.start_workers()
+    until_idle(harness)
+    wakes, waits = voluntary_switches(process.pid), calls(harness, "blpop")
+    eventually(lambda: calls(harness, "blpop") >= waits + 3, "three seconds pass")
+    assert voluntary_switches(process.pid) - wakes <= 3
 
 
 def test_a_job_wakes_an_idle_worker_at_once(harness: Harness) -> None:
