@@ -30,7 +30,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATA_DIR", str(data_dir))
         environment.cache_clear()
-        yield Settings(workers=2, shutdown_grace=8, secret_key="s" * 32, max_active_jobs_per_user=3)
+        yield Settings.load(workers=2, shutdown_grace=8, secret_key="s" * 32, max_active_jobs_per_user=3)
     environment.cache_clear()
 
 
