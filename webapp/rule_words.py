@@ -32,10 +32,8 @@ def _limit(limit: Limit) -> str:
 
 
 def _unique(rule: Unique) -> str:
-    if rule.names is None:
-        equal = "with the same parameters"
-    else:
-        equal = f"with the same {' and '.join(rule.names)}" if rule.names else "of this type"
+    by = "all parameters" if rule.names is None else " and ".join(rule.names)
+    what = f"Unique by {by} for each user" if by else "One job for each user"
     until = "has ended" if rule.until == "end" else "has started"
-    ttl = f", or after {rule.ttl:g} s" if rule.ttl else ""
-    return f"One job of a user {equal} until it {until}{ttl}: {_ON_CONFLICT[rule.on_conflict]}."
+    ttl = f", or for {rule.ttl:g} s" if rule.ttl else ""
+    return f"{what} until it {until}{ttl}: {_ON_CONFLICT[rule.on_conflict]}."

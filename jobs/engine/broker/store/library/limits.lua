@@ -13,6 +13,9 @@ local function starts_key(limit) return 'wh:starts:' .. limit end
 -- is put back, and has twice the time at its next claim.
 local START_SECONDS, MOST_START_SECONDS = 0.25, 8
 
+-- One claim in so many, by chance, trims the executions of a rate.
+local TRIM_EVERY = 8
+
 -- Return a job's limits: their names, how many jobs they allow, and the period in seconds of a rate, or 0.
 local function limits_of(job, user_limit)
   local limits = {}
@@ -38,7 +41,8 @@ end
 -- Count an execution in the window of a rate: until a period after the last moment at which its function may begin.
 local function record_execution(limit, execution, begins)
   local key, period = starts_key(limit[1]), limit[3]
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. decimal(NOW - period))
+  -- Executions that have left the window are removed now and then. They are not counted.
+  if MICROS % TRIM_EVERY == 0 then redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. decimal(NOW - period)) end
   redis.call('ZADD', key, decimal(begins), execution)
   redis.call('PEXPIRE', key, whole((begins + period - NOW) * 1000 + 1000))
 end
