@@ -138,14 +138,20 @@ class Injector:
         return bool(processes) and self._kill(fault, [_pick(processes, fault)])
 
     def _host(self, fault: Fault) -> Server | None:
-        alive = [host for host in self.world.hosts if host.running and self.world.workers_of(host)]
+        alive = self._hosts_alive()
         return _pick(alive, fault) if alive else None
 
+    def _hosts_alive(self) -> list[Server]:
+        return [host for host in self.world.hosts if host.running and self.world.workers_of(host)]
+
     def _kill(self, fault: Fault, pids: list[int], host: Server | None = None) -> bool:
+        rest = 0.5 + 2.5 * fault.chance
         if host is not None:
-            host.rest(0.5 + 2.5 * fault.chance)
+            host.rest(rest)
         hit = {relative: born(relative) for pid in pids for relative in family(pid)}
         injection = Injection(fault.kind, time.time(), frozenset(hit))
+        if host is not None and self._hosts_alive() == [host]:
+            injection.until = injection.at + rest + RECOVERY_SECONDS
         dead = [kill(pid) for pid in pids]
         if not any(dead):
             return False
