@@ -69,10 +69,15 @@ def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     return Settings(**(values | changed))
 
 
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    # Made once: its schemas take longer than most tests.
+    return Catalogue.discover(["tests.jobs_for_tests"])
+
+
 @pytest.fixture
-def services(broker: fakeredis.FakeServer, settings: Settings) -> Services:
+def services(broker: fakeredis.FakeServer, settings: Settings, catalogue: Catalogue) -> Services:
     connection = ImitatedRedis(server=broker, protocol=2)
-    catalogue = Catalogue.discover(["tests.jobs_for_tests"])
     client = Client(connection, settings, catalogue)
     return Services(settings, catalogue, client, Accounts(connection, settings), Follower(client))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,10 @@ def count_lines(file: File, more: list[File] = [], width: int = 80) -> int:  # n
     return sum(each.path.read_text().count("\n") for each in (file, *more))
 
 
+#: Made once for each function: its schemas take longer than most tests.
+_job_type = cache(JobType.of)
+
+
 class DashboardRedis(TolerantRedis, ImitatedRedis):
     """The dashboard's own connection to the broker in memory."""
 
@@ -69,7 +74,7 @@ class Door:
         self.server = fakeredis.FakeServer()
         self.connection = ImitatedRedis(server=self.server, protocol=2)
         functions: list[Callable[..., Any]] = [reverse_text, send_welcome_email, count_lines, *self.functions]
-        catalogue = Catalogue(map(JobType.of, functions))
+        catalogue = Catalogue(map(_job_type, functions))
         self.accounts = Accounts(self.connection, settings)
         self.client = Client(self.connection, settings, catalogue)
         self.app: Flask = make_app(Services(settings, catalogue, self.client, self.accounts, Follower(self.client)))
