@@ -10,6 +10,7 @@ import pytest
 
 from jobs.engine.follow.follower import Follower
 from jobs.engine.local.embedded_broker import EmbeddedBroker
+from jobs.engine.operate.doctor import Doctor
 from jobs.engine.settings import Settings
 from tests.integration.harness import JOB_PACKAGES, Harness
 
@@ -35,6 +36,24 @@ def broker(settings: Settings) -> Iterator[EmbeddedBroker]:
 def harness(broker: EmbeddedBroker, settings: Settings) -> Iterator[Harness]:
     with ExitStack() as stack:
         yield Harness(broker, settings, stack)
+
+
+@pytest.fixture
+def cleared(harness: Harness) -> Iterator[None]:
+    """End the processes that the test has started, and empty the broker."""
+    yield
+    harness.end_all()
+    harness.forget_everything()
+
+
+@pytest.fixture
+def examined(harness: Harness) -> Iterator[None]:
+    """The same, and the doctor must have found nothing in between."""
+    yield
+    harness.end_all()
+    findings = Doctor(harness.store).examine()
+    harness.forget_everything()
+    assert findings == []
 
 
 @pytest.fixture(scope="module")

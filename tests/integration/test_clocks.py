@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,10 @@ from bench.chaos.world import clock_off
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("cleared")
+
 HOUR = 3_600
 EITHER_WAY = pytest.mark.parametrize("seconds", [HOUR, -HOUR], ids=["ahead", "behind"])
-
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    harness.forget_everything()
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,10 @@ from jobs.engine.operate.workers import workers
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("cleared")
+
 #: An idle worker that no doorbell has woken asks every five seconds.
 SOON_SECONDS = 3.0
-
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    harness.forget_everything()
 
 
 def enqueue_with_plain_rq(harness: Harness, queue: str = "default") -> Any:

@@ -4,66 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
-from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
-from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import Priority
 from jobs.engine.worker.retry_decision import Death, after_death
 from jobs.engine.worker.scheduler import Scheduler
 from tests.integration.harness import Harness
+from tests.integration.host import COMPLETED, Host
 from tests.waiting import eventually
 
-QUEUES = ("high", "default", "low")
-SERVED_SECONDS = 600
-COMPLETED = Outcome(OutcomeKind.COMPLETED)
+pytestmark = pytest.mark.usefixtures("examined")
+
 DEATH = Death("signal SIGKILL")
-
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    findings = Doctor(harness.store).examine()
-    harness.forget_everything()
-    assert findings == []
-
-
-class Host:
-    """Claims and finishes jobs as the workers of a host do. A user may run two jobs at once."""
-
-    def __init__(self, harness: Harness, user_limit: int = 2, name: str = "host") -> None:
-        self.store = Store(harness.connection, max_running_per_user=user_limit)
-        self.name = name
-        self._count = 0
-        # Jobs that no worker serves give that as the reason for which they wait.
-        self.store.announce(name, (), QUEUES, SERVED_SECONDS)
-
-    def claim(self) -> Claim | None:
-        self._count += 1
-        claim = self.store.claim(f"{self.name}-worker-{self._count}", f"{self.name}-execution-{self._count}", QUEUES)
-        assert claim is None or isinstance(claim, Claim)
-        return claim
-
-    def claims(self) -> Claim:
-        claim = self.claim()
-        assert claim
-        return claim
-
-    def finish(self, claim: Claim, outcome: Outcome = COMPLETED) -> OutcomeKind | None:
-        return self.store.finish(claim.job_id, claim.execution, "", outcome)
 
 
 @pytest.fixture
 def host(harness: Harness) -> Host:
-    return Host(harness)
+    return Host(harness, user_limit=2)
 
 
 def submitted(harness: Harness, count: int, name: str = "noop", **arguments: Any) -> list[Job]:

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,53 +14,19 @@ from typing import Any
 import pytest
 import redis
 
-from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
-from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
 from jobs.engine.client.new_groups import NewGroup, submit_batch
 from jobs.engine.client.submission import Submission
-from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import PendingReason
 from jobs.engine.times import read_time
 from jobs.engine.worker.retry_decision import Death, after_death
 from jobs.engine.worker.scheduler import Scheduler
 from tests.integration.harness import Harness, alive
+from tests.integration.host import Host
 from tests.waiting import eventually
 
-QUEUES = ("high", "default", "low")
-COMPLETED = Outcome(OutcomeKind.COMPLETED)
-
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    findings = Doctor(harness.store).examine()
-    harness.forget_everything()
-    assert findings == []
-
-
-class Host:
-    """Claims and finishes jobs as workers do."""
-
-    def __init__(self, harness: Harness, user_limit: int = 0) -> None:
-        self.store = Store(harness.connection, max_running_per_user=user_limit)
-        self._count = 0
-
-    def claim(self) -> Claim | None:
-        self._count += 1
-        claim = self.store.claim(f"worker-{self._count}", f"execution-{self._count}", QUEUES)
-        assert claim is None or isinstance(claim, Claim)
-        return claim
-
-    def claims(self) -> Claim:
-        claim = self.claim()
-        assert claim
-        return claim
-
-    def finish(self, claim: Claim, outcome: Outcome = COMPLETED) -> OutcomeKind | None:
-        return self.store.finish(claim.job_id, claim.execution, "", outcome)
+pytestmark = pytest.mark.usefixtures("examined")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,20 +12,12 @@ from rq.serializers import JSONSerializer
 
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.operate.control import Control
-from jobs.engine.operate.doctor import Doctor
 from jobs.engine.operate.metrics import Metrics
 from jobs.engine.operate.workers import workers
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    findings = Doctor(harness.store).examine()
-    harness.forget_everything()
-    assert findings == []
+pytestmark = pytest.mark.usefixtures("examined")
 
 
 def queues_of_workers(harness: Harness) -> set[tuple[str, ...]]:

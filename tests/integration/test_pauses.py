@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -27,17 +27,10 @@ from jobs.engine.operate.workers import workers
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("examined")
+
 QUEUES = ("high", "default", "low")
 COMPLETED = Outcome(OutcomeKind.COMPLETED)
-
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    findings = Doctor(harness.store).examine()
-    harness.forget_everything()
-    assert findings == []
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,7 @@ from jobs.engine.client.job import Job
 from tests.integration.harness import Harness, alive
 from tests.waiting import eventually
 
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    harness.forget_everything()
+pytestmark = pytest.mark.usefixtures("cleared")
 
 
 def started(harness: Harness, path: Path, seconds: float = 60) -> tuple[Job, int]:

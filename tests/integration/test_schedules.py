@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -21,15 +20,10 @@ from jobs.engine.states import Status
 from tests.integration.harness import Harness
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("cleared")
+
 #: Not due while a test runs.
 RARE = "0 0 1 1 *"
-
-
-@pytest.fixture(autouse=True)
-def clean(harness: Harness) -> Iterator[None]:
-    yield
-    harness.end_all()
-    harness.forget_everything()
 
 
 @pytest.fixture
