@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from jobs.engine.broker.store.claims import Claim
 from jobs.engine.broker.store.outcome import Outcome, OutcomeKind
 from jobs.engine.client.job import Job
 from jobs.engine.states import Priority
 from jobs.engine.worker.retry_decision import Death, after_death
 from jobs.engine.worker.scheduler import Scheduler
 from tests.integration.harness import Harness
-from tests.integration.host import COMPLETED, Host
+from tests.integration.host import COMPLETED, SERVED_SECONDS, Host
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("examined")
@@ -243,6 +244,22 @@ def test_the_slot_of_a_deleted_job_is_freed(harness: Harness) -> None:
     assert host.finish(running) is None
     harness.connection.zrem("wh:leases", f"{first.job_id}:{running.execution}")
     harness.forget_everything()
+
+
+def test_a_job_whose_only_worker_died_does_not_keep_others_from_running(harness: Harness) -> None:
+    host, able = Host(harness, user_limit=1), Host(harness, user_limit=1, name="able")
+    able.store.announce("able", ("gpu",), ("default@gpu",), SERVED_SECONDS)
+    on_gpu = harness.submit("on-gpu")
+    claim = able.store.claim("able-worker", "e", ("default@gpu",))
+    assert isinstance(claim, Claim)
+    others = submitted(harness, 2)
+    assert host.claim() is None
+
+    harness.connection.delete("wh:served:default@gpu")
+    host.finish(claim, after_death(0, DEATH))
+    Scheduler(harness.store).make_room()
+    assert host.claims().job_id == others[0].job_id
+    assert harness.client.find(on_gpu.job_id).status == "pending"
 
 
 def test_limited_jobs_are_set_aside_in_bounded_steps(harness: Harness, host: Host) -> None:

@@ -116,8 +116,9 @@ def test_a_cancelled_job_that_was_called_back_gives_way_to_the_next(harness: Har
     assert host.claims().job_id == third.job_id
 
 
-def test_a_job_in_a_paused_queue_does_not_keep_others_from_running(harness: Harness, host: Host):
-    running, high = submit(harness, "a"), submit(harness, "a", priority="high")
+def test_jobs_in_a_paused_queue_do_not_keep_others_from_running(harness: Harness, host: Host):
+    waiting = [submit(harness, "a") for _ in range(5)]
+    high = submit(harness, "a", priority="high")
     claim = host.claims()
     assert claim.job_id == high.job_id
     low = submit(harness, "a", priority="low")
@@ -128,9 +129,16 @@ def test_a_job_in_a_paused_queue_does_not_keep_others_from_running(harness: Harn
     scheduler.make_room()
     scheduler.make_room()
 
-    assert host.claims().job_id == low.job_id
-    assert find(harness, running).pending_reason is PendingReason.PAUSED
+    claim = host.claims()
+    assert claim.job_id == low.job_id
+    assert {find(harness, job).pending_reason for job in waiting} == {PendingReason.PAUSED}
+
     harness.connection.delete("wh:control")
+    host.finish(claim)
+    for job in waiting:
+        claim = host.claims()
+        assert claim.job_id == job.job_id
+        host.finish(claim)
 
 
 def test_ten_thousand_waiting_jobs_of_a_key_do_not_delay_another_key(harness: Harness, host: Host):

@@ -94,6 +94,7 @@ def test_a_job_whose_worker_was_killed_goes_on_on_another_that_can_run_it(harnes
 
 def test_a_limit_holds_in_a_queue_with_needs(harness: Harness) -> None:
     first, second = [harness.submit("one-at-a-time-on-gpu") for _ in range(2)]
+    harness.store.announce("host-2-w", ("gpu",), ("default@gpu",), 600)
     assert harness.store.claim("host-1-w", "e1", ["default@gpu"])
     assert harness.store.claim("host-2-w", "e2", ["default@gpu"]) is None
     assert harness.client.find(second.job_id).pending_reason == "limited"
