@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.engine import Retry, TryAgainLater, job
+from jobs.engine import Limit, Retry, TryAgainLater, job
 from jobs.engine.client.bulk_request import Action, BulkCounts
 from jobs.engine.client.job_filter import JobFilter
 
@@ -10,7 +10,7 @@ from jobs.engine.client.job_filter import JobFilter
 _OUTAGE = Retry(max=50, delay=5, max_delay=60, on=(TryAgainLater,))
 
 
-@job(priority="high", timeout=3600, retry=_OUTAGE)
+@job(priority="high", timeout=3600, retry=_OUTAGE, limits=[Limit(running=2, by="user")])
 def bulk_action(action: Action, filter: JobFilter) -> BulkCounts:  # noqa: A002 (the API's name)
     """Cancel, retry or delete all jobs that match a filter.
 

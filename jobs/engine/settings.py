@@ -113,7 +113,8 @@ class Settings(BaseModel):
     max_running_jobs_per_user: int = Field(
         0,
         ge=0,
-        description="Jobs of one user that run at the same time; the others wait as `limited`. 0 means no limit.",
+        description="Jobs of one user that run at the same time; the others wait as `limited`. Bulk actions do not "
+        "count. 0 means no limit.",
     )
 
     job_packages: Names = Field(

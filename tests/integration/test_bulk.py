@@ -320,6 +320,22 @@ def test_a_retry_waits_while_its_owner_has_too_many_unfinished_jobs(harness: Har
     assert {starts(harness, job_id) for job_id in ids} == {2}
 
 
+def test_a_user_who_may_run_no_more_jobs_can_cancel_them(harness: Harness) -> None:
+    harness.start_workers(WORKERS="2", MAX_RUNNING_JOBS_PER_USER="1")
+    running = harness.running(harness.submit("sleep", seconds=60))
+    waits = waiting(harness, 20)
+    assert done(harness, bulk(harness, "cancel", job_type="noop")) == (20, 20, 0)
+    assert statuses(harness, waits) == {"cancelled"}
+    assert harness.client.find(running.job_id).status == "running"
+
+
+def test_two_bulk_actions_of_a_user_run_at_the_same_time(harness: Harness) -> None:
+    jobs = [bulk(harness, "cancel", status="pending") for _ in range(3)]
+    claimed = [harness.store.claim(f"w{number}", f"e{number}", ["high"]) for number in range(3)]
+    assert [claim and claim.job_id for claim in claimed] == [jobs[0].job_id, jobs[1].job_id, None]
+    assert harness.client.find(jobs[2].job_id).pending_reason == "limited"
+
+
 def test_a_job_is_not_deleted_before_its_message_is_sent(harness: Harness) -> None:
     (job_id,) = ended(harness, 1, webhook_url="https://hooks.invalid/x")
     job = bulk(harness, "delete", status="failed")

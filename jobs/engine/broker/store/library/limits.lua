@@ -5,6 +5,9 @@
 -- Requires: jobs, queues.
 
 local USER_LIMIT = 'wh:max_running_per_user'
+-- The type of bulk actions. The limit of a user does not apply to them: a user who has too many jobs needs one to cancel
+-- them. Their type has a limit by user of its own.
+local BULK_ACTION = 'bulk-action'
 local function slots_key(limit) return 'wh:slots:' .. limit end
 -- The executions that have started under a rate, by the latest moment at which their functions may have begun.
 local function starts_key(limit) return 'wh:starts:' .. limit end
@@ -19,7 +22,7 @@ local TRIM_EVERY = 8
 -- Return a job's limits: their names, how many jobs they allow, and the period in seconds of a rate, or 0.
 local function limits_of(job, user_limit)
   local limits = {}
-  if user_limit > 0 and job.user and job.user ~= '' then limits[1] = { 'user:' .. job.user, user_limit, 0 } end
+  if user_limit > 0 and job.user and job.user ~= '' and job.type ~= BULK_ACTION then limits[1] = { 'user:' .. job.user, user_limit, 0 } end
   if job.max_running then limits[#limits + 1] = { 'type:' .. job.type, tonumber(job.max_running), 0 } end
   if job.limits then append(limits, unpack(cjson.decode(job.limits))) end
   return limits
