@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import fakeredis
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -18,6 +20,7 @@ from jobs.engine.client.client import Client
 from jobs.engine.follow.follower import Follower
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
+from tests.unit.webapp.compiled_once import rules_compiled_once, templates_compiled_once
 from webapp.application import make_app
 from webapp.services import Services
 
@@ -53,6 +56,15 @@ class Person:
         assert answer.status_code == 202, answer.text
         resource: dict[str, Any] = answer.get_json()
         return resource
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_work() -> Iterator[None]:
+    """Do once in a test process what takes most of the time of making an app and its users."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PasswordHasher, "hash", cache(PasswordHasher.hash))
+        with rules_compiled_once(), templates_compiled_once():
+            yield
 
 
 @pytest.fixture
