@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from jobs.engine.times import read_time
-from tests.acceptance.instance import Instance
+from tests.acceptance.instance import Api, Instance, end_now
 from tests.waiting import eventually
 
 
@@ -46,6 +47,42 @@ def test_pauses_survive_a_power_cut_and_end_within_a_second(own_instance: Instan
     recorded = [entry["action"] for entry in admin.get("/audit", params={"user_id": "admin"})["entries"]]
     acts = [action for action in recorded if action.startswith(("pause-", "resume-"))]
     assert acts == ["resume-job-type", "resume-queue", "pause-job-type", "pause-queue"]
+
+
+def test_each_failed_job_is_retried_once_although_the_web_process_is_killed(tmp_path: Path) -> None:
+    instance = Instance(tmp_path, MAX_ACTIVE_JOBS_PER_USER="5000")
+    instance.start()
+    try:
+        alice = instance.newcomer("alice")
+        others = [{"job_type": "noop", "params": {}, "delay": 86_400}] * 900
+        alice.post("/batches", {"jobs": others}, status=202)
+        failing = [{"job_type": "fail", "params": {"message": "the disk is full"}}] * 100
+        ids = alice.post("/batches", {"jobs": failing}, status=202)["job_ids"]
+        eventually(lambda: alice.get("/users/me")["usage"]["jobs"]["failed"] == 100, "the jobs have failed")
+
+        bulk = alice.post("/jobs/bulk", {"action": "retry", "filter": {"error": "disk full"}}, status=202)
+        kill_web_workers(instance)
+        eventually(lambda: answers(alice, f"/jobs/{bulk['job_id']}"), "the web process is back")
+        assert alice.ended(bulk)["result"] == {"matched": 100, "done": 100, "skipped": 0}
+        eventually(lambda: alice.get("/users/me")["usage"]["jobs"]["failed"] == 100, "they have failed again")
+        assert {alice.events({"job_id": job_id}).count("job_started") for job_id in ids} == {2}
+    finally:
+        instance.end()
+
+
+def kill_web_workers(instance: Instance) -> None:
+    web = [each for each in instance.processes if any("gunicorn" in word for word in each.cmdline())]
+    workers = [each for each in web if each.ppid() in {parent.pid for parent in web}]
+    assert workers
+    for each in workers:
+        end_now(each)
+
+
+def answers(alice: Api, path: str) -> bool:
+    try:
+        return alice.http.get(path).status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 def test_a_job_waits_until_an_instance_has_a_worker_that_can_run_it(own_instance: Instance) -> None:
