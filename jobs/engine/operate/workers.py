@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,9 +67,13 @@ def drain(store: Store, name: str, *, draining: bool) -> WorkerRecord:
         WorkerNotFound
         BrokerUnavailable
     """
+    worker = find(store, name)
     with broker_errors():
-        store.drain(name, draining=draining)
-    return find(store, name)
+        known = store.drain(name, draining=draining)
+    if not known:
+        raise _not_found(name)
+    # Not read again: an idle worker may have ended by now, as it was asked to.
+    return replace(worker, draining=draining)
 
 
 def find(store: Store, name: str) -> WorkerRecord:
@@ -77,7 +81,11 @@ def find(store: Store, name: str) -> WorkerRecord:
     for worker in workers(store):
         if worker.name == name:
             return worker
-    raise WorkerNotFound(f"There is no worker {name[:64]!r}; it may have ended.")
+    raise _not_found(name)
+
+
+def _not_found(name: str) -> WorkerNotFound:
+    return WorkerNotFound(f"There is no worker {name[:64]!r}; it may have ended.")
 
 
 def _read(connection: Any, wanted: list[tuple[Any, tuple[str, ...]]]) -> list[list[bytes | None]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.engine.broker.store.store import Store
+from jobs.engine.operate.workers import drain
 from tests.unit.webapp.command import Command
 
 QUEUES, WORKERS = "/api/v1/queues", "/api/v1/workers"
@@ -110,3 +112,17 @@ def test_the_command_line_drains_a_worker(command, worker, admin, services):
     assert command("jobs", "drain", worker, "--undo", "--json").json["draining"] is False
     assert [action for action, _, _ in audited(services)[:2]] == ["undo-drain", "drain-worker"]
     assert command("jobs", "drain", "nobody").code == 4
+
+
+class StoreOfEagerWorkers(Store):
+    """Its workers end as soon as they are drained."""
+
+    def drain(self, worker: str, *, draining: bool) -> bool:
+        known = super().drain(worker, draining=draining)
+        self.connection.delete(f"rq:worker:{worker}")
+        return known
+
+
+def test_a_worker_that_has_ended_at_once_was_drained(worker, services):
+    drained = drain(StoreOfEagerWorkers(services.client.store.connection), worker, draining=True)
+    assert (drained.name, drained.draining) == (worker, True)
