@@ -37,7 +37,7 @@ def _unmet(live: list[WorkerRecord], catalogue: Catalogue) -> Iterator[str]:
         by_needs.setdefault(job_type.needs, []).append(job_type.name)
     for needs, names in sorted(by_needs.items()):
         if not any(set(needs) <= set(worker.can) for worker in live):
-            yield f"No live worker can {' and '.join(needs)} (WORKER_CAN): {_some(names)}."
+            yield f"No live worker has {' and '.join(needs)} in WORKER_CAN: {_some(names)}."
 
 
 def _unserved(queues: Iterable[QueueFigures]) -> Iterator[str]:

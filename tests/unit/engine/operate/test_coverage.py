@@ -55,7 +55,7 @@ def test_a_draining_worker_does_not_count(store: Store, catalogue: Catalogue) ->
 def test_needs_that_no_worker_meets_are_named(store: Store) -> None:
     catalogue = Catalogue.discover(["tests.jobs_for_tests"])
     live(store, "a", queues="high,default,low", can="gpu")
-    assert warn_about_coverage(store, catalogue) == ["No live worker can gpu and large (WORKER_CAN): on-large-gpu."]
+    assert warn_about_coverage(store, catalogue) == ["No live worker has gpu and large in WORKER_CAN: on-large-gpu."]
     live(store, "b", queues="", can="gpu,large")
     assert warn_about_coverage(store, catalogue) == []
 
