@@ -19,12 +19,15 @@ from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 from jobs.engine.errors import WorkhorseError
 
 from .boot_failure import boot_failure
+from .request_head import QuickRequest
+from .security_headers import ON_EVERY_RESPONSE
 from .shutdown import shutdown
 
 #: The time for a body, extended for bodies that arrive at this rate. A large upload does, a slow attack does not.
@@ -49,6 +52,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         # workers/base.py) is HTML.
         util.write_error = write_problem
         wsgi.Response = OneSend
+        RequestParser.mesg_class = QuickRequest
         self._remember_what_never_changes()
         super().init_process()
 
@@ -130,6 +134,11 @@ class PacedBody(io.RawIOBase):
 
 class OneSend(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
     """A response that sends its head and the first part of its body together: gunicorn (27.0.1) sends twice."""
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        # gunicorn checks each character of each header. Most headers never change, and have no forbidden ones.
+        super().process_headers([each for each in headers if each not in ON_EVERY_RESPONSE])
+        self.headers += [each for each in headers if each in ON_EVERY_RESPONSE]
 
     def write(self, part: bytes) -> None:
         if self.headers_sent:

@@ -29,7 +29,7 @@ class _Hardened:
     def __call__(self, environ: Any, start_response: Any) -> Any:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             present = {name.lower() for name, _ in headers}
-            missing = [_HEADERS[name] for name in _HEADERS if name not in present]
+            missing = [header for name, header in _HEADERS.items() if name not in present]
             return start_response(status, headers + missing, *error)
 
         return self._application(environ, start)
@@ -58,3 +58,5 @@ _HEADERS = {
         "Cache-Control": "no-store",
     }.items()
 }
+#: The headers of a response that sets none of them itself.
+ON_EVERY_RESPONSE = frozenset(_HEADERS.values())
