@@ -166,12 +166,12 @@ def test_a_job_whose_result_does_not_match_its_hint_fails(harness: Harness) -> N
 
 def test_jobs_run_in_the_order_of_their_priority(harness: Harness, tmp_path: Path) -> None:
     path = tmp_path / "order"
-    blocker = harness.submit("sleep", seconds=1)
-    harness.running(blocker)
+    harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
     jobs = [
         harness.submit("note", path=str(path), text=str(priority), options={"priority": priority})
         for priority in (Priority.LOW, Priority.DEFAULT, Priority.HIGH)
     ]
+    (tmp_path / "end").touch()
     for job in jobs:
         harness.ended(job)
 

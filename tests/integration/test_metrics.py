@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,10 +103,12 @@ def test_the_memory_and_files_of_the_broker_are_shown(admin: FlaskClient) -> Non
     assert found["workhorse_broker_append_only"][()] == 1
 
 
-def test_a_worker_that_is_killed_with_a_job_is_counted(harness: Harness, admin: FlaskClient) -> None:
-    job = harness.running(harness.submit("sleep", seconds=3))
+def test_a_worker_that_is_killed_with_a_job_is_counted(harness: Harness, admin: FlaskClient, tmp_path: Path) -> None:
+    job = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
     (pid,) = harness.worker_pids()
     os.kill(pid, signal.SIGKILL)
+    harness.until(job, lambda now: now.resumed == 1)
+    (tmp_path / "end").touch()
     assert harness.ended(job).resumed == 1
     assert samples(admin)["workhorse_lost_total"]["worker",] == 1
 

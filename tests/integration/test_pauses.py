@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -263,12 +264,15 @@ def test_two_hosts_take_nothing_until_the_resume_and_start_within_a_second(
 
 
 @each_subject
-def test_a_pause_survives_a_restart_of_broker_and_workers(harness: Harness, control: Control, subject: str) -> None:
+def test_a_pause_survives_a_restart_of_broker_and_workers(
+    harness: Harness, control: Control, subject: str, tmp_path: Path
+) -> None:
     process = harness.start_workers()
-    running = harness.running(harness.submit("sleep", seconds=2))
+    running = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
     pause(control, subject)
     jobs = [harness.submit("noop") for _ in range(3)]
     os.kill(harness.broker.pid or 0, signal.SIGKILL)
+    (tmp_path / "end").touch()
     assert harness.ended_after_outage(running).status == "completed"
     harness.end(process)
     harness.start_workers()

@@ -89,8 +89,8 @@ def test_rq_s_registries_results_and_meta_show_our_jobs(harness: Harness) -> Non
     assert failed.job_id in FailedJobRegistry(queue=queue(harness)).get_job_ids()
 
 
-def test_rq_s_tools_show_a_running_job_and_do_not_disturb_it(harness: Harness) -> None:
-    job = harness.running(harness.submit("sleep", seconds=2))
+def test_rq_s_tools_show_a_running_job_and_do_not_disturb_it(harness: Harness, tmp_path: Path) -> None:
+    job = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
 
     assert job.job_id in StartedJobRegistry(queue=queue(harness)).get_job_ids()
     info = subprocess.run(
@@ -102,6 +102,7 @@ def test_rq_s_tools_show_a_running_job_and_do_not_disturb_it(harness: Harness) -
     (worker,) = Worker.all(connection=harness.connection)
     assert worker.name in info.stdout, info.stderr
     assert "busy" in info.stdout
+    (tmp_path / "end").touch()
     assert harness.ended(job).status == "completed"
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -44,23 +45,25 @@ def test_an_idle_worker_that_is_drained_ends_and_worker_py_with_it(harness: Harn
     assert listed(harness) == []
 
 
-def test_a_busy_worker_that_is_drained_finishes_its_job_and_takes_no_other(harness: Harness) -> None:
+def test_a_busy_worker_that_is_drained_finishes_its_job_and_takes_no_other(harness: Harness, tmp_path: Path) -> None:
     process = harness.start_workers()
-    running = harness.running(harness.submit("sleep", seconds=2.5))
+    running = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
     waiting = harness.submit("noop")
     harness.store.drain(only_worker(harness).name, draining=True)
+    (tmp_path / "end").touch()
     assert harness.ended(running).status == "completed"
     assert ends(process) == 0
     assert harness.client.find(waiting.job_id).status == "pending"
 
 
-def test_a_drain_can_be_withdrawn_while_the_worker_is_busy(harness: Harness) -> None:
+def test_a_drain_can_be_withdrawn_while_the_worker_is_busy(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers()
-    running = harness.running(harness.submit("sleep", seconds=2.5))
+    running = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
     name = only_worker(harness).name
     harness.store.drain(name, draining=True)
     assert only_worker(harness).draining
     harness.store.drain(name, draining=False)
+    (tmp_path / "end").touch()
     assert harness.ended(running).status == "completed"
     assert harness.run("noop").status == "completed"
     assert only_worker(harness).name == name
@@ -84,11 +87,12 @@ def test_a_worker_that_is_killed_while_it_drains_is_not_restarted(harness: Harne
     assert process.poll() is None
 
 
-def test_a_drain_survives_a_restart_of_the_broker(harness: Harness) -> None:
+def test_a_drain_survives_a_restart_of_the_broker(harness: Harness, tmp_path: Path) -> None:
     process = harness.start_workers()
-    running = harness.running(harness.submit("sleep", seconds=4))
+    running = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
     harness.store.drain(only_worker(harness).name, draining=True)
     os.kill(harness.broker.pid or 0, signal.SIGKILL)
+    (tmp_path / "end").touch()
     assert harness.ended_after_outage(running).status == "completed"
     assert ends(process) == 0
 

@@ -112,6 +112,13 @@ def sleep(seconds: float, path: str | None = None) -> float:
 
 
 @job
+def wait_for_file(path: str) -> None:
+    """Run until a file exists."""
+    while not Path(path).exists():
+        time.sleep(0.02)
+
+
+@job
 def talk() -> str:
     """Print, log and write to stderr."""
     print("to stdout")
