@@ -26,16 +26,16 @@ from jobs.engine.operate.doctor import Doctor
 from jobs.engine.operate.metrics import Metrics
 from jobs.engine.operate.workers import workers
 from tests.integration.harness import Harness
+from tests.integration.host import COMPLETED, QUEUES, SERVED_SECONDS
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("examined")
 
-QUEUES = ("high", "default", "low")
-COMPLETED = Outcome(OutcomeKind.COMPLETED)
-
 
 @pytest.fixture
 def control(harness: Harness) -> Control:
+    # A job is called back only to a queue that workers serve.
+    harness.store.announce("host", (), QUEUES, SERVED_SECONDS)
     return Control(harness.store)
 
 
