@@ -20,8 +20,10 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.usefixtures("examined")
 
 
-def queues_of_workers(harness: Harness) -> set[tuple[str, ...]]:
-    return {worker.queues for worker in workers(harness.store)}
+def a_minute_passes(harness: Harness) -> None:
+    """Let the queues that are unused have been so for a minute more."""
+    for queue, since in harness.connection.zrange("wh:unused", 0, -1, withscores=True):
+        harness.connection.zadd("wh:unused", {queue: since - 61})
 
 
 def test_each_of_two_hosts_runs_the_jobs_that_it_can(harness: Harness) -> None:
@@ -133,8 +135,12 @@ def test_a_queue_that_is_no_longer_used_is_forgotten(harness: Harness) -> None:
     for member in connection.zrange("wh:expiry", 0, -1):
         connection.zadd("wh:expiry", {member: 1.0})
     assert harness.store.sweep() == 1
+    assert "default@gpu" in harness.store.queues()
+    a_minute_passes(harness)
+    harness.store.sweep()
     assert "default@gpu" not in harness.store.queues()
     assert not connection.keys("*@gpu*")
+    assert not connection.exists("wh:unused")
 
 
 def test_a_paused_queue_is_not_forgotten(harness: Harness) -> None:
@@ -144,7 +150,26 @@ def test_a_paused_queue_is_not_forgotten(harness: Harness) -> None:
     assert "default@gpu" in harness.store.queues()
     Control(harness.store).resume_queue("default@gpu")
     harness.store.sweep()
+    a_minute_passes(harness)
+    harness.store.sweep()
     assert "default@gpu" not in harness.store.queues()
+
+
+def test_a_queue_that_rq_has_listed_is_not_forgotten_before_its_first_job(harness: Harness) -> None:
+    # RQ lists a queue, and pushes the job in a second step.
+    harness.connection.sadd("rq:queues", "rq:queue:high@gpu")
+    harness.store.sweep()
+    harness.store.sweep()
+    assert "high@gpu" in harness.store.queues()
+
+
+def test_a_queue_that_is_used_again_is_no_longer_noted_as_unused(harness: Harness) -> None:
+    harness.connection.sadd("rq:queues", "rq:queue:default@gpu")
+    harness.store.sweep()
+    assert harness.connection.exists("wh:unused")
+    harness.submit("on-gpu")
+    harness.store.sweep()
+    assert not harness.connection.exists("wh:unused")
 
 
 def test_a_plain_rq_job_in_a_queue_with_needs_runs_on_a_worker_that_meets_them(harness: Harness) -> None:

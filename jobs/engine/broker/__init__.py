@@ -29,6 +29,7 @@ Keys in the broker:
     wh:popped:<queue>                  how many jobs were popped
     wh:doorbell:<name>                 rung for idle workers: a queue's at each push, a worker's own for a drain
     wh:served:<queue>                  exists while a live worker serves the queue
+    wh:unused                          queues with needs by the time since which they have been unused
     wh:control                         what operators have paused
     wh:room                            limits and pauses whose jobs can be put back, by the time from which on
     wh:max_running_per_user            the limit that the workers use

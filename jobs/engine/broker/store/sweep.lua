@@ -11,14 +11,20 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal
   swept = swept + 1
 end
 
--- Forget queues that are no longer used, such as those of needs that have been renamed.
+-- Forget queues that have not been used for a minute, such as those of needs that have been renamed. RQ lists a queue before
+-- it pushes the first job, in two steps (rq/queue.py, enqueue_job).
+local UNUSED, UNUSED_SECONDS = 'wh:unused', 60
 for _, queue in ipairs(queues) do
   local kept = { queue_key(queue), queue_key(queue) .. ':intermediate', 'rq:scheduled:' .. queue, 'rq:deferred:' .. queue,
     'rq:wip:' .. queue }
   for _, registry in pairs(REGISTRY) do kept[#kept + 1] = registry .. queue end
   local forgettable = string.find(queue, '@', 1, true) and not read_control().pauses['queue:' .. queue]
-  if forgettable and redis.call('EXISTS', unpack(kept)) == 0 then
+  if not forgettable or redis.call('EXISTS', unpack(kept)) > 0 then
+    readable('ZREM', UNUSED, queue)
+  elseif readable('ZADD', UNUSED, 'NX', decimal(NOW), queue) == 0
+    and tonumber(redis.call('ZSCORE', UNUSED, queue)) < NOW - UNUSED_SECONDS then
     redis.call('SREM', 'rq:queues', queue_key(queue))
+    redis.call('ZREM', UNUSED, queue)
     redis.call('DEL', 'wh:pushed:' .. queue, 'wh:popped:' .. queue, 'wh:doorbell:' .. queue, 'rq:workers:' .. queue)
   end
 end
