@@ -22,13 +22,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.loopback import free_port
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "demo" / "samples"
 JOBS_FOR_TESTS = "tests.jobs_for_tests"
 LOOPBACK = "127.0.0.1"
-PATIENCE_SECONDS = 40.0
 PASSWORD = "correct horse battery"
 
 Resource = dict[str, Any]
@@ -83,7 +82,6 @@ class Instance:
         eventually(
             lambda: self.process.poll() is not None or "is ready" in self.printed,
             "the instance starts",
-            PATIENCE_SECONDS,
         )
         assert "is ready" in self.printed, self.printed
         self.admin = Api(self, "admin", (self.data_dir / "admin_api_key").read_text().strip())
@@ -102,7 +100,7 @@ class Instance:
         for each in (family := self.processes):
             end_now(each)
         self.process.wait()
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=60)
 
     def client(self, token: str) -> httpx2.Client:
         """Make a client, which is closed with the instance."""
@@ -233,7 +231,7 @@ class PostOffice:
         self.open()
 
     def open(self) -> None:
-        self._server = Controller(self, hostname=LOOPBACK, port=self.port, ready_timeout=10)
+        self._server = Controller(self, hostname=LOOPBACK, port=self.port, ready_timeout=60)
         self._server.start()
 
     def close(self) -> None:

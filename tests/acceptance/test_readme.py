@@ -8,7 +8,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import psutil
 import pytest
 
 from tests.acceptance.instance import end_now
+from tests.loopback import free_port
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ PACKAGE = "jobs_of_the_readme"
 GRACE_SECONDS = 10
 #: The embedded broker stops after all others.
 BROKER_STOP_SECONDS = 5
-COMMAND_SECONDS = 40
+COMMAND_SECONDS = 60
 SENTINEL = "end of output"
 
 #: Ids and keys: they differ from run to run, and readers copy them from an output into a later command.
@@ -78,7 +78,7 @@ class Instance:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        eventually(lambda: self.process.poll() is not None or "is ready" in self.printed, "it is ready", 40)
+        eventually(lambda: self.process.poll() is not None or "is ready" in self.printed, "it is ready")
         assert "is ready" in self.printed, self.printed
 
     @property
@@ -121,8 +121,7 @@ def with_the_job_of_the_readme(home: Path, grace_seconds: int = GRACE_SECONDS) -
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "pi.py").write_text(blocks(README, "python")[0])
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return Instance(home, free.getsockname()[1], grace_seconds)
+    return Instance(home, free_port(), grace_seconds)
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def shared_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instan
     instance = with_the_job_of_the_readme(tmp_path_factory.mktemp("shared"))
     instance.start()
     first = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
-    eventually(lambda: instance.ask(f"/jobs/{first}")["status"] == "completed", "it is completed", 40)
+    eventually(lambda: instance.ask(f"/jobs/{first}")["status"] == "completed", "it is completed")
     yield instance
     instance.end()
 
@@ -328,9 +327,9 @@ def test_the_session_of_the_http_api_page_prints_what_the_page_shows(shared_inst
 @pytest.mark.slow
 def test_a_restart_keeps_the_jobs_and_continues_the_one_that_was_running(instance: Instance) -> None:
     done = instance.ask("/jobs/estimate-pi", {"rounds": 1})["job_id"]
-    eventually(lambda: instance.ask(f"/jobs/{done}")["status"] == "completed", "it is completed", 40)
+    eventually(lambda: instance.ask(f"/jobs/{done}")["status"] == "completed", "it is completed")
     long = instance.ask("/jobs/estimate-pi?timeout=3600", {"rounds": 1_000_000})["job_id"]
-    eventually(lambda: instance.ask(f"/jobs/{long}")["progress_current"], "it makes progress", 40)
+    eventually(lambda: instance.ask(f"/jobs/{long}")["progress_current"], "it makes progress")
 
     seconds = instance.interrupt()
 
@@ -339,11 +338,11 @@ def test_a_restart_keeps_the_jobs_and_continues_the_one_that_was_running(instanc
     assert instance.left_behind() == []
     instance.start()
     assert instance.ask(f"/jobs/{done}")["status"] == "completed"
-    again = eventually(lambda: (job := instance.ask(f"/jobs/{long}"))["status"] == "running" and job, "it runs", 40)
+    again = eventually(lambda: (job := instance.ask(f"/jobs/{long}"))["status"] == "running" and job, "it runs")
     assert again["resumed"] == 1
     assert again["attempt"] == 1
     cancel(instance, long)
-    eventually(lambda: instance.ask(f"/jobs/{long}")["status"] == "cancelled", "it is cancelled", 40)
+    eventually(lambda: instance.ask(f"/jobs/{long}")["status"] == "cancelled", "it is cancelled")
 
 
 #: So long that even on a busy machine the test shows that the grace time was not used up.

@@ -21,7 +21,8 @@ from jobs.engine.local.embedded_broker import EmbeddedBroker
 from jobs.engine.settings import Settings
 from jobs.engine.settings import settings as environment
 from tests.integration.harness import JOB_PACKAGES, Harness
-from tests.waiting import eventually
+from tests.loopback import free_port
+from tests.waiting import PATIENCE_SECONDS, eventually
 from webapp.application import make_app
 from webapp.services import Services
 
@@ -56,7 +57,7 @@ class Message:
 class Receiver:
     """Responds to each path with a list of answers from its test; the last answer is repeated."""
 
-    port: int = 0
+    port: int = field(default_factory=free_port)
     answers: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     #: Paths that never answer.
@@ -80,7 +81,6 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class Receiver:
     def at(self, path: str) -> list[Message]:
         return [message for message in self.messages if message.path == path]
 
-    def until(self, path: str, count: int = 1, timeout: float = 20) -> list[Message]:
+    def until(self, path: str, count: int = 1, timeout: float = PATIENCE_SECONDS) -> list[Message]:
         eventually(lambda: len(self.at(path)) >= count, f"{count} messages at {path}", timeout)
         return self.at(path)
 
@@ -223,7 +223,7 @@ def reason_for_retrying(harness: Harness, job: Job) -> str:
         events = harness.client.events(job.job_id)
         return next((event["error"] for event in events if event["type"] == "job_retrying"), None)
 
-    return str(eventually(found, "the job is retried", timeout=25))
+    return str(eventually(found, "the job is retried"))
 
 
 def delivered(harness: Harness, message: Message) -> Job:
@@ -261,7 +261,7 @@ def test_two_hosts_send_each_subscribed_event_exactly_once(alice: Api, harness: 
     alice.subscribe(receiver.url("/each"), "job_queued", "job_completed")
     jobs = {alice.submit()["job_id"] for _ in range(15)}
 
-    receiver.until("/each", 2 * len(jobs), timeout=40)
+    receiver.until("/each", 2 * len(jobs))
     eventually(lambda: not harness.connection.llen("wh:outbox"), "the outbox is empty")
     for message in receiver.at("/each"):
         delivered(harness, message)

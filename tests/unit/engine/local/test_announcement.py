@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from jobs.engine.local.announcement import announce, not_ready
 from jobs.engine.local.process_group import ProcessGroup
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
+from tests.loopback import free_port
 
 
 class Processes:
@@ -50,8 +50,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    return free_port()
 
 
 def announced(settings: Settings, processes: Processes) -> str:

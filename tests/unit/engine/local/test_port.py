@@ -8,6 +8,7 @@ import pytest
 
 from jobs.engine.errors import CannotStart
 from jobs.engine.local.port import MAX_PORT, refuse_busy_port
+from tests.loopback import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -16,10 +17,10 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_busy_port_is_refused_with_another_port_to_use() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(CannotStart, match=rf"Port {port} can't be used.*make run PORT={port + 1}"):
-            refuse_busy_port(port)
+    port = free_port()
+    refusal = pytest.raises(CannotStart, match=rf"Port {port} can't be used.*make run PORT={port + 1}")
+    with socket.create_server(("127.0.0.1", port)), refusal:
+        refuse_busy_port(port)
     refuse_busy_port(port)
 
 
