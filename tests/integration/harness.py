@@ -137,7 +137,7 @@ class Harness:
         if process.poll() is None:
             process.kill()
         process.wait()
-        eventually(lambda: not _session(process.pid), "the process tree ends", timeout=5)
+        eventually(lambda: not _session(process.pid), "the process tree ends")
 
     def until(self, job: Job, condition: Callable[[Job], bool], timeout: float = PATIENCE_SECONDS) -> Job:
         deadline = time.monotonic() + timeout

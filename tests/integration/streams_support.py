@@ -62,11 +62,11 @@ class Web:
         if self._process is not None:
             processes = [*psutil.Process(self._process.pid).children(recursive=True)]
             self._process.send_signal(how)
-            self._process.wait(15)
+            self._process.wait(60)
             for process in processes:
                 if how is signal.SIGKILL and process.is_running():
                     process.kill()
-            psutil.wait_procs(processes, 15)
+            psutil.wait_procs(processes, 60)
             self._process = None
 
     def terminate(self) -> None:
@@ -90,7 +90,7 @@ class Web:
             return False
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         text = None if body is None else json.dumps(body)
         head = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"} | headers
         connection.request(method, path, text, {name: value for name, value in head.items() if value})

@@ -175,9 +175,9 @@ def test_an_unreadable_record_does_not_stop_the_followers_of_other_jobs(harness:
     )
 
     assert harness.client.find(planted).scheduled_at is None
-    assert follower.wait(planted, after=0, timeout=5).version == 1
+    assert follower.wait(planted, after=0, timeout=60).version == 1
     job = harness.submit("echo", text="still running")
-    assert follower.wait(job.job_id, after=None, timeout=20).status == "completed"
+    assert follower.wait(job.job_id, after=None, timeout=60).status == "completed"
 
 
 UNREADABLE: dict[str, dict[str, str | bytes]] = {

@@ -51,7 +51,7 @@ class CommandLine:
                     break
                 sent += data
         os.close(screen)
-        return process.wait(timeout=10), sent.decode()
+        return process.wait(timeout=60), sent.decode()
 
     def begin_on_a_terminal(self, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
         ours, theirs = pty.openpty()
@@ -143,7 +143,7 @@ def test_ctrl_c_does_not_stop_the_job(run: CommandLine, harness: Harness) -> Non
 
     eventually(follows, "it follows")
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == 130
+    assert process.wait(timeout=60) == 130
     os.close(screen)
     assert harness.client.find(job.job_id).status == "running"
     harness.client.cancel(job.job_id)
@@ -187,7 +187,7 @@ def test_a_user_gets_a_key_and_submits(run: CommandLine, harness: Harness, follo
     assert made.returncode == 0, made.stderr
     assert run("keys", "add", "carol").stdout.startswith("wh_")
     job_id = run("jobs", "submit", "noop", "--as", "carol").stdout.strip()
-    job = follower.wait(job_id, after=None, timeout=20)
+    job = follower.wait(job_id, after=None, timeout=60)
     assert (job.user_id, job.status) == ("carol", "completed")
     assert run("users", "delete", "carol", "--yes").returncode == 0
     assert run("jobs", "show", job_id).returncode == 4

@@ -36,7 +36,7 @@ def test_a_full_broker_refuses_new_jobs_and_stores_a_running_job_s_result_later(
     assert harness.client.find(job.job_id).status == "running"
 
     harness.connection.config_set("maxmemory", 0)
-    ended = harness.ended(job, timeout=10)
+    ended = harness.ended(job)
     assert (ended.status, ended.attempt, ended.resumed) == ("completed", 1, 0)
     assert len(path.read_text().split()) == 1
     assert harness.ended(behind).status == "completed"

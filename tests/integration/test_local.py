@@ -42,8 +42,6 @@ import signal, sys, time
 from pathlib import Path
 from jobs.engine.broker.connection import connect
 from jobs.engine.settings import Settings
-from tests.loopback import free_port
-from tests.waiting import eventually
 
 connection = connect(Settings.load())
 
@@ -51,14 +49,15 @@ def put_back(*_):
     connection.incr("good-byes")
     sys.exit(0)
 
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 signal.signal(signal.SIGTERM, put_back)
 connection.incr("starts")
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 print("worker is up", flush=True)
 while True:
     if Path("chatty").exists():
-        print("words " * 10, flush=True)
-    else:
-        time.sleep(0.05)
+        print("words " * 1_000, flush=True)
+    time.sleep(0.05)
 """
 
 START = """
@@ -92,10 +91,10 @@ class Instance:
         return self._printed.read_text()
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: "is ready" in self.printed and "worker is up" in self.printed, "the instance is up", 20)
+        eventually(lambda: "is ready" in self.printed and "worker is up" in self.printed, "the instance is up")
 
     def ends(self) -> int:
-        return self.process.wait(40)
+        return self.process.wait(75)
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def start(procfile: Path, settings: Settings) -> Iterator[Callable[..., Instance
     yield starter
     for instance in started:
         instance.process.terminate()
-        instance.process.wait(40)
+        instance.process.wait(75)
 
 
 def descendants(instance: Instance) -> list[psutil.Process]:
@@ -261,7 +260,7 @@ def test_after_a_kill_9_the_port_is_free_and_the_next_start_works(start: Callabl
     processes = [each for each in descendants(killed) if "valkey" not in each.name()]
     killed.process.kill()
     killed.process.wait()
-    eventually(lambda: not alive(processes), "its processes end", 20)
+    eventually(lambda: not alive(processes), "its processes end")
     second = start()
     second.wait_until_ready()
     assert second.process.poll() is None
@@ -297,7 +296,7 @@ def test_the_instance_stops_in_order_after_its_output_is_closed(
     assert piped.stdout is not None
     piped.stdout.close()
     piped.terminate()
-    assert piped.wait(40) == 0
+    assert piped.wait(75) == 0
     assert counted(settings, "good-byes") == 1
 
 
@@ -305,9 +304,9 @@ def test_the_instance_stops_in_order_while_its_output_is_not_read(
     procfile: Path, piped: subprocess.Popen[str], settings: Settings
 ) -> None:
     (procfile.parent / "chatty").touch()
-    eventually(lambda: pipe_is_full(piped), "the pipe is full", 20)
+    eventually(lambda: pipe_is_full(piped), "the pipe is full")
     piped.terminate()
-    assert piped.wait(40) == 0
+    assert piped.wait(75) == 0
     assert counted(settings, "good-byes") == 1
 
 

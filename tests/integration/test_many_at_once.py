@@ -234,7 +234,6 @@ def test_each_tick_of_a_schedule_submits_one_job_although_two_hosts_watch_it(har
         eventually(
             lambda: path.exists() and len(path.read_text().split()) == 5 * (place + 1),  # noqa: B023
             "each schedule has run",
-            timeout=5,
         )
     eventually(lambda: not due(harness), "no host finds a due schedule any longer")
     eventually(lambda: not harness.client.page("alice", status=Status.PENDING).jobs, "every job has started")

@@ -97,7 +97,7 @@ def test_rq_s_tools_show_a_running_job_and_do_not_disturb_it(harness: Harness, t
         [sys.executable, "-m", "rq.cli", "info", "--url", harness.settings.broker_url],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     (worker,) = Worker.all(connection=harness.connection)
     assert worker.name in info.stdout, info.stderr

@@ -51,7 +51,7 @@ def test_a_cancelled_attempt_ends_with_its_reused_process(
 
     assert running == process
     assert harness.ended(job, timeout=6).status == "cancelled"
-    eventually(lambda: not alive(process), "the process ends", timeout=2)
+    eventually(lambda: not alive(process), "the process ends", timeout=10)
     assert warm(harness) != process
 
 
@@ -102,7 +102,7 @@ def test_a_reused_process_dies_with_its_worker(harness: Harness, tmp_path: Path,
 
     os.kill(worker, signal.SIGKILL)
 
-    eventually(lambda: not alive(process), "the process dies too", timeout=1)
+    eventually(lambda: not alive(process), "the process dies too", timeout=5)
     if job is not None:
         again = harness.ended(job)
         assert (again.status, again.attempt, again.resumed) == ("completed", 1, 1)

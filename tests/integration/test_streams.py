@@ -265,7 +265,7 @@ def test_a_client_that_does_not_read_is_cut_off_while_others_are_served(harness:
             next(events)
             return cut()
 
-        assert eventually(cut_after_another_report, "the client that does not read is cut off", 40)
+        assert eventually(cut_after_another_report, "the client that does not read is cut off")
     held.end()
     lazy.close()
 
@@ -293,9 +293,9 @@ def test_a_websocket_of_another_origin_or_without_credentials_is_refused(held: H
     assert web.call("GET", "/api/v1/jobs/nowhere/ws", **upgrade)[0] == 404
     origin = Origin(f"http://127.0.0.1:{web.port}")
     with connect(address, additional_headers=credentials, origin=origin, proxy=None) as connection:
-        assert json.loads(connection.recv(timeout=10))["event"] == "update"
+        assert json.loads(connection.recv(timeout=60))["event"] == "update"
         web.harness.client.cancel(held.id)
-        assert json.loads(connection.recv(timeout=10))["event"] == "complete"
+        assert json.loads(connection.recv(timeout=60))["event"] == "complete"
 
 
 def test_many_followers_of_a_job_need_no_thread_of_their_own(held: Held, web: Web) -> None:
@@ -307,11 +307,11 @@ def test_many_followers_of_a_job_need_no_thread_of_their_own(held: Held, web: We
     readers = [Thread(target=lambda each=each: ends.append(list(each)[-1].name)) for each in streams]
     for reader in readers:
         reader.start()
-    assert web.worker.num_threads() == before
+    assert web.worker.num_threads() <= before  # one that an earlier test has used may end
     held.report(50)
     held.end()
     for reader, stream in zip(readers, streams, strict=True):
-        reader.join(20)
+        reader.join(60)
         stream.cut()
     assert ends == ["complete"] * len(streams)
 
@@ -383,7 +383,7 @@ def test_a_websocket_follows_a_job_and_cancels_it(harness: Harness, web: Web) ->
     address = f"ws://127.0.0.1:{web.port}/api/v1/jobs/{job.job_id}/ws"
     credentials = {"Authorization": f"Bearer {web.key}"}
     with connect(address, additional_headers=credentials, proxy=None) as connection:
-        messages = [json.loads(connection.recv(timeout=10))]
+        messages = [json.loads(connection.recv(timeout=60))]
         harness.running(job)
         connection.send("nonsense")
         connection.send(json.dumps({"action": "cancel"}))

@@ -190,13 +190,13 @@ def test_a_job_that_does_not_end_within_the_preferred_wait_is_202(alice):
 
 def test_a_job_that_ends_within_the_preferred_wait_is_200(alice, services: Services):
     def cancel_soon() -> None:
-        (job,) = eventually(lambda: services.client.page("alice").jobs, "the job is submitted", timeout=5)
+        (job,) = eventually(lambda: services.client.page("alice").jobs, "the job is submitted")
         services.client.cancel(job.job_id)
 
     threading.Thread(target=cancel_soon).start()
-    answer = alice.post(f"{JOBS}/noop", json={}, headers={"Prefer": 'respond-async, wait="10"; x=y'})
+    answer = alice.post(f"{JOBS}/noop", json={}, headers={"Prefer": 'respond-async, wait="20"; x=y'})
     assert answer.status_code == 200
-    assert answer.headers["Preference-Applied"] == "wait=10"
+    assert answer.headers["Preference-Applied"] == "wait=20"
     assert answer.get_json()["status"] == "cancelled"
     assert "Retry-After" not in answer.headers
 
@@ -284,7 +284,7 @@ def test_a_long_poll_without_news_returns_304_or_the_job(alice):
     started = time.monotonic()
     assert alice.get(url, headers={"If-None-Match": '"1"'}).status_code == 304
     assert alice.get(url).status_code == 200
-    assert 2 <= time.monotonic() - started < 6
+    assert 2 <= time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("wait", ["26", "-1", "x", "", "1&wait=2"])

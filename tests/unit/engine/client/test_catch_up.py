@@ -53,9 +53,9 @@ def test_catching_up_all_starts_a_job_for_each_tick_up_to_the_bound() -> None:
 @pytest.mark.parametrize("cron", ["* * * * *", "0 3 * * *", "0 0 29 2 *", "@yearly"])
 @pytest.mark.parametrize("catch_up", CatchUp)
 def test_the_ticks_of_many_years_are_not_counted_one_by_one(cron: str, catch_up: CatchUp) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     decided = due_ticks(plan(catch_up, cron, "Europe/Berlin"), NOON - 9_000 * DAY, NOON)
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
     assert decided.following > NOON
     assert [*decided.missed, *decided.starting] == sorted({*decided.missed, *decided.starting})
 

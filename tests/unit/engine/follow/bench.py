@@ -22,7 +22,7 @@ from jobs.engine.follow.message import Message
 from jobs.engine.settings import Settings
 from tests.imitation import ImitatedRedis
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
 
 
 @job

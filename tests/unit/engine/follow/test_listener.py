@@ -38,7 +38,7 @@ class Ears:
 
     def heard(self, channel: str, times: int = 1) -> bool:
         """Wait until the channel was nudged so many times."""
-        return bool(eventually(lambda: self.nudges.count(channel) >= times, f"{times} nudges of {channel}", 20))
+        return bool(eventually(lambda: self.nudges.count(channel) >= times, f"{times} nudges of {channel}"))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_channel_that_was_left_is_not_nudged(ears: Ears) -> None:
 
 def test_the_listener_beats_and_reads_again_without_a_nudge(ears: Ears) -> None:
     ears.listener.join("a")
-    assert eventually(lambda: ears.beats >= 2 and ears.reads >= 2, "it beats", 20)
+    assert eventually(lambda: ears.beats >= 2 and ears.reads >= 2, "it beats")
 
 
 @pytest.mark.parametrize("error", [BrokerUnavailable(), RuntimeError("a bug")])
@@ -98,7 +98,7 @@ def test_the_listener_beats_while_the_broker_is_unreachable(ears: Ears) -> None:
     assert ears.heard("a")
     ears.server.connected = False
     before = ears.beats
-    eventually(lambda: ears.beats >= before + 2, "it beats", 20)
+    eventually(lambda: ears.beats >= before + 2, "it beats")
     ears.server.connected = True
     assert ears.heard("a", 2)
 
@@ -107,6 +107,6 @@ def test_the_listener_starts_again_when_a_channel_is_joined_after_it_stopped(ear
     ears.listener.join("a")
     assert ears.heard("a")
     ears.listener.leave("a")
-    eventually(lambda: dict(ears.connection.pubsub_numsub("wh:idle"))[b"wh:idle"] == 0, "its thread has ended", 20)
+    eventually(lambda: dict(ears.connection.pubsub_numsub("wh:idle"))[b"wh:idle"] == 0, "its thread has ended")
     ears.listener.join("b")
     assert ears.heard("b")

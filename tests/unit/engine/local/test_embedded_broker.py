@@ -88,7 +88,7 @@ def test_acknowledged_writes_survive_a_kill_9_and_it_restarts(running: EmbeddedB
     killed = running.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    eventually(lambda: running.pid != killed and responds(connection), "the server is started again", 10)
+    eventually(lambda: running.pid != killed and responds(connection), "the server is started again")
     assert connection.dbsize() == 1_000
 
 
@@ -97,7 +97,7 @@ def test_the_death_of_the_broker_is_reported(settings: Settings) -> None:
     with EmbeddedBroker(settings, say=reports.append) as running:
         assert running.pid is not None
         os.kill(running.pid, signal.SIGKILL)
-        eventually(lambda: bool(reports), "its death is reported", 10)
+        eventually(lambda: bool(reports), "its death is reported")
     assert "died (exit code -9); starting it again" in reports[0]
 
 
@@ -145,7 +145,7 @@ def test_the_server_of_a_killed_instance_is_ended_before_a_new_one_starts(settin
         env={**os.environ, "DATA_DIR": str(settings.data_dir)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     orphan = int(killed.stdout)
     assert psutil.pid_exists(orphan)
@@ -154,7 +154,6 @@ def test_the_server_of_a_killed_instance_is_ended_before_a_new_one_starts(settin
         eventually(
             lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE,
             "the orphan ends",
-            10,
         )
 
 

@@ -67,7 +67,7 @@ def test_a_child_whose_hooks_were_skipped_logs_starts_threads_and_forks():
         [sys.executable, "-c", FORKING],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env={**os.environ, "PYTHONPATH": "."},
     )
     assert done.returncode == 0, done.stderr
