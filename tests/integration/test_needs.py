@@ -144,6 +144,26 @@ def test_a_queue_that_is_no_longer_used_is_forgotten(harness: Harness) -> None:
     assert not connection.exists("wh:unused")
 
 
+def test_cancelled_jobs_leave_a_queue_that_no_worker_serves(harness: Harness) -> None:
+    jobs = [harness.submit("on-gpu") for _ in range(4)]
+    for job in (jobs[0], jobs[1], jobs[3]):
+        harness.client.cancel(job.job_id)
+    assert harness.store.sweep() == 2
+    assert harness.connection.lrange("rq:queue:default@gpu", 0, 0) == [jobs[2].job_id.encode()]
+    assert harness.client.find(jobs[2].job_id).queue_position == 1
+
+    harness.client.cancel(jobs[2].job_id)
+    harness.store.sweep()
+    assert not any(each.no_worker for each in Metrics(harness.store).read().queues)
+
+
+def test_a_job_of_plain_rq_stays_in_a_queue_that_no_worker_serves(harness: Harness) -> None:
+    queue = rq.Queue("low", connection=harness.connection, serializer=JSONSerializer)
+    job: Any = queue.enqueue("tests.jobs_for_tests.behaviours.noop")
+    harness.store.sweep()
+    assert harness.connection.lrange("rq:queue:low", 0, -1) == [job.id.encode()]
+
+
 def test_a_paused_queue_is_not_forgotten(harness: Harness) -> None:
     harness.connection.sadd("rq:queues", "rq:queue:default@gpu")
     Control(harness.store).pause_queue("default@gpu", None, None, None)

@@ -17,7 +17,7 @@ for _, limit in ipairs(redis.call('SRANDMEMBER', 'wh:limited', ARGV[1])) do
   end
   for _, id in ipairs(redis.call('SMEMBERS', called_key(limit))) do
     local job = redis.call('HMGET', job_key(id), 'status', 'origin')
-    if job[1] ~= 'queued' or not names(id, 'called', limit) or not is_open(job[2] or '') then
+    if job[1] ~= 'queued' or not names(id, 'called', limit) or not queue_is_open(job[2] or '') then
       redis.call('SREM', called_key(limit), id)
     end
   end

@@ -1,4 +1,5 @@
--- Remove expired jobs from the indexes and registries. ARGV: how many at most. Returns how many were removed.
+-- Remove expired jobs from the indexes and registries, and cancelled ones from queues of which no worker takes jobs.
+-- ARGV: how many at most. Returns how many were removed.
 -- Requires: control.
 local swept, queues = 0, our_queues()
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal(NOW), 'LIMIT', 0, ARGV[1])) do
@@ -9,6 +10,23 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', 'wh:expiry', '-inf', decimal
     for _, queue in ipairs(queues) do redis.call('ZREM', REGISTRY[status] .. queue, id) end
   end
   swept = swept + 1
+end
+
+-- Drop the cancelled jobs at the head of a queue, as a claim does.
+local function drop_cancelled(queue)
+  while swept < tonumber(ARGV[1]) do
+    local id = readable('LINDEX', queue_key(queue), 0)
+    local job = id and readable('HMGET', job_key(id), 'status', 'version', 'number')
+    -- A record without a version is one of plain RQ.
+    if not job or job[1] == 'queued' or (not job[2] and redis.call('EXISTS', job_key(id)) == 1) then return end
+    redis.call('LPOP', queue_key(queue))
+    if job[3] then redis.call('INCR', 'wh:popped:' .. queue) end
+    swept = swept + 1
+  end
+end
+
+for _, queue in ipairs(queues) do
+  if not queue_is_open(queue) then drop_cancelled(queue) end
 end
 
 -- Forget queues that have not been used for a minute, such as those of needs that have been renamed. RQ lists a queue before

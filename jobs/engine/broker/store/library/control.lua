@@ -34,6 +34,11 @@ local function queue_is_paused(queue)
   return is_paused('queue:' .. queue) or is_paused('queue:' .. string.match(queue, '^[^@]*'))
 end
 
+-- Return true if workers take jobs from a queue: it is not paused, and a live worker serves it.
+local function queue_is_open(queue)
+  return not queue_is_paused(queue) and redis.call('EXISTS', served_key(queue)) == 1
+end
+
 -- Return what a job waits for like for a limit while its type is paused, or nothing.
 local function pause_of(job)
   if job.type and is_paused('type:' .. job.type) then return 'pause:' .. job.type end

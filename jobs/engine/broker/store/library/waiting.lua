@@ -57,19 +57,13 @@ local function no_longer_waits(job)
   redis.call('HDEL', job.key, 'limited_by')
 end
 
--- Return true if workers take jobs from a queue. A job that is called back to another queue would keep its place from jobs
--- that could run.
-local function is_open(queue)
-  return not queue_is_paused(queue) and redis.call('EXISTS', served_key(queue)) == 1
-end
-
 -- Return the first job that waits for a limit and could run, its queue and its number; or nothing, and true if jobs wait in
--- queues that are not open.
+-- queues that are not open. A job that is called back to such a queue would keep its place from jobs that could run.
 local function first_waiting(limit, queues)
   local closed = false
   for _, queue in ipairs(queues) do
     local first = redis.call('ZRANGE', waiting_key(limit, queue), 0, 0, 'WITHSCORES')
-    if first[1] and is_open(queue) then return first[1], queue, first[2] end
+    if first[1] and queue_is_open(queue) then return first[1], queue, first[2] end
     closed = closed or first[1] ~= nil
   end
   return nil, closed
