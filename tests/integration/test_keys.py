@@ -138,6 +138,7 @@ def seen(harness: Harness, services: Services) -> set[str]:
         submit_all_kinds(harness, carol)
         write_a_document(watch)
         Trends(harness.store).note()
+        leave_a_queue_unused(harness, watch)
         eventually(lambda: not unended(harness, "carol"), "the jobs of the tour end")
         remove_users(services, admin, watch)
     return watch.keys
@@ -188,6 +189,12 @@ def pause_and_resume(harness: Harness, carol: Caller, watch: Watch) -> None:
     watch.look()
     control.resume_job_type("talk")
     assert harness.store.claim("host-3-dead", "e3", ["low"]) is None
+    watch.look()
+
+
+def leave_a_queue_unused(harness: Harness, watch: Watch) -> None:
+    harness.connection.sadd("rq:queues", "rq:queue:low@gpu")
+    harness.store.sweep()
     watch.look()
 
 
