@@ -47,6 +47,7 @@ connection = connect(Settings.load())
 
 def put_back(*_):
     connection.incr("good-byes")
+    print("good-bye", flush=True)
     sys.exit(0)
 
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -179,6 +180,7 @@ def test_a_requested_stop_ends_the_broker_last_and_succeeds(
     os.killpg(instance.process.pid, how)
     assert instance.ends() == 0
     assert alive(processes) == []
+    assert "| good-bye\n" in instance.printed
     assert counted(settings, "good-byes") == 1
 
 

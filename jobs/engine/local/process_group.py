@@ -13,6 +13,7 @@ from honcho.process import Popen, Process
 
 from jobs.engine.processes import die_with_parent
 
+from .gathered_lines import GatheredLines
 from .printer import NonblockingPrinter
 
 #: Seconds between the end of the grace time and SIGKILL.
@@ -73,5 +74,13 @@ class TetheredProcess(Process):  # type: ignore[misc] # honcho has no types
 
     def run(self, events: Any = None, ignore_signals: bool = False) -> None:
         die_with_parent(os.getppid())
-        self._child_ctor = partial(Popen, preexec_fn=partial(die_with_parent, os.getpid()))
+        self._child_ctor = partial(GatheringPopen, preexec_fn=partial(die_with_parent, os.getpid()))
         super().run(events, ignore_signals)
+
+
+class GatheringPopen(Popen):  # type: ignore[misc] # honcho has no types
+    """A program whose lines are read many at a time."""
+
+    def __init__(self, cmd: str, **kwargs: Any) -> None:
+        super().__init__(cmd, **kwargs)
+        self.stdout: Any = GatheredLines(self.stdout)
