@@ -137,6 +137,7 @@ def test_a_job_that_waits_for_a_limit_gives_no_finding(store: Store, doctor: Doc
 def test_a_slot_without_a_job_is_freed_for_the_next_job(store: Store, doctor: Doctor, connection: redis.Redis) -> None:
     submit(store, "b", max_running=1)
     connection.sadd("wh:slots:type:noop", "gone")
+    store.announce("host-1", (), QUEUES, 600)
     assert store.claim("host-1-w", "e1", QUEUES) is None
     doctor.repair(doctor.examine())
     assert claim(store, "e2").job_id == "b"
