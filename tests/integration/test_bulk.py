@@ -174,7 +174,8 @@ def test_deleted_jobs_are_gone_and_unfinished_ones_are_skipped(harness: Harness)
     assert done(harness, job) == (6, 4, 2)
     assert harness.store.find(over) == []
     assert statuses(harness, left) == {"pending"}
-    assert not [key for key in harness.connection.scan_iter() if any(job_id.encode() in key for job_id in over)]
+    left_over = [*harness.connection.scan_iter(), *harness.connection.zrange("wh:expiry", 0, -1)]
+    assert not [each for each in left_over if any(job_id.encode() in each for job_id in over)]
     counts = harness.client.counts("alice")
     assert (counts[Status.FAILED], counts[Status.PENDING], counts[Status.COMPLETED]) == (0, 2, 1)
 
@@ -318,6 +319,15 @@ def test_a_retry_waits_while_its_owner_has_too_many_unfinished_jobs(harness: Har
     assert done(harness, job) == (12, 12, 0)
     eventually(lambda: statuses(harness, ids) == {"completed"}, "they run again")
     assert {starts(harness, job_id) for job_id in ids} == {2}
+
+
+def test_a_bulk_action_does_not_take_the_place_of_a_job_that_it_retries(harness: Harness) -> None:
+    ended(harness, 2)
+    job = bulk(harness, "retry", status="failed")
+    assert harness.store.claim("w", "e", ["high"])
+    order = BulkOrder(job.job_id, "alice", "retry", {"statuses": ["failed"], "status": "failed"}, "+inf", 1)
+    reply = harness.store.bulk.step(order, "alice")
+    assert (reply.verdict, reply.done) == ("full", 1)
 
 
 def test_a_user_who_may_run_no_more_jobs_can_cancel_them(harness: Harness) -> None:
