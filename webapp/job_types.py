@@ -13,13 +13,12 @@ from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.pauses import Pause
 from jobs.engine.operate.control import Pauses
 
-from . import body
-from .auth import caller, require_admin
+from .auth import require_admin
 from .openapi.components import component, page_of, resource
 from .openapi.describing import described
 from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, Schema, nullable, returned
-from .pauses import PAUSE_EXAMPLE, NewPause
+from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, resume_as_sent
 from .query import Nothing, query
 from .queues import control
 from .rate_limit import admit
@@ -149,10 +148,7 @@ def show(job_type: str) -> Response:
 def pause(job_type: str) -> Response:
     require_admin()
     kind = services().catalogue.find(job_type)
-    new = body.optional_model(NewPause)
-    query(Nothing)
-    admit(partial(control().check_until, new.until))
-    control().pause_job_type(kind.name, caller().user_id, new.reason, new.until)
+    pause_as_sent(control().check_until, partial(control().pause_job_type, kind.name))
     return jsonify(job_type_fields(kind))
 
 
@@ -168,10 +164,7 @@ def pause(job_type: str) -> Response:
 def resume(job_type: str) -> Response:
     require_admin()
     kind = services().catalogue.find(job_type)
-    body.no_body()
-    query(Nothing)
-    admit()
-    control().resume_job_type(kind.name)
+    resume_as_sent(partial(control().resume_job_type, kind.name))
     return jsonify(job_type_fields(kind))
 
 

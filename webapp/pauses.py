@@ -1,14 +1,22 @@
-"""The body of a request that pauses something."""
+"""Requests that pause and resume something: a queue, a job type or a schedule."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from jobs.engine.client.pauses import MAX_REASON_CHARACTERS
 
-from .query import A_TIME, Moment
+from . import body
+from .auth import caller
+from .query import A_TIME, Moment, Nothing, query
+from .rate_limit import admit
+
+Paused = TypeVar("Paused")
 
 
 def _in_json(value: Any) -> Any:
@@ -30,3 +38,30 @@ class NewPause(BaseModel):
 
 
 PAUSE_EXAMPLE = {"reason": "Waiting for the new price list", "until": "2030-02-01T06:00:00Z"}
+
+
+def pause_as_sent(
+    check_until: Callable[[datetime | None], None],
+    pause: Callable[[str, str | None, datetime | None], Paused],
+) -> Paused:
+    """Read the body of the request, and pause something for the caller, for this reason and until this time.
+
+    Raises:
+        InvalidRequest, RateLimited, and what `check_until` and `pause` raise.
+    """
+    new = body.optional_model(NewPause)
+    query(Nothing)
+    admit(partial(check_until, new.until))
+    return pause(caller().user_id, new.reason, new.until)
+
+
+def resume_as_sent(resume: Callable[[], Paused]) -> Paused:
+    """Check that the request has no parameters, and resume something.
+
+    Raises:
+        InvalidRequest, RateLimited, and what `resume` raises.
+    """
+    body.no_body()
+    query(Nothing)
+    admit()
+    return resume()

@@ -10,13 +10,12 @@ from flask import Blueprint, Response, jsonify
 from jobs.engine.operate.control import Control
 from jobs.engine.operate.queues import Queue, all_queues
 
-from . import body
-from .auth import caller, require_admin
+from .auth import require_admin
 from .openapi.components import resource
 from .openapi.describing import described
 from .openapi.operation import json_body, returns
 from .openapi.schemas import returned
-from .pauses import PAUSE_EXAMPLE, NewPause
+from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, resume_as_sent
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
@@ -62,10 +61,7 @@ def page() -> Response:
 def pause(queue_name: str) -> Response:
     require_admin()
     control().check_queue(queue_name)
-    new = body.optional_model(NewPause)
-    query(Nothing)
-    admit(partial(control().check_until, new.until))
-    control().pause_queue(queue_name, caller().user_id, new.reason, new.until)
+    pause_as_sent(control().check_until, partial(control().pause_queue, queue_name))
     return jsonify(queue_fields(queue_name))
 
 
@@ -82,10 +78,7 @@ def pause(queue_name: str) -> Response:
 def resume(queue_name: str) -> Response:
     require_admin()
     control().check_queue(queue_name)
-    body.no_body()
-    query(Nothing)
-    admit()
-    control().resume_queue(queue_name)
+    resume_as_sent(partial(control().resume_queue, queue_name))
     return jsonify(queue_fields(queue_name))
 
 

@@ -10,11 +10,10 @@ from jobs.engine.client.schedule_changes import ScheduleChanges
 from jobs.engine.client.schedules import Schedules
 
 from . import body
-from .auth import caller
 from .openapi.describing import described
 from .openapi.operation import LOCATION, RETRY_AFTER, json_body, returns
 from .ownership import visible_schedule
-from .pauses import PAUSE_EXAMPLE, NewPause
+from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, resume_as_sent
 from .query import Nothing, query
 from .rate_limit import admit
 from .schedule_resource import RUN_EXAMPLE, RUNS, SCHEDULE, run_fields, schedule_fields
@@ -40,10 +39,8 @@ _JOB = {"$ref": "#/components/schemas/Job"}
 )
 def pause(schedule_id: str) -> Response:
     visible_schedule(schedule_id)
-    new = body.optional_model(NewPause)
-    query(Nothing)
-    admit(partial(_changes().check_pause, new.until))
-    return jsonify(schedule_fields(_changes().pause(schedule_id, caller().user_id, new.reason, new.until)))
+    paused = pause_as_sent(_changes().check_pause, partial(_changes().pause, schedule_id))
+    return jsonify(schedule_fields(paused))
 
 
 @blueprint.delete("/pause")
@@ -57,10 +54,7 @@ def pause(schedule_id: str) -> Response:
 )
 def resume(schedule_id: str) -> Response:
     visible_schedule(schedule_id)
-    body.no_body()
-    query(Nothing)
-    admit()
-    return jsonify(schedule_fields(_changes().resume(schedule_id)))
+    return jsonify(schedule_fields(resume_as_sent(partial(_changes().resume, schedule_id))))
 
 
 @blueprint.post("/run")

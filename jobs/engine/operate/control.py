@@ -62,7 +62,7 @@ class Control:
         queue = QueueName.read(name)
         with broker_errors():
             if queue is None or (queue.needs and name not in self._store.queues()):
-                raise QueueNotFound(f"There is no queue {name[:100]!r}; GET /api/v1/queues lists them.")
+                raise QueueNotFound(f"Workhorse has no queue {name[:100]!r}; GET /api/v1/queues lists the queues.")
 
     def check_until(self, until: datetime | None) -> None:
         """Raise InvalidRequest unless a pause can end at this time."""
