@@ -9,6 +9,7 @@ A worker that was draining is not restarted, however it ended. Once all have dra
 
 from __future__ import annotations
 
+import gc
 import logging
 import mmap
 import os
@@ -73,6 +74,9 @@ class Supervisor:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Return the exit code."""
         adopt_orphans()
+        # What exists now stays shared with the children: no garbage collection of theirs writes to it.
+        gc.collect()
+        gc.freeze()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         workers = [self._worker(number) for number in range(self.settings.workers)]
         self.children = [*workers, Child(SCHEDULER, self._schedule)]
