@@ -12,9 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import LockError, LockNotOwnedError
-
-from jobs.engine.broker.connection import broker_errors, connect
 from jobs.engine.errors import TryAgainLater
 from jobs.engine.settings import settings
 
@@ -78,6 +75,10 @@ def _locked(path: str, *, shared: bool) -> Iterator[Callable[[], None]]:
         with _outside_jobs:
             yield lambda: None
         return
+    from redis.exceptions import LockNotOwnedError
+
+    from jobs.engine.broker.connection import broker_errors, connect
+
     connection = connect(settings())
     lock = connection.lock(f"wh:lock:{path}", timeout=LOCK_LIFETIME_SECONDS, blocking_timeout=LOCK_WAIT_SECONDS)
 
@@ -102,6 +103,10 @@ def _locked(path: str, *, shared: bool) -> Iterator[Callable[[], None]]:
 
 
 def _release(lock: Any) -> None:
+    from redis.exceptions import LockError
+
+    from jobs.engine.broker.connection import broker_errors
+
     try:
         with broker_errors():
             lock.release()

@@ -13,8 +13,6 @@ from typing import Any, BinaryIO
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from jobs.engine.accounts.users import Users
-from jobs.engine.broker.connection import connect
 from jobs.engine.errors import Fatal, StoredFileNotFound, UserNotFound
 from jobs.engine.files.safe_names import OCTETS
 from jobs.engine.files.stored_file import StoredFile
@@ -108,6 +106,9 @@ def _refuse_file_of_another_user(file: StoredFile) -> None:
     job = current_job()
     if job is None or job.user_id in (None, file.owner):
         return
+    from jobs.engine.accounts.users import Users
+    from jobs.engine.broker.connection import connect
+
     with closing(connect(settings())) as connection:
         users = Users(connection)
         try:

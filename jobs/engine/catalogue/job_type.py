@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from jobs.engine.author.decorator import OPTIONS, JobOptions, full_name_of
@@ -14,6 +15,7 @@ from jobs.engine.author.unique import Unique
 from jobs.engine.errors import UnservableFunction, WorkhorseError
 from jobs.engine.states import Priority
 
+from .broker_use import BROKER_MODULE, may_use_broker
 from .parameters import Parameters
 from .result_type import ResultType
 from .rules import Rules, limits_of
@@ -39,7 +41,7 @@ class JobType:
     result_ttl: int | None
     #: The most jobs of this type that run at the same time, over all workers; None: no limit.
     max_running: int | None
-    #: The modules that a worker imports before it forks.
+    #: The modules that a worker imports before it forks: those that the author names.
     preload: tuple[str, ...]
     #: What a worker must be able to do to run its jobs; sorted.
     needs: tuple[str, ...]
@@ -92,6 +94,11 @@ class JobType:
             parameters=parameters,
             result=result,
         )
+
+    @cached_property
+    def modules(self) -> tuple[str, ...]:
+        """All modules that a worker imports before it forks a process for this job type."""
+        return (*self.preload, BROKER_MODULE) if may_use_broker(self.function.__module__) else self.preload
 
     @property
     def max_attempts(self) -> int:

@@ -9,8 +9,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from jobs.engine.author.blobs import DRAFT_PREFIX, LOCAL_USER, delete_user_blobs
-from jobs.engine.broker.connection import broker_errors, connect
-from jobs.engine.files.files import own_store
 from jobs.engine.files.filesystem import open_filesystem
 from jobs.engine.settings import settings
 
@@ -33,6 +31,8 @@ def remove_leftovers() -> Removed:
 
 
 def _files() -> int:
+    from jobs.engine.files.files import own_store
+
     removed = 0
     while swept := own_store().sweep():
         removed += swept
@@ -51,6 +51,8 @@ def _drafts() -> int:
 
 def _removed_users() -> int:
     """Remove the blobs of users whose removal was interrupted. A user who is being removed still has a record."""
+    from jobs.engine.broker.connection import broker_errors, connect
+
     filesystem, root = open_filesystem(settings().storage)
     removed = 0
     connection = connect(settings())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jobs.engine.author.running import current_job
-from jobs.engine.broker.connection import connect
 from jobs.engine.errors import UserNotFound, WebhookNotFound
 from jobs.engine.settings import settings
 
-from .subscriptions import Subscriptions
+if TYPE_CHECKING:
+    from .subscriptions import Subscriptions
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,8 @@ def sender() -> Sender:
     job = current_job()
     if job is None or job.user_id is None:
         raise UserNotFound("A webhook is signed with the secret of its job's owner, and this job has no owner.")
+    from jobs.engine.broker.connection import connect
+
+    from .subscriptions import Subscriptions
+
     return Sender(job.user_id, Subscriptions(connect(settings())))

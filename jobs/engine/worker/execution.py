@@ -108,7 +108,7 @@ class Execution:
     def _start(self) -> None:
         self._timeout = self.order.timeout or self.job_type.timeout
         self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
-        self.zygote = self.zygotes.of(self.job_type.preload)
+        self.zygote = self.zygotes.of(self.job_type.modules)
         if not self._hand_to_kept_horse():
             self.horse = self.zygote.take() if self._horse_in_time() else self._dead_horse()
             self._hand_over()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from jobs.engine.catalogue.broker_use import BROKER_MODULE
 from jobs.engine.catalogue.job_type import JobType
 
 from .horse import SocketChannel
@@ -22,8 +23,9 @@ logger = logging.getLogger("workhorse")
 
 #: Seconds without a job after which a branch is retired.
 IDLE_SECONDS = 60.0
-#: Branches that one worker keeps at once: each holds the memory that its modules take.
+#: Branches that one worker keeps at once, besides the light one: each holds the memory that its modules take.
 MAX_BRANCHES = 2
+LIGHT_BRANCH: Modules = (BROKER_MODULE,)
 
 
 @dataclass
@@ -48,15 +50,15 @@ class Zygotes:
             main: called by each horse with its channel.
             job_types: what the horses run.
         """
-        groups = sorted({job_type.preload for job_type in job_types if job_type.preload})
+        groups = sorted({job_type.modules for job_type in job_types if job_type.modules})
         return cls(Zygote.start(main, groups), groups)
 
     def of(self, modules: Modules) -> Zygote:
-        """Return the zygote for job types that preload `modules`, forked now if there is none: it may not be ready."""
+        """Return the zygote for job types that need `modules`, forked now if there is none: it may not be ready."""
         if not modules:
             return self.lean
         if modules not in self._branches:
-            self._make_room()
+            self._make_room(modules)
             zygote = self.lean.branch(self._groups.index(modules), modules)
             self._branches[modules] = _Branch(zygote, time.monotonic())
         branch = self._branches[modules]
@@ -75,9 +77,10 @@ class Zygotes:
             elif now - branch.used_at > IDLE_SECONDS:
                 self._retire(modules)
 
-    def _make_room(self) -> None:
-        if len(self._branches) >= MAX_BRANCHES:
-            self._retire(min(self._branches, key=lambda modules: self._branches[modules].used_at))
+    def _make_room(self, modules: Modules) -> None:
+        heavy = [each for each in self._branches if each != LIGHT_BRANCH]
+        if modules != LIGHT_BRANCH and len(heavy) >= MAX_BRANCHES:
+            self._retire(min(heavy, key=lambda each: self._branches[each].used_at))
 
     def _retire(self, modules: Modules) -> None:
         zygote = self._branches.pop(modules).zygote

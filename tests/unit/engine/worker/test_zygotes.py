@@ -35,8 +35,11 @@ def gone(pid):
         time.sleep(0.01)
     return not os.path.exists(f"/proc/{pid}")
 
-mine = zygotes.Zygotes.start(work, [SimpleNamespace(preload=each) for each in ((), ("colorsys",), ("fractions",))])
+groups = ((), ("colorsys",), ("fractions",), zygotes.LIGHT_BRANCH)
+mine = zygotes.Zygotes.start(work, [SimpleNamespace(modules=each) for each in groups])
 facts = {"lean": run(), "first": run("colorsys"), "second": run("colorsys"), "lean again": run()}
+facts["light"] = run(*zygotes.LIGHT_BRANCH)
+facts["after the light one"] = run("colorsys")
 facts["other"] = run("fractions")
 facts["first gave way"] = gone(facts["first"]["pid"])
 mine.read_notices()
@@ -61,6 +64,10 @@ def test_jobs_with_the_same_modules_share_a_zygote(facts: Any) -> None:
     assert facts["first"] == facts["second"]
     assert facts["lean"] == facts["lean again"]
     assert len({facts[name]["pid"] for name in ("lean", "first", "other")}) == 3
+
+
+def test_the_light_branch_takes_no_room(facts: Any) -> None:
+    assert facts["after the light one"] == facts["first"] != facts["light"]
 
 
 def test_the_branch_used_longest_ago_gives_way_to_another(facts: Any) -> None:
