@@ -256,6 +256,9 @@ def test_a_waiting_job_with_a_newer_key_waits_for_the_other_limit(harness: Harne
 
     assert (now.job_id, now.limited_by, now.pending_reason) == (waiting.job_id, None, PendingReason.QUEUED)
     assert host.claims().job_id == waiting.job_id
+    other = newest("b", "3")
+    assert host.claim() is None
+    assert find(harness, other).pending_reason is PendingReason.LIMITED
 
 
 def test_jobs_of_an_earlier_version_keep_their_limit(harness: Harness, host: Host, tmp_path: Path):

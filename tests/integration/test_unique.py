@@ -239,6 +239,18 @@ def test_a_waiting_job_takes_the_newer_parameters_and_the_newer_time(harness: Ha
     harness.client.cancel(first.job_id)
 
 
+def test_a_waiting_job_takes_the_newer_deadline_or_has_none(harness: Harness):
+    first = newest(harness, "a", start_within_seconds=0.05).job
+    later = newest(harness, "b", start_within_seconds=60).job
+    assert later.start_by and first.start_by
+    assert later.start_by - first.start_by > timedelta(seconds=50)
+    assert harness.connection.zscore("wh:start_by", first.job_id) == pytest.approx(later.start_by.timestamp())
+
+    assert newest(harness, "c").job.start_by is None
+    assert harness.connection.zscore("wh:start_by", first.job_id) is None
+    harness.client.cancel(first.job_id)
+
+
 def test_a_job_that_is_due_keeps_its_place_and_runs_with_the_newest_parameters(harness: Harness):
     first = newest(harness, "a").job
     newest(harness, "b", delay_seconds=60)
