@@ -116,6 +116,15 @@ def test_a_cancelled_job_that_was_called_back_gives_way_to_the_next(harness: Har
     assert host.claims().job_id == third.job_id
 
 
+def test_a_free_place_calls_back_one_job(harness: Harness, host: Host):
+    _first, *others = [submit(harness, "a") for _ in range(4)]
+    running = host.claims()
+    assert host.claim() is None
+    host.finish(running)
+    reasons = [find(harness, job).pending_reason for job in others]
+    assert reasons == [PendingReason.QUEUED, PendingReason.LIMITED, PendingReason.LIMITED]
+
+
 def test_jobs_in_a_paused_queue_do_not_keep_others_from_running(harness: Harness, host: Host):
     waiting = [submit(harness, "a") for _ in range(5)]
     high = submit(harness, "a", priority="high")

@@ -101,6 +101,15 @@ def test_jobs_start_in_order_after_a_pause(harness: Harness, control: Control, s
     assert not harness.connection.exists("wh:room", "wh:control")
 
 
+def test_jobs_are_called_back_a_few_at_a_time_after_a_pause(harness: Harness, control: Control) -> None:
+    pause(control, "type:noop")
+    jobs = [harness.submit("noop") for _ in range(30)]
+    assert claim(harness) is None
+    end_pause(control, "type:noop")
+    assert claims(harness, "e1") == jobs[0].job_id
+    assert [reason(harness, job) for job in jobs[1:]].count("queued") == 9
+
+
 @each_subject
 def test_a_running_job_finishes_and_its_retry_waits(harness: Harness, control: Control, subject: str) -> None:
     job = harness.submit("noop")
@@ -198,6 +207,7 @@ def test_a_limit_and_a_pause_hold_together(harness: Harness, control: Control) -
     pause(control, "type:one-at-a-time")
     assert reason(harness, second) == "paused"
     harness.store.finish(first.job_id, "e1", "", COMPLETED)
+    assert harness.connection.llen("rq:queue:default") == 0
     assert claim(harness, "e3") is None
 
     end_pause(control, "type:one-at-a-time")
@@ -261,6 +271,14 @@ def test_two_hosts_take_nothing_until_the_resume_and_start_within_a_second(
     end_pause(control, subject)
     started = [harness.ended(job).started_at for job in jobs]
     assert min(at for at in started if at) - resumed_at < timedelta(seconds=1)
+
+
+@each_subject
+def test_the_end_of_a_pause_wakes_an_idle_worker(harness: Harness, control: Control, subject: str) -> None:
+    pause(control, subject)
+    assert harness.store.wait_for_doorbell(["default"], 0.01) is None
+    end_pause(control, subject)
+    assert harness.store.wait_for_doorbell(["default"], 10) == "default"
 
 
 @each_subject
