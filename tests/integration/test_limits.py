@@ -134,6 +134,8 @@ def test_a_job_whose_worker_died_runs_next_and_keeps_its_slot(harness: Harness) 
     assert host.claim() is None
 
     assert host.finish(running, after_death(running.order.deaths, DEATH)) == "resumed"
+    Scheduler(harness.store).make_room()
+    assert reasons(harness, [first, second]) == ["queued", "limited"]
 
     again = host.claims()
     assert again.job_id == first.job_id

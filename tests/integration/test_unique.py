@@ -276,8 +276,10 @@ def test_a_job_that_waits_for_another_takes_the_newer_parameters(harness: Harnes
     before = submit(harness).job
     job = newest(harness, "a", depends_on=(before.job_id,)).job
     assert newest(harness, "b").job.pending_reason is PendingReason.WAITING
+    newest(harness, "c", delay_seconds=60)
     finish(harness, before, COMPLETED)
-    assert harness.client.find(job.job_id).params == {"word": "b"}
+    ready = harness.client.find(job.job_id)
+    assert (ready.params, ready.pending_reason) == ({"word": "c"}, PendingReason.SCHEDULED)
     harness.client.cancel(job.job_id)
 
 
