@@ -1,10 +1,21 @@
-"""The order in which test files are distributed to the test processes, and the boundary of their uploads."""
+"""What all tests share: their order, how files are distributed to the test processes, and their environment."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
+
+# The tests start hundreds of Python processes. Each would compile every module if it could not keep the bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+#: The acceptance tests that start instances of their own. The others share two, which one test process starts.
+WITH_OWN_INSTANCES = ("test_readme.py", "test_systems_control.py")
 
 #: The directories of tests that start real processes, and so wait more than they compute.
 WITH_PROCESSES = ("integration", "acceptance", "browser")
@@ -20,6 +31,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 1 if item.path.parent.name in WITH_PROCESSES else 2
 
     items.sort(key=rank)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByInstance:
+    return ByInstance(config, log)
+
+
+class ByInstance(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """Run each file in one test process, and all files that share an instance in the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        path = PurePath(file)
+        shares = path.parent.name == "acceptance" and path.name not in WITH_OWN_INSTANCES
+        return str(path.parent) if shares else file
 
 
 @pytest.fixture(scope="session", autouse=True)
