@@ -1,4 +1,4 @@
-"""The command line as a process, on a real broker and real workers."""
+"""The command line on a real broker and real workers: as a process where that matters, else in this one."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jobs.engine.follow.follower import Follower
 from tests.integration.harness import ROOT, Harness
+from tests.unit.webapp.command import Command
 from tests.waiting import eventually
+from webapp.application import build_services, make_app
 
 FLASK = str(Path(sys.executable).with_name("flask"))
 BAR = re.compile(r"\[(#*)-*\] +(\d+) %")
 
 
 class CommandLine:
+    """Starts a process for each command."""
+
     def __init__(self, harness: Harness) -> None:
         self.environment = harness.environment
 
@@ -73,6 +78,13 @@ def run(harness: Harness, workers: subprocess.Popen[bytes]) -> CommandLine:
     return CommandLine(harness)
 
 
+@pytest.fixture(scope="module")
+def call(harness: Harness, workers: subprocess.Popen[bytes]) -> Iterator[Command]:
+    services = build_services(harness.settings)
+    yield Command(make_app(services))
+    services.client.store.connection.close()
+
+
 def test_the_command_starts_without_loading_a_web_server(harness: Harness) -> None:
     asked = "import sys, webapp; webapp.create_app(); print([n for n in ('gevent', 'gunicorn') if n in sys.modules])"
     done = subprocess.run(
@@ -112,22 +124,22 @@ def test_the_log_of_a_followed_job_is_printed(run: CommandLine) -> None:
         assert done.stdout.count(text + "\n") == 1, text
 
 
-def test_a_failed_job_sets_the_exit_code_and_can_be_retried(run: CommandLine) -> None:
+def test_a_failed_job_sets_the_exit_code_and_can_be_retried(run: CommandLine, call: Command) -> None:
     done = run("jobs", "submit", "fail", "--message", "no luck", "--wait", "--json")
     job = json.loads(done.stdout)
     assert (done.returncode, job["status"], job["error"]) == (1, "failed", "no luck")
-    assert run("jobs", "retry", job["job_id"]).returncode == 0
-    again = run("jobs", "follow", job["job_id"])
-    assert again.returncode == 1 and again.stderr.endswith("ValueError: no luck\n")
+    assert call("jobs", "retry", job["job_id"]).code == 0
+    again = call("jobs", "follow", job["job_id"])
+    assert again.code == 1 and again.err.endswith("ValueError: no luck\n")
 
 
-def test_a_running_job_is_cancelled(run: CommandLine, harness: Harness) -> None:
-    job_id = run("jobs", "submit", "sleep", "--seconds", "60").stdout.strip()
+def test_a_running_job_is_cancelled(call: Command, harness: Harness) -> None:
+    job_id = call.submits("sleep", "--seconds", "60")
     harness.running(harness.client.find(job_id))
-    assert run("jobs", "cancel", job_id).stdout == "The job is running; its worker will stop it within 5 seconds.\n"
-    done = run("jobs", "follow", job_id)
-    assert done.returncode == 1 and done.stderr.startswith("cancelled after ")
-    assert run("jobs", "cancel", job_id).returncode == 5
+    assert call("jobs", "cancel", job_id).out == "The job is running; its worker will stop it within 5 seconds.\n"
+    done = call("jobs", "follow", job_id)
+    assert done.code == 1 and done.err.startswith("cancelled after ")
+    assert call("jobs", "cancel", job_id).code == 5
 
 
 def test_ctrl_c_does_not_stop_the_job(run: CommandLine, harness: Harness) -> None:
@@ -150,24 +162,24 @@ def test_ctrl_c_does_not_stop_the_job(run: CommandLine, harness: Harness) -> Non
     assert harness.ended(job).status == "cancelled"
 
 
-def test_the_doctor_finds_and_repairs_damage(run: CommandLine, harness: Harness) -> None:
-    assert run("jobs", "doctor").stdout == "No damage found.\n"
+def test_the_doctor_finds_and_repairs_damage(call: Command, harness: Harness) -> None:
+    assert call("jobs", "doctor").out == "No damage found.\n"
     job = harness.submit("noop", options={"delay_seconds": 600})
     harness.connection.zrem("rq:scheduled:default", job.job_id)
-    sick = run("jobs", "doctor")
-    assert sick.returncode == 1
-    assert f"in_no_list: job {job.job_id}" in sick.stdout and "use --repair" in sick.stdout
-    repaired = run("jobs", "doctor", "--repair", "--json")
-    assert repaired.returncode == 0
-    document = json.loads(repaired.stdout)
+    sick = call("jobs", "doctor")
+    assert sick.code == 1
+    assert f"in_no_list: job {job.job_id}" in sick.out and "use --repair" in sick.out
+    repaired = call("jobs", "doctor", "--repair", "--json")
+    assert repaired.code == 0
+    document = repaired.json
     assert len(document["findings"]) == 1 and document["left"] == []
-    assert run("jobs", "doctor").returncode == 0
+    assert call("jobs", "doctor").code == 0
     harness.client.cancel(job.job_id)
 
 
-def test_the_check_fails_if_a_queued_job_type_is_removed(run: CommandLine, harness: Harness) -> None:
+def test_the_check_fails_if_a_queued_job_type_is_removed(run: CommandLine, call: Command, harness: Harness) -> None:
     job = harness.submit("noop", options={"delay_seconds": 600})
-    assert run("jobs", "check").returncode == 0
+    assert call("jobs", "check").code == 0
     done = run("jobs", "check", JOB_PACKAGES="jobs")
     assert done.returncode == 1
     assert f"Incompatible: job {job.job_id} (noop, scheduled): function " in done.stdout
@@ -182,12 +194,15 @@ def test_bad_settings_and_an_unreachable_broker_end_with_a_sentence(run: Command
     assert "redis://(hidden)@127.0.0.1:1/0" in away.stderr and "secret" not in away.stderr
 
 
-def test_a_user_gets_a_key_and_submits(run: CommandLine, harness: Harness, follower: Follower) -> None:
-    made = run("users", "add", "carol", "carol@example.com", WORKHORSE_PASSWORD="correct horse")
-    assert made.returncode == 0, made.stderr
-    assert run("keys", "add", "carol").stdout.startswith("wh_")
-    job_id = run("jobs", "submit", "noop", "--as", "carol").stdout.strip()
+def test_a_user_gets_a_key_and_submits(
+    call: Command, harness: Harness, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKHORSE_PASSWORD", "correct horse")
+    made = call("users", "add", "carol", "carol@example.com")
+    assert made.code == 0, made.err
+    assert call("keys", "add", "carol").out.startswith("wh_")
+    job_id = call.submits("noop", "--as", "carol")
     job = follower.wait(job_id, after=None, timeout=60)
     assert (job.user_id, job.status) == ("carol", "completed")
-    assert run("users", "delete", "carol", "--yes").returncode == 0
-    assert run("jobs", "show", job_id).returncode == 4
+    assert call("users", "delete", "carol", "--yes").code == 0
+    assert call("jobs", "show", job_id).code == 4
