@@ -54,6 +54,7 @@ from . import (
     websockets,
     workers,
 )
+from .routing import Address, Routes
 from .services import EXTENSION, Services
 from .shutdown import shutdown
 
@@ -97,27 +98,18 @@ def build_services(settings: Settings | None = None) -> Services:
 
 
 class App(Flask):
+    url_map_class = Routes
+    url_map: Routes
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function unchanged: Flask calls this in every request, and none of ours is a coroutine."""
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Bind the URL map to a request. Flask's own (3.1.3) looks up the host twice, and joins what is never matched.
-
-        A WebSocket's request is left to Flask: only its rules match it.
-        """
+        """Bind the URL map to a request. Flask's own (3.1.3) also matches WebSockets' rules, hosts and subdomains."""
         if request is None or "HTTP_UPGRADE" in request.environ:
             return super().create_url_adapter(request)
-        return MapAdapter(
-            self.url_map,
-            server_name=request.host.lower(),
-            script_name=request.root_path + "/",
-            subdomain="",
-            url_scheme=request.scheme,
-            path_info=request.path,
-            default_method=request.method,
-            query_args=request.query_string.decode("latin-1"),
-        )
+        return Address(self.url_map, request)
 
 
 def make_app(services: Services) -> Flask:

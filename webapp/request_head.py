@@ -36,8 +36,9 @@ class QuickRequest(Request):  # type: ignore[misc]  # gunicorn ships no types
 
     def _heed(self, fields: dict[str, str]) -> None:
         """Have gunicorn act on the fields that it has a policy for: Expect, and those of a proxy that ends TLS."""
-        named = fields.keys() & {"EXPECT", *self.cfg.secure_scheme_headers}
+        named = [name for name in ("EXPECT", *self.cfg.secure_scheme_headers) if name in fields]
         if named:
-            policy = ([False], set[str](), *self._peer_trusted_for_forwarded())
+            seen: set[str] = set()
+            policy = ([False], seen, *self._peer_trusted_for_forwarded())
             for name in named:
                 self._apply_header_policy(name, fields[name], *policy)
