@@ -151,17 +151,6 @@ def test_the_instance_prints_its_address_a_sign_in_link_and_the_key(
     assert f"{key.read_text()} (shown only once; stored in {key})" in instance.printed
 
 
-def test_a_stored_key_is_not_shown_again(start: Callable[..., Instance], settings: Settings) -> None:
-    for _ in range(2):
-        instance = start()
-        instance.wait_until_ready()
-        instance.process.send_signal(signal.SIGINT)
-        assert instance.ends() == 0
-    key = settings.data_dir / "admin_api_key"
-    assert str(key) in instance.printed
-    assert key.read_text() not in instance.printed
-
-
 def test_a_weak_key_is_used_with_a_warning(start: Callable[..., Instance], settings: Settings) -> None:
     instance = start(ADMIN_API_KEY="my little key")
     instance.wait_until_ready()
@@ -184,7 +173,7 @@ def test_a_requested_stop_ends_the_broker_last_and_succeeds(
     assert counted(settings, "good-byes") == 1
 
 
-def test_the_next_start_continues_where_the_last_one_stopped(
+def test_the_next_start_continues_where_the_last_one_stopped_and_does_not_show_the_key_again(
     start: Callable[..., Instance], settings: Settings
 ) -> None:
     for _ in range(2):
@@ -193,6 +182,9 @@ def test_the_next_start_continues_where_the_last_one_stopped(
         instance.process.send_signal(signal.SIGINT)
         assert instance.ends() == 0
     assert counted(settings, "starts") == 2
+    key = settings.data_dir / "admin_api_key"
+    assert str(key) in instance.printed
+    assert key.read_text() not in instance.printed
 
 
 def test_a_process_that_ends_by_itself_stops_everything_and_fails(
