@@ -27,7 +27,7 @@ from jobs.engine.errors import CannotStart
 from jobs.engine.settings import Settings
 
 from .server_binary import find_binary
-from .server_config import configuration
+from .server_config import configuration, environment
 
 #: Loading an append-only file takes about ten seconds per gigabyte.
 LOADING_TIMEOUT_SECONDS = 300.0
@@ -120,6 +120,7 @@ class EmbeddedBroker:
         self._process = subprocess.Popen(
             [self._binary, self._config_path],
             cwd=self.folder,
+            env=environment(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

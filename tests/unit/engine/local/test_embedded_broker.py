@@ -18,7 +18,7 @@ import redis
 from jobs.engine.broker.connection import connect
 from jobs.engine.errors import CannotStart
 from jobs.engine.local.embedded_broker import STOP_TIMEOUT_SECONDS, EmbeddedBroker
-from jobs.engine.local.server_config import configuration
+from jobs.engine.local.server_config import configuration, environment
 from jobs.engine.settings import MAX_SOCKET_PATH_BYTES, Settings
 from tests.waiting import eventually
 
@@ -53,6 +53,11 @@ def responds(connection: redis.Redis) -> bool:
 def test_the_broker_keeps_everything_on_disk_and_evicts_nothing(connection: redis.Redis) -> None:
     wanted = {"appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction", "port": "0"}
     assert {name: connection.config_get(name)[name] for name in wanted} == wanted
+
+
+def test_the_server_runs_with_its_own_tunables(running: EmbeddedBroker) -> None:
+    assert running.pid is not None
+    assert psutil.Process(running.pid).environ()["GLIBC_TUNABLES"] == environment(os.environ)["GLIBC_TUNABLES"]
 
 
 def test_only_its_owner_can_reach_the_broker(running: EmbeddedBroker, settings: Settings) -> None:
