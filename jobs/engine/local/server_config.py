@@ -39,6 +39,8 @@ def configuration(settings: Settings) -> str:
         "auto-aof-rewrite-min-size 64mb",
         # Jobs are not a cache: when memory is full, a submission is refused and nothing is evicted.
         "maxmemory-policy noeviction",
+        # The result of each job is a stream of one entry. The server reserves this much for it, 4,096 bytes by default.
+        "stream-node-max-bytes 256",
     ]
     return "\n".join(lines) + "\n"
 
