@@ -14,6 +14,7 @@ from jobs.engine.operate.coverage import warn_about_coverage
 from jobs.engine.operate.deploy_check import DeployCheck, Mismatch
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.operate.findings import Finding
+from jobs.engine.operate.full_broker import lacks_memory_for_functions
 from webapp.recording import REPAIR
 from webapp.services import services
 
@@ -55,9 +56,9 @@ def check(as_json: bool) -> None:
     Settings and catalogue are checked first. Then the parameters of each unfinished job (queued, scheduled, waiting,
     retrying or running) and of each schedule are validated against the function in this code. If some are invalid,
     they are listed and the exit code is 1: let these jobs finish, cancel them, or keep the old parameters valid. A
-    job is also listed if no live worker serves its queue and the needs of its job type have changed. Priorities, needs
-    and queues that no live worker takes cause warnings, and so do changed limits and unique keys. This is the release
-    step of the Procfile.
+    job is also listed if no live worker serves its queue and the needs of its job type have changed. The exit code is
+    also 1 if the broker is full and can't load the functions of this code. Priorities, needs and queues that no live
+    worker takes cause warnings, and so do changed limits and unique keys. This is the release step of the Procfile.
     """
     settings, catalogue = services().settings, services().catalogue
     if not as_json:
@@ -65,6 +66,9 @@ def check(as_json: bool) -> None:
         for name, value in settings.shown().items():
             click.echo(f"  {name.upper()}={value}")
         click.echo(f"Catalogue: {len(catalogue)} job types: {', '.join(catalogue) or 'none'}")
+    problem = lacks_memory_for_functions(services().client.store)
+    if problem and not as_json:
+        click.echo(f"Problem: {problem}")
     checked = DeployCheck(services().client.store, catalogue, settings)
     mismatches = []
     for mismatch in checked.mismatches():
@@ -73,13 +77,18 @@ def check(as_json: bool) -> None:
             click.echo(printable(f"Incompatible: {mismatch}"))
     warnings = [*warn_about_coverage(services().client.store, catalogue), *_moved(checked), *_changed(checked)]
     if as_json:
-        found = {"warnings": warnings, "settings": settings.shown(), "job_types": list(catalogue)}
+        found = {
+            "problem": problem,
+            "warnings": warnings,
+            "settings": settings.shown(),
+            "job_types": list(catalogue),
+        }
         print_json(_checked(checked, mismatches) | found)
     else:
         for warning in warnings:
             click.echo(f"Warning: {warning}")
         click.echo(_verdict(checked, mismatches))
-    sys.exit(FAILURE if mismatches else SUCCESS)
+    sys.exit(FAILURE if mismatches or problem else SUCCESS)
 
 
 def _moved(checked: DeployCheck) -> list[str]:

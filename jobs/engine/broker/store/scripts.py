@@ -16,6 +16,10 @@ from .sources import functions, source
 #: The libraries that stay in the broker: those of the versions that called last. During a deploy there are two.
 KEEP_LIBRARIES = 3
 _LOADED = "wh:functions"
+NO_MEMORY = (
+    "The broker is full, so it can't load the functions of this version. Raise its maxmemory, or wait until ended jobs "
+    "have expired."
+)
 
 
 class Scripts:
@@ -40,7 +44,10 @@ class Scripts:
         self.connection.register_script(source(name))(args=list(arguments), client=pipeline)
 
     def _load(self) -> None:
-        self.connection.function_load(self._functions.text, replace=True)
+        try:
+            self.connection.function_load(self._functions.text, replace=True)
+        except redis.exceptions.OutOfMemoryError as error:
+            raise redis.exceptions.OutOfMemoryError(NO_MEMORY) from error
         self.connection.zadd(_LOADED, {self._functions.name: time.time()})
         for name in cast(list[bytes], self.connection.zrange(_LOADED, 0, -1 - KEEP_LIBRARIES)):
             self._forget(name.decode())

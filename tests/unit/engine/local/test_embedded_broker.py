@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -57,14 +58,15 @@ def test_the_broker_keeps_everything_on_disk_and_evicts_nothing(connection: redi
 
 def test_a_small_result_takes_little_memory(connection: redis.Redis) -> None:
     connection.xadd("rq:results:job", {"type": "1", "return_value": "bnVsbA=="}, maxlen=10, approximate=False)
-    assert connection.memory_usage("rq:results:job") < 1_024
+    assert (connection.memory_usage("rq:results:job") or 0) < 1_024
 
 
 def test_a_large_result_fits(connection: redis.Redis) -> None:
     value = b"x" * 100_000
     for _ in range(3):
         connection.xadd("rq:results:job", {"return_value": value}, maxlen=2, approximate=False)
-    assert [fields[b"return_value"] for _id, fields in connection.xrange("rq:results:job")] == [value, value]
+    entries: Any = connection.xrange("rq:results:job")
+    assert [fields[b"return_value"] for _id, fields in entries] == [value, value]
 
 
 def test_the_server_runs_with_its_own_tunables(running: EmbeddedBroker) -> None:
