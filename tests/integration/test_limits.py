@@ -264,6 +264,26 @@ def test_a_job_whose_only_worker_died_does_not_keep_others_from_running(harness:
     assert harness.client.find(on_gpu.job_id).status == "pending"
 
 
+def test_a_job_whose_workers_are_busy_does_not_keep_others_from_running(harness: Harness) -> None:
+    host, able = Host(harness, user_limit=1), Host(harness, user_limit=1, name="able")
+    able.store.announce("able", ("gpu",), ("high@gpu",), SERVED_SECONDS)
+    running, *others = submitted(harness, 3)
+    first = host.claims()
+    on_gpu = harness.submit("on-gpu", options={"priority": Priority.HIGH})
+    assert able.store.claim("able-worker", "e", ("high@gpu",)) is None
+    assert host.claim() is None
+    host.finish(first)
+    assert reasons(harness, [on_gpu, *others]) == ["queued", "limited", "limited"]
+
+    harness.connection.hincrbyfloat(f"rq:job:{on_gpu.job_id}", "ready_at", -3)
+    for _ in range(2):
+        Scheduler(harness.store).make_room()
+    assert reasons(harness, [on_gpu, *others]) == ["queued", "queued", "limited"]
+    assert host.claims().job_id == others[0].job_id
+    assert able.store.claim("able-worker", "e", ("high@gpu",)) is None
+    assert harness.client.find(running.job_id).status == "completed"
+
+
 def test_limited_jobs_are_set_aside_in_bounded_steps(harness: Harness, host: Host) -> None:
     submitted(harness, 350)
     host.claims()

@@ -58,12 +58,13 @@ local function no_longer_waits(job)
 end
 
 -- Return the first job that waits for a limit and could run, its queue and its number; or nothing, and true if jobs wait in
--- queues that are not open. A job that is called back to such a queue would keep its place from jobs that could run.
-local function first_waiting(limit, queues)
+-- queues that are not open or whose workers are busy. A job that is called back to such a queue would keep its place from
+-- jobs that could run.
+local function first_waiting(limit, queues, busy)
   local closed = false
   for _, queue in ipairs(queues) do
     local first = redis.call('ZRANGE', waiting_key(limit, queue), 0, 0, 'WITHSCORES')
-    if first[1] and queue_is_open(queue) then return first[1], queue, first[2] end
+    if first[1] and not (busy and busy[queue]) and queue_is_open(queue) then return first[1], queue, first[2] end
     closed = closed or first[1] ~= nil
   end
   return nil, closed
@@ -82,17 +83,18 @@ local function limit_without_room(job, user_limit, name, called)
 end
 
 -- Call jobs that wait for a limit back to the heads of their queues, in order, as long as there is room.
--- A job whose other limit is full waits for that one instead.
-local function put_back(name)
+-- A job whose other limit is full waits for that one instead. `busy` queues, if any, are left out: their workers have not
+-- yet taken the `stuck` jobs that were called back to them.
+local function put_back(name, busy, stuck)
   local user_limit = tonumber(redis.call('GET', USER_LIMIT) or '0')
-  local called = redis.call('SCARD', called_key(name))
+  local called = redis.call('SCARD', called_key(name)) - (stuck or 0)
   -- After a pause, many jobs would come before those that are still at the heads of their queues.
   if called > 0 and is_pause(name) then return give_room(name) end
   local queues, back, look_at = our_queues(), {}, NOW
   for _ = 1, MOST_MOVES do
-    local id, queue, number = first_waiting(name, queues)
+    local id, queue, number = first_waiting(name, queues, busy)
     if not id then
-      -- While jobs wait in queues that are not open, the scheduler looks again.
+      -- While jobs wait in other queues, the scheduler looks again.
       if not queue then redis.call('SREM', 'wh:limited', name) end
       look_at = nil
       break
