@@ -246,7 +246,8 @@ def submission_of(
 
 def submission_fields(options: Options) -> dict[str, Any]:
     """Return the fields of a `Submission` that the options set. Duplicate values of an option are dropped."""
-    return {each.details.sets or each.name: _without_duplicates(getattr(options, each.name)) for each in OPTIONS}
+    given = [_BY_NAME[name] for name in options.model_fields_set if name in _BY_NAME]
+    return {each.details.sets or each.name: _without_duplicates(getattr(options, each.name)) for each in given}
 
 
 def _without_duplicates(value: Any) -> Any:

@@ -65,8 +65,7 @@ class _ByScript(Admission):
 
 def admission() -> Admission:
     """Return what the script of a view in COUNTED_BY_SCRIPT needs to count the request."""
-    found = services().accounts.gate.admission(current_globals().rate_user)
-    return _ByScript(found.user, found.rate)
+    return _ByScript(*services().accounts.gate.admission(current_globals().rate_user))
 
 
 def _count_refused(response: Response) -> Response:

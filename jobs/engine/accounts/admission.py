@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic_core import to_json
 
@@ -12,8 +12,7 @@ from .rate import Rate, refuse_if_early
 from .user import User
 
 
-@dataclass(frozen=True)
-class Admission:
+class Admission(NamedTuple):
     """A request's user, the credential that proves it, and the rate that they may send requests at."""
 
     user: User

@@ -35,12 +35,8 @@ class BackgroundWriter(Generic[Item]):
     def add(self, item: Item) -> None:
         """Have an item written soon. It never waits and never fails."""
         self._waiting.append(item)
-        with self._starting:
-            if self._thread is None:
-                # It runs only while there is something to write: an idle process has no thread.
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-                atexit.register(self.flush)
+        if self._thread is None:
+            self._start()
 
     def flush(self) -> None:
         """Write all waiting items now. If they can't be written, they are kept."""
@@ -62,12 +58,22 @@ class BackgroundWriter(Generic[Item]):
             for _ in items:
                 self._waiting.popleft()
 
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                # It runs only while there is something to write: an idle process has no thread.
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+                atexit.register(self.flush)
+
     def _run(self) -> None:
         while True:
             time.sleep(GATHER_SECONDS)
             self.flush()
             with self._starting:
+                # In this order: an item that is added now is seen here, or its caller sees that no thread is left.
+                thread, self._thread = self._thread, None
                 if not self._waiting:
-                    self._thread = None
                     atexit.unregister(self.flush)
                     return
+                self._thread = thread

@@ -19,7 +19,7 @@ from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.malformed import whole as _whole
 from jobs.engine.broker.store.records import Record
 from jobs.engine.public_fields import public_fields
-from jobs.engine.queue_names import QueueName, needs_of, priority_of
+from jobs.engine.queue_names import QueueName
 from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import read_time
 
@@ -136,20 +136,25 @@ class Job:
 
     @classmethod
     def from_record(cls, record: Record) -> Job:
-        """Read a job. A field that is malformed is read as if it were missing."""
+        """Read a job. A field that is malformed is read as if it were missing.
+
+        Nothing is an obstacle to a job of another RQ application: its workers announce nothing, and know no pauses.
+        """
         raw = record.fields
         text = {name: value.decode("utf-8", "replace") for name, value in raw.items() if name != "data"}
         status = FROM_RQ.get(text.get("status", ""), Status.PENDING)
         meta = _mapping(text.get("meta"))
         func_name, params = _call(raw.get("data", b""))
+        origin = text.get("origin", "")
+        queue = QueueName.read(origin)
         return _job(
             job_id=record.job_id,
             job_type=text.get("type") or func_name,
             user_id=text.get("user") or None,
             status=status,
-            pending_reason=_reason(text, status, record.obstacle),
-            priority=priority_of(text.get("origin", "")),
-            needs=list(needs_of(text.get("origin", ""))),
+            pending_reason=_reason(text, status, record.obstacle if queue else ""),
+            priority=str(queue.priority) if queue else origin,
+            needs=list(queue.needs) if queue else [],
             queue_position=_position(text, record.popped),
             tags=_words(text.get("tags")),
             unique_key=text.get("unique_key"),
@@ -203,8 +208,7 @@ def _call(data: bytes) -> tuple[str, Any]:
 def _reason(text: dict[str, str], status: Status, obstacle: str) -> PendingReason | None:
     if status is not Status.PENDING:
         return None
-    # Workers of another RQ application announce nothing, and know none of our pauses.
-    if obstacle and QueueName.read(text.get("origin", "")):
+    if obstacle:
         return PendingReason(obstacle)
     named = _REASONS.get(text.get("reason", ""))
     return named or _REASON_OF_STATUS.get(text.get("status", ""), PendingReason.QUEUED)

@@ -27,7 +27,9 @@ class LimitedBy(TypedDict):
 
 def limited_by(text: Mapping[str, str], record: Record) -> LimitedBy | None:
     """Return the limit that a job's record names, or None. Something else may have written the record."""
-    name = text.get("limited_by", "")
+    name = text.get("limited_by")
+    if not name:
+        return None
     if name == f"type:{text.get('type')}":
         return {"limit": f"running={text.get('max_running')}", "key": None, "free_at": None}
     if name.startswith("user:"):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.engine.broker import malformed
 
 
-@dataclass(frozen=True)
-class Record:
-    """A job's record in the broker."""
+class Record(NamedTuple):
+    """A job's record in the broker. A named tuple, since every poll makes one."""
 
     job_id: str
     fields: dict[str, bytes]

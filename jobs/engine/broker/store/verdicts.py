@@ -6,7 +6,7 @@ A word that is not listed here raises ValueError where the reply is read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -68,7 +68,7 @@ class SubmitReply:
                 record = Record.read(part)
         verdict = SubmitVerdict(reply[0].decode())
         if record and verdict is SubmitVerdict.STORED:
-            record = replace(record, fields=as_stored(sent or {}) | record.fields)
+            record = record._replace(fields=as_stored(sent or {}) | record.fields)
         return cls(verdict, subject_id, number, record)
 
 
