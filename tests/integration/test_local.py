@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -171,6 +172,25 @@ def test_a_requested_stop_ends_the_broker_last_and_succeeds(
     assert alive(processes) == []
     assert "| good-bye\n" in instance.printed
     assert counted(settings, "good-byes") == 1
+
+
+def test_ctrl_c_while_the_processes_are_started_ends_them(start: Callable[..., Instance]) -> None:
+    instance = start()
+
+    def begins() -> bool:
+        assert instance.process.poll() is None
+        # The broker, and a process that has just been forked.
+        return len({each.name() for each in descendants(instance)}) > 1
+
+    def ends_when_pressed_again() -> bool:
+        with suppress(ProcessLookupError):
+            os.killpg(instance.process.pid, signal.SIGINT)
+        return instance.process.poll() is not None
+
+    eventually(begins, "the first process is forked")
+    eventually(ends_when_pressed_again, "it ends")
+    # The last Ctrl-C may have reached Python when its work was done.
+    assert instance.ends() in (0, -signal.SIGINT)
 
 
 def test_the_next_start_continues_where_the_last_one_stopped_and_does_not_show_the_key_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,7 @@ KILL_PAUSE_SECONDS = 5.0
 RETRY_SECONDS = 0.1
 #: Seconds between two looks of honcho's loop while nothing happens.
 LOOP_SECONDS = 1.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ProcessGroup(honcho.manager.Manager):  # type: ignore[misc] # honcho has no types
@@ -41,7 +43,10 @@ class ProcessGroup(honcho.manager.Manager):  # type: ignore[misc] # honcho has n
         self._when_started = threading.Thread(target=when_started, args=(self,), daemon=True)
 
     def _start(self) -> None:
+        # Ctrl-C reaches the new processes too. Until `run` has begun, they would handle it as this process does.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         super()._start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         # Not before the forks: a thread may hold a lock that the child then waits for.
         self._printer.start()
         self._when_started.start()
@@ -74,6 +79,10 @@ class TetheredProcess(Process):  # type: ignore[misc] # honcho has no types
 
     def run(self, events: Any = None, ignore_signals: bool = False) -> None:
         die_with_parent(os.getppid())
+        # Not SIG_IGN: the program would inherit that, and never hear of a stop.
+        for each in STOP_SIGNALS:
+            signal.signal(each, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         self._child_ctor = partial(GatheringPopen, preexec_fn=partial(die_with_parent, os.getpid()))
         super().run(events, ignore_signals)
 
