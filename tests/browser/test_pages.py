@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.site import SAMPLES, Site
 from tests.browser.watched import Watched
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=30_000)
 
 SCRIPT = "<script>document.title='broken in'</script><img src=x onerror=alert(1)>"
 
