@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -13,6 +14,10 @@ from xdist.scheduler import LoadFileScheduling
 # The tests start hundreds of Python processes. Each would compile every module if it could not keep the bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# What a script starts in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The acceptance tests that start instances of their own. The others share two, which one test process starts.
 WITH_OWN_INSTANCES = ("test_readme.py", "test_systems_control.py")

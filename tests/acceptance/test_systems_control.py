@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 
 from jobs.engine.times import read_time
@@ -71,11 +72,18 @@ def test_each_failed_job_is_retried_once_although_the_web_process_is_killed(tmp_
 
 
 def kill_web_workers(instance: Instance) -> None:
-    web = [each for each in instance.processes if any("gunicorn" in word for word in each.cmdline())]
+    web = [each for each in instance.processes if is_web(each)]
     workers = [each for each in web if each.ppid() in {parent.pid for parent in web}]
     assert workers
     for each in workers:
         end_now(each)
+
+
+def is_web(process: psutil.Process) -> bool:
+    try:
+        return any("gunicorn" in word for word in process.cmdline())
+    except psutil.NoSuchProcess:  # the process of a job that has ended, perhaps a zombie
+        return False
 
 
 def answers(alice: Api, path: str) -> bool:
