@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,23 +14,27 @@ from werkzeug.routing import Rule
 
 @contextmanager
 def rules_compiled_once() -> Iterator[None]:
-    """Share the functions that build the URLs of a rule. They depend on nothing else of the rule or of its app.
+    """Share what a rule is compiled to: its parts, its converters, and the functions that build its URLs.
 
-    See `_compile_builder` in routing/rules.py of Werkzeug 3.1.9.
+    They depend only on what is in the key; see `compile` in routing/rules.py of Werkzeug 3.1.9.
     """
-    compiled: dict[Any, Callable[..., Any]] = {}
-    compile_builder = Rule._compile_builder
+    compiled: dict[Any, dict[str, Any]] = {}
+    compile_rule = Rule.compile
 
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
-        if rule.defaults:
-            return compile_builder(rule, append_unknown)
-        key = (append_unknown, *rule._trace)
+    def compile_once(rule: Rule) -> None:
+        assert rule.map is not None
+        options = (rule.map.host_matching, rule.merge_slashes, rule.strict_slashes, rule.websocket)
+        key = (rule.rule, rule.subdomain, rule.host, repr(rule.defaults), options)
         if key not in compiled:
-            compiled[key] = compile_builder(rule, append_unknown)
-        return compiled[key]
+            compile_rule(rule)
+            compiled[key] = {name: getattr(rule, name) for name in ("_parts", "_trace", "_converters", "arguments")}
+            compiled[key] |= {name: getattr(rule, name).__func__ for name in ("_build", "_build_unknown")}
+            return
+        for name, value in compiled[key].items():
+            setattr(rule, name, value.__get__(rule) if name.startswith("_build") else value)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", compile_once)
+        patch.setattr(Rule, "compile", compile_once)
         yield
 
 
