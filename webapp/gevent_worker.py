@@ -135,10 +135,20 @@ class PacedBody(io.RawIOBase):
 class OneSend(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
     """A response that sends its head and the first part of its body together: gunicorn (27.0.1) sends twice."""
 
+    #: The response has all headers of ON_EVERY_RESPONSE, which are sent as one text then.
+    _has_all = False
+
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
         # gunicorn checks each character of each header. Most headers never change, and have no forbidden ones.
-        super().process_headers([each for each in headers if each not in ON_EVERY_RESPONSE])
-        self.headers += [each for each in headers if each in ON_EVERY_RESPONSE]
+        others = [each for each in headers if each not in ON_EVERY_RESPONSE]
+        self._has_all = len(headers) - len(others) == len(ON_EVERY_RESPONSE)
+        super().process_headers(others)
+        if not self._has_all:
+            self.headers += [each for each in headers if each in ON_EVERY_RESPONSE]
+
+    def default_headers(self) -> list[str]:
+        lines: list[str] = super().default_headers()
+        return [*lines, _UNCHANGED] if self._has_all else lines
 
     def write(self, part: bytes) -> None:
         if self.headers_sent:
@@ -154,6 +164,10 @@ class OneSend(wsgi.Response):  # type: ignore[misc]  # gunicorn ships no types
         data = b"".join(gathered.parts)
         if (sent := client.send(data)) < len(data):
             client.sendall(data[sent:])
+
+
+#: The lines of the headers that all responses have, except for those that set some of them themselves.
+_UNCHANGED = "".join(f"{name}: {value}\r\n" for name, value in sorted(ON_EVERY_RESPONSE))
 
 
 class _Gathered:

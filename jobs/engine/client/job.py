@@ -32,6 +32,15 @@ _REASONS = {str(reason): reason for reason in PendingReason}
 #: The reasons of jobs whose record names none, by RQ's status.
 _REASON_OF_STATUS = {"deferred": PendingReason.WAITING, "scheduled": PendingReason.SCHEDULED}
 
+#: The fields about the progress of a job that has reported none.
+_NO_PROGRESS: dict[str, Any] = {
+    "progress": 0.0,
+    "progress_message": None,
+    "progress_current": None,
+    "progress_total": None,
+    "eta_seconds": None,
+}
+
 
 @dataclass(frozen=True)
 class Label:
@@ -159,11 +168,7 @@ class Job:
             tags=_words(text.get("tags")),
             unique_key=text.get("unique_key"),
             limited_by=limited_by(text, record) if status is Status.PENDING else None,
-            progress=100.0 if status is Status.COMPLETED else _percent(meta.get("progress")),
-            progress_message=_sentence(meta.get("progress_message")),
-            progress_current=_finite(meta.get("progress_current")),
-            progress_total=_finite(meta.get("progress_total")),
-            eta_seconds=_eta(meta, status, record.now),
+            **_progress(meta, status, record.now),
             attempt=_whole(text.get("attempt"), 0),
             max_attempts=_whole(text.get("attempts"), 1),
             resumed=_whole(text.get("resumed"), 0),
@@ -218,6 +223,20 @@ def _position(text: dict[str, str], popped: int) -> int | None:
     if text.get("status") != "queued" or "number" not in text:
         return None
     return max(1, _whole(text["number"], 1) - popped)
+
+
+def _progress(meta: dict[str, Any], status: Status, now: float) -> dict[str, Any]:
+    """Return the fields about the progress. `meta` is empty as long as the job has reported none."""
+    completed = status is Status.COMPLETED
+    if not meta:
+        return _NO_PROGRESS | {"progress": 100.0 if completed else 0.0}
+    return {
+        "progress": 100.0 if completed else _percent(meta.get("progress")),
+        "progress_message": _sentence(meta.get("progress_message")),
+        "progress_current": _finite(meta.get("progress_current")),
+        "progress_total": _finite(meta.get("progress_total")),
+        "eta_seconds": _eta(meta, status, now),
+    }
 
 
 def _eta(meta: dict[str, Any], status: Status, now: float) -> float | None:

@@ -14,13 +14,15 @@ from typing import Any
 
 import gevent
 import pytest
+from flask import Flask
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
-from webapp import gevent_worker
+from webapp import gevent_worker, security_headers
 from webapp.gevent_worker import OneSend, PacedBody, Worker, http_date, write_problem
+from webapp.security_headers import ON_EVERY_RESPONSE
 from webapp.shutdown import shutdown
 
 
@@ -143,6 +145,30 @@ def test_a_response_is_sent_whole_even_if_the_client_takes_it_in_parts() -> None
     sent = b"".join(client.received)
     assert len(client.received) == 2
     assert sent.startswith(b"HTTP/1.1 200 OK\r\n") and sent.endswith(b"\r\n\r\nhello")
+
+
+@pytest.mark.parametrize("own", [[], [("Cache-Control", "private")], [("X-Frame-Options", "DENY"), ("X-Other", "a")]])
+def test_every_security_header_is_sent_once(own: list[tuple[str, str]]) -> None:
+    request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [*own, ("Content-Length", "2")])
+        return [b"ok"]
+
+    app = Flask(__name__)
+    app.wsgi_app = application  # type: ignore[method-assign,assignment]
+    security_headers.install(app)
+    server, client = socket.socketpair()
+    with server, client:
+        response = OneSend(request, server, Config())
+        for part in app({}, response.start_response):
+            response.write(part)
+        head = client.recv(65_536).decode().partition("\r\n\r\n")[0]
+
+    headers = [tuple(line.split(": ", 1)) for line in head.split("\r\n")[1:]]
+    given = {name for name, _ in own}
+    expected = {*own, ("Content-Length", "2"), *(each for each in ON_EVERY_RESPONSE if each[0] not in given)}
+    assert sorted(each for each in headers if each[0] not in ("Server", "Date", "Connection")) == sorted(expected)
 
 
 def test_the_date_header_has_the_current_second(monkeypatch: pytest.MonkeyPatch) -> None:
