@@ -6,7 +6,6 @@ import csv
 import io
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -50,6 +49,9 @@ def process_files(files: Annotated[list[File], Field(min_length=1, max_length=10
     Files are read as UTF-8, several at once and line by line, so they may be of any size. The result is also saved as
     a CSV file.
     """
+    # Here, because it adds a hook to each fork of the processes that import it.
+    from concurrent.futures import ThreadPoolExecutor
+
     done = _Done(sum(file.size for file in files))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = [pool.submit(_statistics, file, done) for file in files]
