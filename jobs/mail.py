@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, localtime, make_msgid, parseaddr
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import EmailStr, Field
 
 from jobs.engine import Fatal, Retry, checkpoint, current_job, job, progress, settings
+
+if TYPE_CHECKING:
+    import smtplib
 
 TIMEOUT_SECONDS = 20.0
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
@@ -118,6 +119,8 @@ def _write_file(message: EmailMessage) -> None:
 
 
 def _send_over_smtp(message: EmailMessage) -> None:
+    import smtplib
+
     with _smtp_errors():
         server = _connected()
         try:
@@ -132,6 +135,9 @@ def _send_over_smtp(message: EmailMessage) -> None:
 
 
 def _connected() -> smtplib.SMTP:
+    import smtplib
+    import ssl
+
     try:
         url = urlsplit(settings().smtp_url or "")
         port = url.port or DEFAULT_PORTS[url.scheme]
@@ -160,6 +166,9 @@ def _connected() -> smtplib.SMTP:
 @contextmanager
 def _smtp_errors() -> Iterator[None]:
     """Turn smtplib's errors into ours. A 4xx reply or a broken connection is temporary, all others are permanent."""
+    import smtplib
+    import ssl
+
     try:
         yield
     except smtplib.SMTPRecipientsRefused as error:

@@ -7,7 +7,7 @@ import time
 from typing import IO
 
 #: The time in which lines gather: too short for a reader to notice.
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 #: As much as a pipe holds. After a full chunk the next one is read at once, so that the process need not wait.
 CHUNK_BYTES = 65_536
 

@@ -15,7 +15,7 @@ import sys
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.worker.supervisor import Supervisor
 Catalogue.discover(["jobs"])
-print(*sorted({"asyncio", "concurrent.futures", "redis"} & {*sys.modules}))
+print(*sorted({"asyncio", "concurrent.futures", "redis", "ssl"} & {*sys.modules}))
 """
 
 
