@@ -27,6 +27,8 @@ from webapp.services import Services
 #: Small, so that tests exceed it.
 MAX_PARAMS_BYTES = 20_000
 
+HASHED_ONCE = cache(PasswordHasher.hash)
+
 
 class Person:
     """A user with an API key."""
@@ -59,12 +61,16 @@ class Person:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shared_work() -> Iterator[None]:
-    """Do once in a test process what takes most of the time of making an app and its users."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PasswordHasher, "hash", cache(PasswordHasher.hash))
-        with rules_compiled_once(), templates_compiled_once():
-            yield
+def compiled_once() -> Iterator[None]:
+    """Do once in a test process what takes most of the time of making an app."""
+    with rules_compiled_once(), templates_compiled_once():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def passwords_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash each password once in a test process. Tests of other packages need the salt of each hash."""
+    monkeypatch.setattr(PasswordHasher, "hash", HASHED_ONCE)
 
 
 @pytest.fixture
