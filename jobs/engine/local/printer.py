@@ -15,6 +15,8 @@ from honcho.printer import Printer
 
 #: Time at the end to print what is still waiting.
 DRAIN_SECONDS = 2.0
+#: Messages that wait to be printed, each of up to 64 KiB: 16 MiB at most. Further ones are dropped.
+MAX_WAITING = 256
 
 
 class NonblockingPrinter(Printer):  # type: ignore[misc] # honcho has no types
@@ -52,10 +54,11 @@ class NonblockingPrinter(Printer):  # type: ignore[misc] # honcho has no types
         self._add(partial(print, text, file=self.output))
 
     def _add(self, write: Callable[[], None]) -> None:
-        if self._thread.is_alive():
-            self._waiting.put(write)
-        else:
+        if not self._thread.is_alive():
             _attempt(write)
+        elif self._waiting.qsize() < MAX_WAITING:
+            # A queue with a bound of its own has a lock, which a signal handler must not wait for.
+            self._waiting.put(write)
 
     def _print(self) -> None:
         while write := self._waiting.get():
