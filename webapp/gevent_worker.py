@@ -15,18 +15,17 @@ from typing import Any
 
 import gevent
 from gevent.monkey import MonkeyPatchWarning
-from gunicorn import util
+from gunicorn import http, util
 from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
-from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 from jobs.engine.errors import WorkhorseError
 
 from .boot_failure import boot_failure
-from .request_head import QuickRequest
+from .request_head import QuickParser
 from .security_headers import ON_EVERY_RESPONSE
 from .shutdown import shutdown
 
@@ -52,7 +51,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
         # workers/base.py) is HTML.
         util.write_error = write_problem
         wsgi.Response = OneSend
-        RequestParser.mesg_class = QuickRequest
+        http.RequestParser = QuickParser
         self._remember_what_never_changes()
         super().init_process()
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
 
 #: A method, a path with or without a query, and fields. gunicorn has a policy for names with an underscore.
 _ORDINARY = re.compile(
@@ -42,3 +44,14 @@ class QuickRequest(Request):  # type: ignore[misc]  # gunicorn ships no types
             policy = ([False], seen, *self._peer_trusted_for_forwarded())
             for name in named:
                 self._apply_header_policy(name, fields[name], *policy)
+
+
+class QuickParser(RequestParser):  # type: ignore[misc]  # gunicorn ships no types
+    mesg_class = QuickRequest
+
+    def finish_body(self, deadline: Any = None, max_bytes: Any = None) -> Any:
+        """Return True at once if the last body has been read: gunicorn would set timeouts, and read nothing."""
+        body = self.mesg and self.mesg.body
+        if isinstance(body, Body) and isinstance(body.reader, LengthReader) and not (body.reader.length or body.failed):
+            return True
+        return super().finish_body(deadline, max_bytes)

@@ -7,6 +7,7 @@ connection before lending it, counts for its metrics, and goes through its retri
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -35,7 +36,7 @@ class FastRedis(redis.Redis):
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         connection = self._take()
         try:
-            connection.send_packed_command([pack_command(args)], check_health=False)
+            _send(connection, pack_command(args))
             return connection.read_response()
         finally:
             # A connection that has failed is closed, and opens itself again at its next use.
@@ -57,3 +58,13 @@ class FastRedis(redis.Redis):
             self._ready.append((time.monotonic(), connection))
         else:
             self.connection_pool.release(connection)
+
+
+def _send(connection: Any, command: bytes) -> None:
+    """Send a command, usually with one system call: gevent's `sendall` (26.9.0) first asks for the size of a buffer."""
+    sent = 0
+    if connection._sock:
+        with suppress(OSError):  # redis-py sees the same error, and closes the connection
+            sent = connection._sock.send(command)
+    if sent < len(command):
+        connection.send_packed_command([command[sent:]], check_health=False)

@@ -45,6 +45,12 @@ def test_a_connection_that_the_broker_has_closed_fails_once_and_is_opened_again(
     assert fast.evalsha(known, 0) == 1
 
 
+def test_a_command_larger_than_the_socket_s_buffer_is_sent_in_parts(fast: redis.Redis) -> None:
+    size = sha(fast, "return #ARGV[1]")
+    assert fast.evalsha(size, 0, "x") == 1
+    assert fast.evalsha(size, 0, "x" * 10_000_000) == 10_000_000
+
+
 def test_more_threads_than_ready_connections_each_get_their_own_reply(fast: redis.Redis) -> None:
     echo = sha(fast, "return ARGV[1]")
     numbers = [str(number) for number in range(20 * KEEP)]
