@@ -34,6 +34,8 @@ from webapp.services import Services
 PASSWORD = "correct horse"
 QUEUES = ["high", "default", "low"]
 HOOK = "https://hooks.invalid/x"
+#: The key that ends a watch.
+LAST_KEY = "the last key"
 
 _LINE = re.compile(r"^    ((?:wh|rq):\S+)  +\S", re.MULTILINE)
 
@@ -59,28 +61,31 @@ def lists_of(key: str) -> list[tuple[str, str]]:
 
 
 class Watch:
-    """Scans the broker all the time, since some keys live for milliseconds."""
+    """Has the broker announce each change of a key, since some keys live for less than a millisecond."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._connection = connection
-        self._ended = threading.Event()
+        self._changes = connection.pubsub(ignore_subscribe_messages=True)
         self._thread = threading.Thread(target=self._run)
         self.keys: set[str] = set()
 
     def __enter__(self) -> Watch:
+        self._connection.config_set("notify-keyspace-events", "KA")
+        self._changes.psubscribe("__keyspace@*__:*")
+        self._changes.get_message(timeout=10)  # that it is subscribed
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        self._connection.set(LAST_KEY, "")
         self._thread.join()
-
-    def look(self) -> None:
-        self.keys |= {key.decode() for key in self._connection.scan_iter(count=10_000)}
+        self._changes.close()
 
     def _run(self) -> None:
-        while not self._ended.wait(0.005):
-            self.look()
+        while LAST_KEY not in self.keys:
+            if message := self._changes.get_message(timeout=1):
+                self.keys.add(message["channel"].decode().partition("__:")[2])
+        self.keys.remove(LAST_KEY)
 
 
 class Caller:
@@ -127,20 +132,19 @@ def services(harness: Harness, settings: Settings) -> Services:
 @pytest.fixture(scope="module")
 def seen(harness: Harness, services: Services) -> set[str]:
     """Return the keys that were in the broker at any time of a tour of the API."""
-    admin = Caller(services, "admin", services.accounts.ensure_admin())
-    carol = Caller(services, "carol", registered(admin, services, "carol"))
     with Watch(connect(harness.settings)) as watch:
+        admin = Caller(services, "admin", services.accounts.ensure_admin())
+        carol = Caller(services, "carol", registered(admin, services, "carol"))
         call_for_accounts(services, admin, carol)
         leave_to_dead_workers(harness, carol)
-        watch.look()
-        pause_and_resume(harness, carol, watch)
+        pause_and_resume(harness, carol)
         harness.start_workers(MAX_RUNNING_JOBS_PER_USER="2")
         submit_all_kinds(harness, carol)
-        write_a_document(watch)
+        write_a_document()
         Trends(harness.store).note()
-        leave_a_queue_unused(harness, watch)
+        leave_a_queue_unused(harness)
         eventually(lambda: not unended(harness, "carol"), "the jobs of the tour end")
-        remove_users(services, admin, watch)
+        remove_users(services, admin)
     return watch.keys
 
 
@@ -179,23 +183,20 @@ def leave_to_dead_workers(harness: Harness, carol: Caller) -> None:
     assert harness.store.suspects() == []
 
 
-def pause_and_resume(harness: Harness, carol: Caller, watch: Watch) -> None:
+def pause_and_resume(harness: Harness, carol: Caller) -> None:
     """Pause a job type, resume it, and make room for more jobs than one claim puts back."""
     control = Control(harness.store)
     control.pause_job_type("talk", None, None, None)
     for _ in range(12):
         carol.submits("talk?priority=high")
     assert harness.store.claim("host-3-dead", "e3", ["high"]) is None
-    watch.look()
     control.resume_job_type("talk")
     assert harness.store.claim("host-3-dead", "e3", ["low"]) is None
-    watch.look()
 
 
-def leave_a_queue_unused(harness: Harness, watch: Watch) -> None:
+def leave_a_queue_unused(harness: Harness) -> None:
     harness.connection.sadd("rq:queues", "rq:queue:low@gpu")
     harness.store.sweep()
-    watch.look()
 
 
 def submit_all_kinds(harness: Harness, carol: Caller) -> None:
@@ -248,19 +249,17 @@ def call_inline_and_with_files(carol: Caller) -> None:
     carol("POST", "/files", status=201, data=upload, content_type="multipart/form-data")
 
 
-def write_a_document(watch: Watch) -> None:
+def write_a_document() -> None:
     with user_document("notes", user_id="carol") as notes:
         notes["read"] = True
-        watch.look()
 
 
 def unended(harness: Harness, user_id: str) -> int:
     return sum(count for status, count in harness.client.counts(user_id).items() if not status.terminal)
 
 
-def remove_users(services: Services, admin: Caller, watch: Watch) -> None:
+def remove_users(services: Services, admin: Caller) -> None:
     services.accounts.close("erin")
-    watch.look()
     dave = Caller(services, "dave", registered(admin, services, "dave"))
     dave.submits("noop?delay=600")
     admin("DELETE", "/users/dave", status=204)
