@@ -24,9 +24,9 @@ from jobs.engine.client.client import Client
 from jobs.engine.client.submission import Submission
 from jobs.engine.settings import Settings
 from jobs.engine.worker.ending import EndingKind
-from jobs.engine.worker.horse_handle import Horse
 from jobs.engine.worker.horse_reports import Reports
 from tests.imitation import ImitatedRedis
+from tests.unit.engine.worker.played_horse import PlayedHorse
 
 
 @job
@@ -35,29 +35,20 @@ def count() -> int:
     return 1
 
 
-class Bench:
+class Bench(PlayedHorse):
     """A claimed job whose horse is this test."""
 
     def __init__(self, client: Client) -> None:
+        super().__init__(os.getpid())
         self.client = client
         self.job_id = client.submit(Submission(client.catalogue["count"], {}, "alice")).job.job_id
         claim = client.store.claim("w1", "e1", ["default"])
         assert isinstance(claim, Claim)
-        worker_end, self.channel = socket.socketpair()
-        worker_end.setblocking(False)
-        stdout, self.stdout = os.pipe()
-        stderr, self.stderr = os.pipe()
-        for pipe in (stdout, stderr):
-            os.set_blocking(pipe, False)
-        self.horse = Horse(os.getpid(), worker_end, stdout, stderr)
         self.reports = Reports(self.horse, claim, client.store)
 
     def close(self) -> None:
         self.reports.close()
-        self.horse.close()
-        self.channel.close()
-        os.close(self.stdout)
-        os.close(self.stderr)
+        super().close()
 
     def sends(self, *messages: object) -> Reports:
         """Let the horse send, and its worker read."""

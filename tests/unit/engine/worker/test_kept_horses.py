@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from jobs.engine.worker import kept_horses
 from jobs.engine.worker.horse_handle import Horse
 from jobs.engine.worker.kept_horses import KeptHorses
 from jobs.engine.worker.verdict import Verdict
+from tests.unit.engine.worker.played_horse import PlayedHorse
 
 
 @dataclass
@@ -28,29 +28,17 @@ class Zygote:
         self.released.append(horse)
 
 
-class Played:
+class Played(PlayedHorse):
     """A horse that has served two attempts."""
 
     def __init__(self) -> None:
-        worker_end, self.channel = socket.socketpair()
-        worker_end.setblocking(False)
-        stdout, self.stdout = os.pipe()
-        stderr, self.stderr = os.pipe()
-        for pipe in (stdout, stderr):
-            os.set_blocking(pipe, False)
-        self.horse = Horse(4711, worker_end, stdout, stderr, jobs=2)
+        super().__init__(4711, jobs=2)
 
     def send(self, message: Any) -> None:
         self.channel.sendall(b"\n" + json.dumps(message).encode() + b"\n")
 
     def judge(self, reason: str = "", carried_bytes: int = 0) -> None:
         self.send({"verdict": Verdict(reason, carried_bytes).as_message()})
-
-    def close(self) -> None:
-        self.horse.close()
-        self.channel.close()
-        os.close(self.stdout)
-        os.close(self.stderr)
 
 
 @pytest.fixture
