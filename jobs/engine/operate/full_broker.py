@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.store.scripts import MAKE_ROOM
 from jobs.engine.broker.store.sources import functions
 from jobs.engine.broker.store.store import Store
 
@@ -31,5 +32,5 @@ def lacks_memory_for_functions(store: Store) -> str | None:
             return None
     return (
         f"The broker is full ({used:,} of {limit:,} bytes), so it can't load the functions of this code, which could "
-        "not run a job or serve a request. Raise its maxmemory, or wait until ended jobs have expired."
+        f"not run a job or serve a request. {MAKE_ROOM}"
     )

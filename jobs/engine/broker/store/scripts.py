@@ -16,10 +16,9 @@ from .sources import functions, source
 #: The libraries that stay in the broker: those of the versions that called last. During a deploy there are two.
 KEEP_LIBRARIES = 3
 _LOADED = "wh:functions"
-NO_MEMORY = (
-    "The broker is full, so it can't load the functions of this version. Raise its maxmemory, or wait until ended jobs "
-    "have expired."
-)
+#: What to do about a broker without memory for the functions.
+MAKE_ROOM = "Raise its maxmemory, or wait until ended jobs have expired."
+NO_MEMORY = f"The broker is full, so it can't load the functions of this version. {MAKE_ROOM}"
 
 
 class Scripts:
