@@ -18,10 +18,10 @@ from typing import Any
 
 import httpx2
 import psutil
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.loopback import free_port
+from tests.mail_server import MailServer
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -231,7 +231,7 @@ class PostOffice:
         self.open()
 
     def open(self) -> None:
-        self._server = Controller(self, hostname=LOOPBACK, port=self.port, ready_timeout=60)
+        self._server = MailServer(self, port=self.port)
         self._server.start()
 
     def close(self) -> None:

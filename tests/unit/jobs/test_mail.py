@@ -8,13 +8,13 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from jobs import mail
@@ -23,6 +23,7 @@ from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import Fatal, InvalidParameters
 from jobs.mail import MailNotTaken, MailRefused, send_email, send_welcome_email
 from tests.loopback import free_port
+from tests.mail_server import MailServer
 
 pytestmark = pytest.mark.usefixtures("data_dir")
 
@@ -53,19 +54,14 @@ class Mailbox:
         return self.to_data
 
 
-class Server(Controller):
-    def __init__(self, mailbox: Mailbox, **options: Any) -> None:
-        super().__init__(mailbox, hostname="127.0.0.1", port=free_port(), ready_timeout=60, **options)
-
-
 @pytest.fixture
 def mailbox() -> Mailbox:
     return Mailbox()
 
 
 @pytest.fixture
-def server(mailbox: Mailbox, configure: Callable[..., None]) -> Iterator[Server]:
-    server = Server(mailbox)
+def server(mailbox: Mailbox, configure: Callable[..., None]) -> Iterator[MailServer]:
+    server = MailServer(mailbox)
     server.start()
     configure(SMTP_URL=f"smtp://127.0.0.1:{server.port}", MAIL_FROM="Workhorse <jobs@example.org>")
     yield server
@@ -79,7 +75,7 @@ def send(subject: str = "Hello", body: str = "A body.\n") -> mail.SentMail:
 # --- sending --------------------------------------------------------------------
 
 
-def test_a_mail_reaches_the_server_unchanged(server: Server, mailbox: Mailbox, in_job: Callable[..., Any]) -> None:
+def test_a_mail_reaches_the_server_unchanged(server: MailServer, mailbox: Mailbox, in_job: Callable[..., Any]) -> None:
     with in_job("job-7"):
         sent = send("Grüße, Zoë", "Erste Zeile\n\n.\nletzte Zeile €\n")
     (message,) = mailbox.mails
@@ -93,7 +89,7 @@ def test_a_mail_reaches_the_server_unchanged(server: Server, mailbox: Mailbox, i
 
 
 def test_a_mail_that_a_job_sends_twice_has_the_same_message_id(
-    server: Server, mailbox: Mailbox, in_job: Callable[..., Any]
+    server: MailServer, mailbox: Mailbox, in_job: Callable[..., Any]
 ) -> None:
     for _ in range(2):
         with in_job("job-7"):
@@ -103,7 +99,7 @@ def test_a_mail_that_a_job_sends_twice_has_the_same_message_id(
 
 
 def test_a_second_attempt_does_not_send_the_mail_again(
-    server: Server, mailbox: Mailbox, in_job: Callable[..., Any]
+    server: MailServer, mailbox: Mailbox, in_job: Callable[..., Any]
 ) -> None:
     with in_job("job-7") as attempt:
         first = send()
@@ -112,13 +108,13 @@ def test_a_second_attempt_does_not_send_the_mail_again(
     assert len(mailbox.mails) == 1
 
 
-def test_every_call_outside_a_job_sends_a_mail(server: Server, mailbox: Mailbox) -> None:
+def test_every_call_outside_a_job_sends_a_mail(server: MailServer, mailbox: Mailbox) -> None:
     send()
     send()
     assert len({message["Message-ID"] for message in mailbox.mails}) == 2
 
 
-def test_a_new_user_is_welcomed_by_name(server: Server, mailbox: Mailbox) -> None:
+def test_a_new_user_is_welcomed_by_name(server: MailServer, mailbox: Mailbox) -> None:
     send_welcome_email("zoë", "zoe@example.com")
     (message,) = mailbox.mails
     assert message["Subject"] == "Welcome, zoë"
@@ -133,6 +129,17 @@ def test_without_a_mail_server_a_mail_is_written_to_a_file_once(data_dir: Path, 
     assert file.name == "job-7.eml"
     message = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert (message["Subject"], message["To"]) == ("A subject", "ann@example.com")
+
+
+def test_a_mail_server_that_stops_closes_its_newest_connections(mailbox: Mailbox) -> None:
+    server = MailServer(mailbox)
+    server.start()
+    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(20)]
+    server.stop()
+    for client in clients:
+        with client, suppress(ConnectionResetError):
+            while client.recv(1024):
+                pass
 
 
 # --- parameters that are refused at submit ----------------------------------------------------
@@ -179,7 +186,7 @@ def is_tried_again(error: BaseException) -> bool:
 
 
 @pytest.mark.parametrize("at", ["to_recipients", "to_data"])
-def test_a_busy_server_is_retried(server: Server, mailbox: Mailbox, at: str) -> None:
+def test_a_busy_server_is_retried(server: MailServer, mailbox: Mailbox, at: str) -> None:
     setattr(mailbox, at, "451 4.3.0 come back later")
     with pytest.raises(MailNotTaken, match=r"451 4\.3\.0 come back later") as failed:
         send()
@@ -187,7 +194,7 @@ def test_a_busy_server_is_retried(server: Server, mailbox: Mailbox, at: str) -> 
 
 
 @pytest.mark.parametrize("at", ["to_recipients", "to_data"])
-def test_a_permanent_refusal_is_not_retried(server: Server, mailbox: Mailbox, at: str) -> None:
+def test_a_permanent_refusal_is_not_retried(server: MailServer, mailbox: Mailbox, at: str) -> None:
     setattr(mailbox, at, "550 5.1.1 no such user")
     with pytest.raises(MailRefused, match=r"550 5\.1\.1 no such user") as failed:
         send()
@@ -210,7 +217,7 @@ def test_a_silent_server_times_out(configure: Callable[..., None], monkeypatch: 
 
 
 def test_an_error_after_the_mail_was_accepted_does_not_send_it_again(
-    server: Server, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+    server: MailServer, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hang_up(connection: smtplib.SMTP) -> None:
         connection.close()
@@ -259,23 +266,25 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def guarded(tls: ssl.SSLContext, mailbox: Mailbox) -> Iterator[Server]:
+def guarded(tls: ssl.SSLContext, mailbox: Mailbox) -> Iterator[MailServer]:
     """Start a server that requires STARTTLS and a password."""
-    server = Server(mailbox, tls_context=tls, require_starttls=True, auth_required=True, authenticator=check_password)
+    server = MailServer(
+        mailbox, tls_context=tls, require_starttls=True, auth_required=True, authenticator=check_password
+    )
     server.start()
     yield server
     server.stop()
 
 
 def test_starttls_and_a_password_from_the_url_are_used(
-    guarded: Server, mailbox: Mailbox, configure: Callable[..., None]
+    guarded: MailServer, mailbox: Mailbox, configure: Callable[..., None]
 ) -> None:
     configure(SMTP_URL=f"smtp+starttls://ann%40corp:p%40ss%2Fword@127.0.0.1:{guarded.port}")
     send()
     assert len(mailbox.mails) == 1
 
 
-def test_a_wrong_password_is_not_retried_and_not_shown(guarded: Server, configure: Callable[..., None]) -> None:
+def test_a_wrong_password_is_not_retried_and_not_shown(guarded: MailServer, configure: Callable[..., None]) -> None:
     configure(SMTP_URL=f"smtp+starttls://ann%40corp:hunter2@127.0.0.1:{guarded.port}")
     with pytest.raises(MailRefused, match="535") as failed:
         send()
@@ -283,7 +292,7 @@ def test_a_wrong_password_is_not_retried_and_not_shown(guarded: Server, configur
 
 
 def test_a_self_signed_certificate_is_not_trusted(
-    guarded: Server, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox
+    guarded: MailServer, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     configure(SMTP_URL=f"smtp+starttls://ann%40corp:p%40ss%2Fword@127.0.0.1:{guarded.port}")
