@@ -30,7 +30,7 @@ REASONS = {
     "removed variable": "it removed the environment variable PATH",
     "signal handler": "it left the handler of SIGUSR1",
     "engine's handler": "it changed the handler of SIGUSR2",
-    "ignored signal": "it left the handler of SIGHUP",
+    "ignored signal": "it left the handler of SIGWINCH",
     "blocked signal": "it changed the blocked signals",
     "timer": "it left the timer ITIMER_VIRTUAL",
     "resource limit": "it changed the limit RLIMIT_NOFILE",

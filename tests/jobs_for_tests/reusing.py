@@ -143,7 +143,8 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "removed variable": lambda: os.environ.pop("PATH"),
     "signal handler": lambda: signal.signal(signal.SIGUSR1, _on_signal),
     "engine's handler": lambda: signal.signal(signal.SIGUSR2, _on_signal),
-    "ignored signal": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    # Not SIGHUP: it is ignored already if the tests run under nohup.
+    "ignored signal": lambda: signal.signal(signal.SIGWINCH, signal.SIG_IGN),
     "blocked signal": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]),
     "timer": lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 600),
     "resource limit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512)),
@@ -177,7 +178,7 @@ def tamper(how: str = "nothing") -> dict[str, Any]:
         "secret": "REUSED_SECRET" in os.environ or b"REUSED_SECRET" in subprocess.check_output(["env"]),
         "path": "PATH" in os.environ,
         "USR1": str(signal.getsignal(signal.SIGUSR1)),
-        "HUP": str(signal.getsignal(signal.SIGHUP)),
+        "WINCH": str(signal.getsignal(signal.SIGWINCH)),
         "USR2": "Interruptions" in str(signal.getsignal(signal.SIGUSR2)),
         "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "timer": signal.getitimer(signal.ITIMER_VIRTUAL)[0],
