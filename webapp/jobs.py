@@ -29,7 +29,7 @@ from .ownership import if_visible, visible_job, visible_user_jobs
 from .query import WHOLE_NUMBER, Moment, Nothing, query
 from .rate_limit import admission, admit
 from .services import services
-from .submissions import POLL_AFTER_SECONDS, accepted
+from .submissions import POLL_AFTER, accepted
 from .waiting import job_after
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/api/v1")
@@ -209,15 +209,13 @@ def _is_held(job: Job, first_version: int) -> bool:
 
 
 def _whole(job: Job) -> Response:
-    return _tagged(json_response(job.as_dict()), job)
+    return json_response(job.as_dict(), headers=_headers(job))
 
 
 def _unchanged(job: Job) -> Response:
-    return _tagged(Response(status=304), job)
+    return Response(status=304, headers=_headers(job))
 
 
-def _tagged(response: Response, job: Job) -> Response:
-    response.set_etag(str(job.version))
-    if not job.status.terminal:
-        response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
-    return response
+def _headers(job: Job) -> list[tuple[str, str]]:
+    version = ("ETag", f'"{job.version}"')
+    return [version] if job.status.terminal else [version, POLL_AFTER]

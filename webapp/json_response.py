@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response
 from pydantic_core import PydanticSerializationError, to_json
+from werkzeug.datastructures import Headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -22,19 +23,24 @@ class _Json(Response):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # Werkzeug (3.1.9, wrappers/response.py) copies the headers, corrects the ones that may need it, and wraps the
         # body. A third of the time of a response, for nothing: here only a Location could need it.
-        location = self.headers.get("Location", "")
-        if environ["REQUEST_METHOD"] == "HEAD" or self._on_close or not _PLAIN_PATH.fullmatch(location):
+        headers = self.headers.to_wsgi_list()
+        corrected = any(name == "Location" and not _PLAIN_PATH.fullmatch(value) for name, value in headers)
+        if corrected or self._on_close or environ["REQUEST_METHOD"] == "HEAD":
             return super().__call__(environ, start_response)
-        start_response(self.status, self.headers.to_wsgi_list())
+        start_response(self.status, headers)
         body: Iterable[bytes] = self.response  # type: ignore[assignment]  # set_data has made it a list of bytes
         return body
 
 
-def json_response(value: Any, status: int = 200) -> Response:
-    """Return a response with `value` as compact JSON in UTF-8 and a line break."""
+def json_response(value: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
+    """Return a response with `value` as compact JSON in UTF-8 and a line break. Further `headers` are added."""
     try:
         text = to_json(value)
     except PydanticSerializationError:
         # A function returned a lone surrogate, which only an escape can represent.
         text = json.dumps(value).encode()
-    return _Json(text + b"\n", status, content_type="application/json")
+    body = text + b"\n"
+    all_headers = Headers()
+    # At once: setting one header searches those before it.
+    all_headers[:] = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
+    return _Json([body], status, all_headers)

@@ -28,8 +28,8 @@ class _Hardened:
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            present = {name.lower() for name, _ in headers}
-            missing = [header for name, header in _HEADERS.items() if name not in present]
+            present = _HEADERS.keys() & [name.lower() for name, _ in headers]
+            missing = [header for name, header in _HEADERS.items() if name not in present] if present else _ALL
             return start_response(status, headers + missing, *error)
 
         return self._application(environ, start)
@@ -58,5 +58,6 @@ _HEADERS = {
         "Cache-Control": "no-store",
     }.items()
 }
+_ALL = list(_HEADERS.values())
 #: The headers of a response that sets none of them itself.
-ON_EVERY_RESPONSE = frozenset(_HEADERS.values())
+ON_EVERY_RESPONSE = frozenset(_ALL)

@@ -33,6 +33,7 @@ from .waiting import job_after
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/v1")
 
 POLL_AFTER_SECONDS = 1
+POLL_AFTER = ("Retry-After", str(POLL_AFTER_SECONDS))
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
@@ -98,10 +99,7 @@ def submit(job_type: str) -> Response:
 
 def accepted(job: Job) -> Response:
     """Return a 202 response for a stored job, to be polled after a second."""
-    response = json_response(job.as_dict(), 202)
-    response.headers["Location"] = job.poll_url
-    response.headers["Retry-After"] = str(POLL_AFTER_SECONDS)
-    return response
+    return json_response(job.as_dict(), 202, [("Location", job.poll_url), POLL_AFTER])
 
 
 def _response(submitted: Submitted, seconds: int | None) -> Response:

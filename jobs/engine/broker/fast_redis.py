@@ -7,7 +7,6 @@ connection before lending it, counts for its metrics, and goes through its retri
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import Any
 
 import redis
@@ -64,7 +63,9 @@ def _send(connection: Any, command: bytes) -> None:
     """Send a command, usually with one system call: gevent's `sendall` (26.9.0) first asks for the size of a buffer."""
     sent = 0
     if connection._sock:
-        with suppress(OSError):  # redis-py sees the same error, and closes the connection
+        try:
             sent = connection._sock.send(command)
+        except OSError:
+            pass  # redis-py sees the same error, and closes the connection
     if sent < len(command):
         connection.send_packed_command([command[sent:]], check_health=False)
