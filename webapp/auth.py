@@ -107,7 +107,7 @@ def _is_open() -> bool:
 def _identify() -> User:
     """Return the user of the request. If the header is present it decides: a valid cookie does not replace it."""
     accounts = services().accounts
-    if (header := current_request().headers.get("Authorization")) is not None:
+    if (header := current_request().environ.get("HTTP_AUTHORIZATION")) is not None:
         check = partial(accounts.bearers.authenticate, _bearer_token(header))
         user = check()
     elif "ticket" in request.args and request.url_rule is not None and request.url_rule.rule in STREAMS:

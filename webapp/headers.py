@@ -21,7 +21,7 @@ def idempotency_key() -> str | None:
     Raises:
         MalformedRequest: it is not 1 to 255 visible ASCII characters.
     """
-    key = current_request().headers.get("Idempotency-Key")
+    key = current_request().environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedRequest("An Idempotency-Key must be 1 to 255 visible ASCII characters.")
     return key
@@ -33,7 +33,7 @@ def preferred_wait() -> int | None:
     Raises:
         InvalidRequest: N is not a whole number from 0 to 25.
     """
-    preferences = current_request().headers.get("Prefer")
+    preferences = current_request().environ.get("HTTP_PREFER")
     for preference in parse_list_header(preferences) if preferences else ():
         name, _, value = preference.split(";")[0].partition("=")
         if name.strip().lower() == "wait":
