@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from jobs.engine.accounts.rate import refuse_if_early
 from jobs.engine.client.job import Job
 from jobs.engine.client.listing import read_job_cursor, read_log_cursor
-from jobs.engine.client.refusals import raise_if_ended, raise_unless_retryable
+from jobs.engine.client.refusals import raise_if_ended
 from jobs.engine.states import EventType, Status
 
 from .auth import caller
@@ -151,10 +151,10 @@ def cancel(job_id: str) -> Response:
     refused=(400, 403, 404, 409, 413, 415),
 )
 def retry(job_id: str) -> Response:
-    job = visible_job(job_id)
+    visible_job(job_id)
     no_body()
     query(Nothing)
-    admit(partial(raise_unless_retryable, job))
+    admit(partial(services().client.check_retry, job_id))
     return accepted(services().client.retry(job_id))
 
 

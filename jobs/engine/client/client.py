@@ -14,7 +14,7 @@ from jobs.engine.author.blobs import delete_user_blobs
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.store.records import Record
 from jobs.engine.broker.store.store import Store
-from jobs.engine.broker.store.verdicts import SubmitVerdict
+from jobs.engine.broker.store.verdicts import RetryReply, SubmitVerdict
 from jobs.engine.files.files import FileStore
 from jobs.engine.settings import Settings
 from jobs.engine.states import Status
@@ -153,6 +153,15 @@ class Client:
         """
         with broker_errors():
             reply = self.store.retry(job_id, self.settings.max_active_jobs_per_user)
+        return self._retried(job_id, reply)
+
+    def check_retry(self, job_id: str) -> None:
+        """Raise what `retry` would raise, except for TooManyActiveJobs, without changing anything."""
+        with broker_errors():
+            reply = self.store.check_retry(job_id)
+        self._retried(job_id, reply)
+
+    def _retried(self, job_id: str, reply: RetryReply) -> Job:
         job = self.find(job_id)
         raise_unless_retried(reply, job, self.settings.max_active_jobs_per_user)
         return job

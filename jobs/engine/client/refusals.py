@@ -29,7 +29,6 @@ from jobs.engine.errors import (
     TooManySchedules,
     Unauthenticated,
 )
-from jobs.engine.states import Status
 
 from .job import Job
 from .submission import Part
@@ -88,7 +87,7 @@ def raise_unless_retried(reply: RetryReply, job: Job, max_active: int) -> None:
         case RetryVerdict.PENDING:
             return
         case RetryVerdict.NOT_ENDED:
-            raise _not_retryable(job)
+            raise JobNotEnded(f"The job is {job.status}; only a failed or cancelled job can be retried.")
         case RetryVerdict.MISSING:
             raise job_not_found(job.job_id)
         case RetryVerdict.DEPENDENCY_FAILED:
@@ -106,12 +105,6 @@ def raise_if_ended(job: Job) -> None:
     """Raise what cancelling the job would raise now."""
     if job.status.terminal:
         raise_unless_cancelled(CancelVerdict.ENDED, job)
-
-
-def raise_unless_retryable(job: Job) -> None:
-    """Raise JobNotEnded, as retrying the job would, unless it failed or was cancelled."""
-    if job.status not in (Status.FAILED, Status.CANCELLED):
-        raise _not_retryable(job)
 
 
 def raise_unless_scheduled(verdict: ScheduleVerdict, max_schedules: int) -> None:
@@ -152,10 +145,6 @@ def _duplicate(reply: SubmitReply, parts: Sequence[Part]) -> DuplicateJob:
     return DuplicateJob(
         f"{where}Job {reply.subject_id} has the same unique key. Wait until it has ended, or cancel it."
     )
-
-
-def _not_retryable(job: Job) -> JobNotEnded:
-    return JobNotEnded(f"The job is {job.status}; only a failed or cancelled job can be retried.")
 
 
 def _too_many_active(count: str, max_active: int) -> TooManyActiveJobs:

@@ -81,11 +81,17 @@ def world(tmp_path: Path) -> World:
     client, kind = door.client, door.client.catalogue["reverse-text"]
     ended, group = door.submit("admin"), NewGroup("batch", "admin", admin=True)
     client.cancel(ended.job_id)
+    dependent = client.submit(Submission(kind, TEXT, "admin", depends_on=(ended.job_id,)))
+    equal = client.submit(Submission(kind, TEXT, "admin", unique_key="k"))
+    client.cancel(equal.job.job_id)
+    client.submit(Submission(kind, TEXT, "admin", unique_key="k"))
     parts = [Submission(job_type=kind, params=TEXT, user_id="admin")]
     plan = Plan("reverse-text", TEXT, "0 6 * * *")
     ids = {
         "job": door.submit("admin").job_id,
         "ended": ended.job_id,
+        "dependent": dependent.job.job_id,
+        "equal": equal.job.job_id,
         "batch": submit_batch(client, group, parts)[0],
         "pipeline": submit_batch(client, NewGroup("pipeline", "admin", admin=True), parts)[0],
         "ended_batch": submit_batch(client, group, parts)[0],
@@ -282,6 +288,8 @@ REFUSED: list[tuple[int, str, str, dict[str, Any]]] = [
     (409, "DELETE", "/api/v1/jobs/{ended}", {}),
     (404, "POST", "/api/v1/jobs/{gone}/retry", {}),
     (409, "POST", "/api/v1/jobs/{job}/retry", {}),
+    (409, "POST", "/api/v1/jobs/{dependent}/retry", {}),
+    (409, "POST", "/api/v1/jobs/{equal}/retry", {}),
     (404, "GET", "/api/v1/jobs/{gone}/logs", {}),
     (422, "GET", "/api/v1/jobs/{job}/logs?cursor=x", {}),
     (404, "GET", "/api/v1/jobs/{gone}/events", {}),

@@ -40,6 +40,7 @@ STEPS = {
     "bulk": "",
     "bulk_end": "",
     "find": "no-writes",
+    "check_retry": "no-writes",
     # It only writes that the request came.
     "look": "allow-oom",
     "page": "no-writes",

@@ -61,6 +61,10 @@ class Store(WorkerSteps):
         """Run a failed or cancelled job again, unless its owner has `max_active` unfinished jobs."""
         return RetryReply.read(self.scripts.run("retry", job_id, max_active))
 
+    def check_retry(self, job_id: str) -> RetryReply:
+        """Return what `retry` would, for an owner who has no other unfinished jobs, without changing anything."""
+        return RetryReply.read(self.scripts.run("check_retry", job_id))
+
     def remove(self, job_id: str, user_id: str) -> None:
         """Delete a job of a user who is being removed. A running job is cancelled and loses its owner."""
         self.scripts.run("remove", job_id, user_id)

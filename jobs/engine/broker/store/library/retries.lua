@@ -1,19 +1,28 @@
 -- Running a job again.
 -- Requires: endings.
 
+-- Return the refusal of a job that can't run again as it is: a verdict (verdicts.py), and what it is about. For any other
+-- job, return nil, the state of its dependencies, and their ids.
+local function retry_refusal(job)
+  if not job.status then return { 'missing' } end
+  local status = STATUS[job.status]
+  if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
+  local stored = redis.call('HGET', job.key, 'dependency_ids')
+  local ids = stored and cjson.decode(stored) or {}
+  local state, failed = dependencies(ids)
+  if state == 'failed' then return { 'dependency_failed', failed } end
+  local other = job.unique and holder(job.unique)
+  if other then return { 'duplicate', other } end
+  return nil, state, ids
+end
+
 -- Run a failed or cancelled job again, from its checkpoint, unless its owner has `limit` unfinished jobs.
 -- Returns a verdict (verdicts.py), and what it is about.
 local function retry_job(id, limit)
   local job = load_job(id)
-  if not job.status then return { 'missing' } end
+  local refusal, state, ids = retry_refusal(job)
+  if refusal then return refusal end
   local key, status, queue, user = job.key, STATUS[job.status], job.origin, job.user or ''
-  if status ~= 'failed' and status ~= 'cancelled' then return { 'not_ended' } end
-  local waits_for = redis.call('HGET', key, 'dependency_ids')
-  local state, dependency = 'met', nil
-  if waits_for then state, dependency = dependencies(cjson.decode(waits_for)) end
-  if state == 'failed' then return { 'dependency_failed', dependency } end
-  local other = job.unique and holder(job.unique)
-  if other then return { 'duplicate', other } end
   if user ~= '' then
     local active = active_jobs(user)
     if active >= limit then return { 'too_many_active', active } end
@@ -28,6 +37,6 @@ local function retry_job(id, limit)
   if job.unique then bind_unique(id, job.unique, redis.call('HGET', key, 'unique_ttl')) end
   measure('jobs', (job.type or '') .. '|pending')
   emit(job, 'job_queued', { status = 'pending' },
-    state == 'waiting' and await(id, queue, cjson.decode(waits_for)) or push(id, queue, false))
+    state == 'waiting' and await(id, queue, ids) or push(id, queue, false))
   return { 'pending' }
 end
