@@ -9,9 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from jobs.engine.author.retry import BACKOFFS
 from jobs.engine.author.unique import CONFLICTS, UNTIL
-from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.pauses import Pause
-from jobs.engine.operate.control import Pauses
 
 from .auth import require_admin
 from .openapi.components import component, page_of, resource
@@ -67,6 +65,7 @@ _UNIQUE = component(
         description="Of several equal jobs of a user, only one is stored at a time.",
     ),
 )
+_PAUSED: Schema = {"anyOf": [resource(Pause), {"type": "null"}], "description": "null unless it is paused."}
 _JOB_TYPE = component(
     "JobType",
     returned(
@@ -97,7 +96,7 @@ _JOB_TYPE = component(
             "unique": {"anyOf": [_UNIQUE, {"type": "null"}]},
             "start_within": nullable(SECONDS)
             | {"description": "Seconds in which a job must start, or else it is cancelled; null: no limit."},
-            "paused": {"anyOf": [resource(Pause), {"type": "null"}], "description": "null unless it is paused."},
+            "paused": _PAUSED,
         }
     ),
 )
@@ -115,7 +114,7 @@ def page() -> Response:
     admit()
     pauses = control().pauses()
     return jsonify(
-        job_types=[job_type_fields(each, pauses) for each in services().catalogue.values()], next_cursor=None
+        job_types=[job_type_fields(name, pauses.of_job_type(name)) for name in services().catalogue], next_cursor=None
     )
 
 
@@ -128,10 +127,10 @@ def page() -> Response:
     refused=(404,),
 )
 def show(job_type: str) -> Response:
-    kind = services().catalogue.find(job_type)
+    services().catalogue.find(job_type)
     query(Nothing)
     admit()
-    return jsonify(job_type_fields(kind))
+    return jsonify(job_type_fields(job_type, control().pauses().of_job_type(job_type)))
 
 
 @blueprint.put("/<job_type>/pause")
@@ -147,9 +146,9 @@ def show(job_type: str) -> Response:
 )
 def pause(job_type: str) -> Response:
     require_admin()
-    kind = services().catalogue.find(job_type)
-    pause_as_sent(control().check_until, partial(control().pause_job_type, kind.name))
-    return jsonify(job_type_fields(kind))
+    services().catalogue.find(job_type)
+    paused = pause_as_sent(control().check_until, partial(control().pause_job_type, job_type))
+    return jsonify(job_type_fields(job_type, paused))
 
 
 @blueprint.delete("/<job_type>/pause")
@@ -163,12 +162,18 @@ def pause(job_type: str) -> Response:
 )
 def resume(job_type: str) -> Response:
     require_admin()
-    kind = services().catalogue.find(job_type)
-    resume_as_sent(partial(control().resume_job_type, kind.name))
-    return jsonify(job_type_fields(kind))
+    services().catalogue.find(job_type)
+    resume_as_sent(partial(control().resume_job_type, job_type))
+    return jsonify(job_type_fields(job_type, None))
 
 
-def job_type_fields(kind: JobType, pauses: Pauses | None = None) -> dict[str, Any]:
-    """Return a job type as the API shows it."""
-    paused = (pauses or control().pauses()).of_job_type(kind.name)
-    return kind.as_dict() | {"paused": paused and paused.as_dict()}
+def check_resumable(name: str) -> None:
+    """Raise JobTypeNotFound unless there is such a job type, or a pause of one whose code is gone."""
+    if name not in services().catalogue and not control().pauses().of_job_type(name):
+        services().catalogue.find(name)
+
+
+def job_type_fields(name: str, paused: Pause | None) -> dict[str, Any]:
+    """Return a job type as the API shows it. If its code is gone, only its name and its pause are known."""
+    kind = services().catalogue.get(name)
+    return (kind.as_dict() if kind else {"name": name}) | {"paused": paused and paused.as_dict()}

@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
+from jobs.engine.client.pauses import Pause
 from jobs.engine.operate.control import Control
-from jobs.engine.operate.queues import Queue, all_queues
+from jobs.engine.operate.queues import Queue, all_queues, one_queue
 
 from .auth import require_admin
 from .openapi.components import resource
@@ -61,8 +62,8 @@ def page() -> Response:
 def pause(queue_name: str) -> Response:
     require_admin()
     control().check_queue(queue_name)
-    pause_as_sent(control().check_until, partial(control().pause_queue, queue_name))
-    return jsonify(queue_fields(queue_name))
+    paused = pause_as_sent(control().check_until, partial(control().pause_queue, queue_name))
+    return jsonify(queue_fields(queue_name, paused))
 
 
 @blueprint.delete("/<queue_name>/pause")
@@ -79,7 +80,7 @@ def resume(queue_name: str) -> Response:
     require_admin()
     control().check_queue(queue_name)
     resume_as_sent(partial(control().resume_queue, queue_name))
-    return jsonify(queue_fields(queue_name))
+    return jsonify(queue_fields(queue_name, control().pauses().of_queue(queue_name)))
 
 
 def current_queues() -> list[Queue]:
@@ -91,6 +92,6 @@ def control() -> Control:
     return Control(services().client.store)
 
 
-def queue_fields(name: str) -> dict[str, Any]:
-    """Return a queue that exists, as the API shows it."""
-    return next(queue for queue in current_queues() if queue.name == name).as_dict()
+def queue_fields(name: str, paused: Pause | None) -> dict[str, Any]:
+    """Return a queue as the API shows it."""
+    return one_queue(name, services().metrics.read().queues, paused).as_dict()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from jobs.engine.client.pauses import MAX_REASON_CHARACTERS
-from webapp.job_types import job_type_fields
+from webapp.job_types import check_resumable, job_type_fields
 from webapp.queues import control, queue_fields
 from webapp.recording import PAUSE_JOB_TYPE, PAUSE_QUEUE, RESUME_JOB_TYPE, RESUME_QUEUE
 from webapp.services import services
@@ -42,12 +42,15 @@ def pause(what: str, name: str, reason: str | None, until: datetime | None, as_j
     if reason and len(reason) > MAX_REASON_CHARACTERS:
         usage(f"--reason: {len(reason)} characters; at most {MAX_REASON_CHARACTERS} are allowed.")
     if what == QUEUE:
-        control().pause_queue(name, None, reason, until)
+        control().check_queue(name)
+        paused = control().pause_queue(name, None, reason, until)
         note(PAUSE_QUEUE, subject=name)
+        _show(queue_fields(name, paused), as_json)
     else:
-        control().pause_job_type(services().catalogue.find(name).name, None, reason, until)
+        services().catalogue.find(name)
+        paused = control().pause_job_type(name, None, reason, until)
         note(PAUSE_JOB_TYPE, subject=name)
-    _show(what, name, as_json)
+        _show(job_type_fields(name, paused), as_json)
 
 
 @click.command("resume", short_help="End the pause of a queue or a job type.")
@@ -56,26 +59,22 @@ def pause(what: str, name: str, reason: str | None, until: datetime | None, as_j
 def resume(what: str, name: str, as_json: bool) -> None:
     """Let workers take the jobs of a queue or a job type again."""
     if what == QUEUE:
+        control().check_queue(name)
         control().resume_queue(name)
         note(RESUME_QUEUE, subject=name)
+        _show(queue_fields(name, control().pauses().of_queue(name)), as_json)
     else:
-        # Without the code of the type, its jobs can't run, but the pause must not stay for ever.
-        if name not in control().pauses().of_job_types:
-            services().catalogue.find(name)
+        check_resumable(name)
         control().resume_job_type(name)
         note(RESUME_JOB_TYPE, subject=name)
-    _show(what, name, as_json)
+        _show(job_type_fields(name, None), as_json)
 
 
-def _show(what: str, name: str, as_json: bool) -> None:
-    if what == TYPE and name not in services().catalogue:
-        found: dict[str, Any] = {"name": name, "paused": None}
-    else:
-        found = queue_fields(name) if what == QUEUE else job_type_fields(services().catalogue.find(name))
+def _show(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif found["paused"]:
         until = f" until {found['paused']['until']}" if found["paused"]["until"] else ""
-        click.echo(printable(f"Paused{until}: {name}"))
+        click.echo(printable(f"Paused{until}: {found['name']}"))
     else:
-        click.echo(printable(f"Not paused: {name}"))
+        click.echo(printable(f"Not paused: {found['name']}"))

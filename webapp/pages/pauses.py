@@ -8,10 +8,12 @@ from functools import partial
 from flask import request, url_for
 from werkzeug.wrappers import Response
 
+from jobs.engine.client.pauses import Pause
 from jobs.engine.errors import InvalidRequest
 from jobs.engine.json_pointer import parts
 from webapp.auth import caller, require_admin
 from webapp.body import model_of
+from webapp.job_types import check_resumable
 from webapp.pauses import NewPause
 from webapp.queues import control
 from webapp.rate_limit import admit
@@ -65,9 +67,7 @@ def pause_job_type(job_type: str) -> Response:
 @blueprint.post("/submit/<job_type>/resume")
 def resume_job_type(job_type: str) -> Response:
     require_admin()
-    # Without the code of the type, its jobs can't run, but the pause must not stay for ever.
-    if job_type not in control().pauses().of_job_types:
-        services().catalogue.find(job_type)
+    check_resumable(job_type)
     admit()
     control().resume_job_type(job_type)
     known = job_type in services().catalogue
@@ -79,7 +79,7 @@ def _form(subject: str, back: str, status: int = 200, errors: dict[str, str] | N
     return page("pause.html", status, subject=subject, back=back, errors=errors or {}, sent=request.form)
 
 
-def _pause(subject: str, back: str, pause: Callable[..., None]) -> Response:
+def _pause(subject: str, back: str, pause: Callable[..., Pause]) -> Response:
     try:
         new = model_of(NewPause, _sent())
         admit(partial(control().check_until, new.until))

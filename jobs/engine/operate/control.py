@@ -68,50 +68,44 @@ class Control:
         """Raise InvalidRequest unless a pause can end at this time."""
         new_pause(self.pauses().now, None, None, until)
 
-    def pause_queue(self, name: str, by: str | None, reason: str | None, until: datetime | None) -> None:
+    def pause_queue(self, name: str, by: str | None, reason: str | None, until: datetime | None) -> Pause:
         """Let no worker take a job from a queue, until it is resumed or until a time. Running jobs finish.
 
-        The pause of a priority includes its queues with needs. A pause replaces an earlier one, unless both have the
-        same reason and end.
+        The caller checks that the queue exists. The pause of a priority includes its queues with needs. A pause
+        replaces an earlier one, unless both have the same reason and end. Return the one that is in force.
 
         Raises:
-            QueueNotFound
             InvalidRequest: `until` is not in the future.
         """
-        self.check_queue(name)
-        self._pause(_QUEUE + name, by, reason, until)
+        return self._pause(_QUEUE + name, by, reason, until)
 
-    def pause_job_type(self, name: str, by: str | None, reason: str | None, until: datetime | None) -> None:
+    def pause_job_type(self, name: str, by: str | None, reason: str | None, until: datetime | None) -> Pause:
         """Let no worker take a job of this type, like `pause_queue`. The caller checks that the type exists.
 
         Raises:
             InvalidRequest: `until` is not in the future.
         """
-        self._pause(_TYPE + name, by, reason, until)
+        return self._pause(_TYPE + name, by, reason, until)
 
     def resume_queue(self, name: str) -> None:
-        """End the pause of a queue. A queue with needs stays paused while its priority is.
-
-        Raises:
-            QueueNotFound
-        """
-        self.check_queue(name)
+        """End the pause of a queue. A queue with needs stays paused while its priority is."""
         self._resume(_QUEUE + name)
 
     def resume_job_type(self, name: str) -> None:
         """End the pause of a job type."""
         self._resume(_TYPE + name)
 
-    def _pause(self, subject: str, by: str | None, reason: str | None, until: datetime | None) -> None:
+    def _pause(self, subject: str, by: str | None, reason: str | None, until: datetime | None) -> Pause:
         pauses = self.pauses()
         pause = new_pause(pauses.now, by, reason, until)
         earlier = pauses.by_subject.get(subject)
         if earlier and earlier.means_the_same_as(pause):
-            return
+            return earlier
         # The scripts compare times as numbers.
         document = pause.as_dict() | {"ends": pause.until.timestamp() if pause.until else None}
         with broker_errors():
             self._store.control.pause(subject, json.dumps(document))
+        return pause
 
     def _resume(self, subject: str) -> None:
         with broker_errors():

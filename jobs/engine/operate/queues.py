@@ -39,7 +39,14 @@ def in_order(queues: Iterable[QueueFigures]) -> list[QueueFigures]:
 
 def all_queues(figures: Iterable[QueueFigures], pauses: Pauses) -> list[Queue]:
     """Return the queues that the figures are of."""
-    return [
-        Queue(each.name, each.depth, each.oldest_wait_seconds, each.running, paused=pauses.of_queue(each.name))
-        for each in in_order(figures)
-    ]
+    return [_queue(each, pauses.of_queue(each.name)) for each in in_order(figures)]
+
+
+def one_queue(name: str, figures: Iterable[QueueFigures], paused: Pause | None) -> Queue:
+    """Return a queue. Without figures it is empty: a queue with needs can be forgotten at any time."""
+    found = [_queue(each, paused) for each in figures if each.name == name]
+    return found[0] if found else Queue(name, depth=0, oldest_wait_seconds=0, running=0, paused=paused)
+
+
+def _queue(figures: QueueFigures, paused: Pause | None) -> Queue:
+    return Queue(figures.name, figures.depth, figures.oldest_wait_seconds, figures.running, paused)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jobs.engine.operate.control import Control
 from tests.unit.webapp.command import Command
 from tests.waiting import eventually
 
@@ -104,6 +105,21 @@ def test_the_pause_of_a_priority_is_that_of_its_queues_with_needs(admin, alice):
     assert admin.delete("/api/v1/queues/default@gpu/pause").get_json()["paused"]["reason"] == "all"
     admin.delete("/api/v1/queues/default/pause")
     assert set(reasons(admin).values()) == {None}
+
+
+def test_a_queue_that_is_forgotten_while_it_is_resumed_is_shown_empty(admin, alice, services, monkeypatch):
+    alice.submits("on-gpu")
+    resume = Control.resume_queue
+
+    def resume_and_forget(self: Control, name: str) -> None:
+        resume(self, name)
+        services.client.store.connection.srem("rq:queues", f"rq:queue:{name}")
+
+    monkeypatch.setattr(Control, "resume_queue", resume_and_forget)
+    answer = admin.delete("/api/v1/queues/default@gpu/pause")
+    empty = {"name": "default@gpu", "depth": 0, "oldest_wait_seconds": 0, "running": 0, "paused": None}
+    assert (answer.status_code, answer.get_json()) == (200, empty)
+    assert admin.delete("/api/v1/queues/default@gpu/pause").status_code == 404
 
 
 def reasons(admin) -> dict[str, str | None]:
