@@ -100,6 +100,7 @@ _JOB_TYPE = component(
         }
     ),
 )
+_RESUMED = {"anyOf": [_JOB_TYPE, component("RemovedJobType", returned({"name": TEXT, "paused": _PAUSED}))]}
 
 
 @blueprint.get("")
@@ -156,13 +157,14 @@ def pause(job_type: str) -> Response:
     "resume-job-type",
     "Job types",
     "Resume a job type",
-    {"200": returns("The job type.", _JOB_TYPE)},
-    description="For administrators. A job type that is not paused does not change.",
+    {"200": returns("The job type. If its code is gone: its name and its pause.", _RESUMED)},
+    description="For administrators. A job type that is not paused does not change. A pause can be ended even if the "
+    "code of its job type is gone.",
     refused=_REFUSED,
 )
 def resume(job_type: str) -> Response:
     require_admin()
-    services().catalogue.find(job_type)
+    check_resumable(job_type)
     resume_as_sent(partial(control().resume_job_type, job_type))
     return jsonify(job_type_fields(job_type, None))
 

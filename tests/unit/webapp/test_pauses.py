@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -83,6 +82,18 @@ def test_a_queue_that_does_not_exist_is_not_found(admin, services, name):
 
 def test_a_job_type_that_does_not_exist_is_not_found(admin):
     assert [admin(method, "/api/v1/job-types/nothing/pause").status_code for method in ("PUT", "DELETE")] == [404, 404]
+
+
+def test_a_job_type_whose_code_is_gone_is_resumed(admin, alice, services):
+    Control(services.client.store).pause_job_type("gone", "admin", "Broken", None)
+    path = "/api/v1/job-types/gone/pause"
+    assert alice.delete(path).status_code == 403
+    assert admin("PUT", path).status_code == 404
+    answer = admin.delete(path)
+    assert (answer.status_code, answer.get_json()) == (200, {"name": "gone", "paused": None})
+    assert not services.client.store.connection.exists("wh:control")
+    assert ("resume-job-type", "admin", "gone") in audited(services)
+    assert admin.delete(path).status_code == 404
 
 
 @pytest.mark.parametrize("path", [HIGH, NOOP, "/api/v1/queues/nothing/pause"])
@@ -168,8 +179,7 @@ def test_the_command_line_pauses_and_resumes(run, admin, services):
 
 
 def test_the_command_line_resumes_a_job_type_whose_code_is_gone(run, services):
-    pause = {"at": "2030-01-31T12:00:00.000000Z", "by": None, "reason": None, "until": None}
-    services.client.store.connection.hset("wh:control", "type:gone", json.dumps(pause))
+    Control(services.client.store).pause_job_type("gone", None, None, None)
     assert run("jobs", "resume", "type", "gone").out == "Not paused: gone\n"
     assert not services.client.store.connection.exists("wh:control")
     assert run("jobs", "resume", "type", "gone").code == 4
