@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -318,10 +317,8 @@ def test_rqs_suspension_is_honoured(harness: Harness) -> None:
     worker = next(iter(harness.connection.smembers("rq:workers")))
     eventually(lambda: harness.connection.hget(worker, "state") == b"suspended", "the worker says so")
     assert reason(harness, job) == "suspended"
-    resumed_at = time.monotonic()
     resume(harness.connection)
     assert harness.ended(job).status == "completed"
-    assert time.monotonic() - resumed_at < 3
 
 
 def test_a_suspended_worker_can_be_drained(harness: Harness) -> None:

@@ -23,7 +23,7 @@ def started(harness: Harness, path: Path, seconds: float = 60) -> tuple[Job, int
     return harness.running(job), int(path.read_text())
 
 
-def test_a_job_whose_worker_is_killed_runs_again_within_two_seconds(harness: Harness, tmp_path: Path) -> None:
+def test_a_job_whose_worker_is_killed_runs_again_before_its_lease_ends(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers()
     job, horse = started(harness, tmp_path / "pid")
     (worker,) = harness.worker_pids()
@@ -32,22 +32,22 @@ def test_a_job_whose_worker_is_killed_runs_again_within_two_seconds(harness: Har
     os.kill(worker, signal.SIGKILL)
     killed = time.monotonic()
     eventually(lambda: not alive(horse), "its horse dies too", timeout=5)
-    again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1, timeout=5)
+    again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1, timeout=8)
 
-    assert time.monotonic() - killed < 2.5
+    assert time.monotonic() - killed < 5  # its lease ends after 6 to 8 seconds
     assert again.attempt == 1
 
 
-def test_a_job_whose_zygote_is_killed_runs_again_within_two_seconds(harness: Harness, tmp_path: Path) -> None:
+def test_a_job_whose_zygote_is_killed_runs_again_before_its_lease_ends(harness: Harness, tmp_path: Path) -> None:
     harness.start_workers()
     job, horse = started(harness, tmp_path / "pid")
     zygote = int(Path(f"/proc/{horse}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
     os.kill(zygote, signal.SIGKILL)
     killed = time.monotonic()
-    again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1, timeout=5)
+    again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1, timeout=8)
 
-    assert time.monotonic() - killed < 2.5
+    assert time.monotonic() - killed < 5  # its lease ends after 6 to 8 seconds
     assert not alive(horse)
     assert again.attempt == 1
 
