@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from jobs.engine.states import Status
 
@@ -26,8 +27,19 @@ def _written_as_rfc3339(value: Any) -> Any:
     raise ValueError("expected an RFC 3339 time with a zone, for example 2030-01-31T12:00:00Z")
 
 
+def _with_a_word(text: str) -> str:
+    if text.isspace():
+        # The code of a pattern, which pydantic would report with the regular expression.
+        raise PydanticCustomError("string_pattern_mismatch", "contains only white space; expected at least one word")
+    return text
+
+
 Word = Annotated[str, Field(min_length=1, max_length=256)]
-Words = Annotated[str, Field(min_length=1, max_length=256, pattern=r"\S")]
+Words = Annotated[
+    str,
+    Field(min_length=1, max_length=256, json_schema_extra={"pattern": r"\S"}),
+    AfterValidator(_with_a_word),
+]
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_as_rfc3339)]
 
 

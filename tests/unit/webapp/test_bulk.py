@@ -66,6 +66,21 @@ def test_a_bulk_action_that_is_not_valid_is_refused(alice, body: Any, pointer: s
     assert [fault["pointer"] for fault in answer.get_json()["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize("blanks", [" ", " \t\n", "\u2003\u00a0"])
+def test_a_text_of_blanks_is_refused_in_plain_english(alice, command, blanks: str):
+    answer = alice.post(BULK, json={"action": "retry", "filter": {"error": blanks}})
+    message = "contains only white space; expected at least one word"
+    fault = {"pointer": "/filter/error", "message": message, "code": "string_pattern_mismatch"}
+    assert (answer.status_code, answer.get_json()["errors"]) == (422, [fault])
+    refused = command("jobs", "bulk", "retry", "--error", blanks, "--as", "alice")
+    assert (refused.code, message in refused.err) == (2, True), refused.err
+
+
+def test_the_schema_of_the_filter_has_the_pattern_of_a_text(alice):
+    schema = alice.get("/api/v1/job-types/bulk-action").get_json()["params_schema"]
+    assert schema["$defs"]["JobFilter"]["properties"]["error"]["anyOf"][0]["pattern"] == r"\S"
+
+
 def test_a_body_that_is_not_an_object_and_a_query_are_refused(alice):
     assert alice.post(BULK, json=[RETRY]).status_code == 422
     assert alice.post(BULK, json=RETRY, query_string={"priority": "low"}).status_code == 422
