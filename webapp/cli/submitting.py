@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.errors import Fault, InvalidParameters, InvalidRequest, JobTypeNotFound, PayloadTooLarge
 from jobs.engine.json_pointer import parts, pointer
+from jobs.engine.times import read_time
 from webapp.options import OPTIONS, Option, Options, submission_of
 from webapp.query import read
 from webapp.services import services
@@ -163,12 +164,9 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
+            return read_time(value).astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time with a zone, for example 2030-01-31T12:00:00Z", param, ctx)
-        return moment
 
 
 #: How click reads an option's text, by the type of its value.

@@ -12,14 +12,14 @@ from jobs.engine.client.bulk import bulk_submission
 from jobs.engine.client.bulk_request import Action
 from jobs.engine.errors import Forbidden, InvalidRequest, NotFound, TooManyActiveJobs
 from jobs.engine.states import Status
-from jobs.engine.times import rfc3339
 from webapp.auth import caller
 from webapp.ownership import visible_user_jobs
 from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blueprint import blueprint, done, page, refused
-from .jobs import FILTERS, moment
+from .entered_times import as_api_time
+from .jobs import FILTERS
 
 _TIMES = ("created_after", "created_before")
 _CONDITIONS = (*FILTERS, "error_type", "error")
@@ -68,9 +68,8 @@ def _action() -> Action:
 
 
 def _as_api(conditions: dict[str, str]) -> dict[str, str]:
-    """Return the conditions with times as the API takes them. One that is not valid stays as it is, to be refused."""
-    times = {name: at for name in _TIMES if (at := moment(conditions.get(name))) is not None}
-    return conditions | {name: rfc3339(at) for name, at in times.items()}
+    """Return the conditions with times as the API takes them."""
+    return conditions | {name: as_api_time(conditions[name]) for name in _TIMES if name in conditions}
 
 
 def _sentence(error: InvalidRequest) -> str:

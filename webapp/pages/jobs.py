@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +21,7 @@ from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blueprint import blueprint, done, is_partial, page, refused
+from .entered_times import entered_time
 
 PAGE_JOBS = 50
 #: More jobs would hold the request for too long.
@@ -53,8 +53,8 @@ class Filters:
             "status": Status(status) if status in tuple(Status) else None,
             "job_type": self.texts.get("job_type"),
             "tag": self.texts.get("tag"),
-            "created_after": moment(self.texts.get("created_after")),
-            "created_before": moment(self.texts.get("created_before")),
+            "created_after": entered_time(self.texts.get("created_after")),
+            "created_before": entered_time(self.texts.get("created_before")),
         }
 
     def bulk_address(self, action: str) -> str:
@@ -125,12 +125,3 @@ def _fingerprint(found: Page) -> str:
     """Return a digest of what the list shows; while it is the same, nothing is sent."""
     shown = [(job.job_id, job.version) for job in found.jobs]
     return sha256(repr((shown, found.next_cursor)).encode()).hexdigest()[:16]
-
-
-def moment(text: str | None) -> datetime | None:
-    """Read a time as browsers send it, in UTC; None if it is invalid."""
-    try:
-        read = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return read.replace(tzinfo=UTC) if read is not None and read.tzinfo is None else read

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,6 @@ from jobs.engine.client.schedule import Schedule
 from jobs.engine.client.schedule_changes import ScheduleChanges
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.errors import Conflict, Fault, InvalidRequest, MalformedRequest, TooManyActiveJobs
-from jobs.engine.times import rfc3339
 from webapp.auth import caller
 from webapp.body import model_of, strict_json
 from webapp.ownership import visible_schedule
@@ -25,6 +23,7 @@ from webapp.schedules import edited
 from webapp.services import services
 
 from .blueprint import blueprint, done, page, refused
+from .entered_times import as_api_time
 from .formats import json_text
 
 #: The fields of the form that changes a schedule.
@@ -60,7 +59,7 @@ def edit_schedule(schedule_id: str) -> Response:
 def pause_schedule(schedule_id: str) -> Response:
     found = visible_schedule(schedule_id)
     try:
-        sent = {"reason": request.form.get("reason", ""), "until": _in_utc(request.form.get("until", ""))}
+        sent = {"reason": request.form.get("reason", ""), "until": as_api_time(request.form.get("until", "")) or None}
         new = model_of(NewPause, sent)
         admit(partial(_control().check_pause, new.until))
         _control().pause(schedule_id, caller().user_id, new.reason, new.until)
@@ -162,12 +161,3 @@ def _by_field(faults: list[Fault]) -> dict[str, list[str]]:
         name, _, rest = (fault.pointer or "").lstrip("/").partition("/")
         found.setdefault(name, []).append(f"{rest}: {fault.message}" if rest else fault.message)
     return found
-
-
-def _in_utc(text: str) -> str | None:
-    """Return the time of a form's field, which is in UTC, as the API takes it; None if the field is empty."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text or None
-    return rfc3339(moment.replace(tzinfo=moment.tzinfo or UTC))

@@ -134,4 +134,6 @@ def test_the_command_line_submits_a_bulk_action(command, services, admin):
 def test_the_command_line_refuses_what_the_api_refuses(command, alice, admin):
     assert command("jobs", "bulk", "retry").code == 2
     assert command("jobs", "bulk", "pause", "--tag", "t").code == 2
+    early = command("jobs", "bulk", "retry", "--created-after", "0001-01-01T00:00:00+14:00")
+    assert (early.code, "is not a time" in early.err) == (2, True)
     assert command("jobs", "bulk", "delete", "--tag", "t", "--as", "alice", "--user", "bob").code == 5

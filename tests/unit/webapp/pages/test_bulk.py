@@ -57,6 +57,13 @@ def test_a_confirmed_action_is_a_job(door: Door) -> None:
     assert browser.client.get(f"/jobs/{job.job_id}").status_code == 200
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_utc_can_not_show_is_sent_as_it_is(door: Door, time: str) -> None:
+    assert press(door.browser(), do="retry", created_after=time).status_code == 303
+    (job,) = stored(door)
+    assert job.params["filter"] == {"created_after": time}
+
+
 @pytest.mark.parametrize(
     ("form", "reason"),
     [

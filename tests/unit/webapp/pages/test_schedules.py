@@ -82,6 +82,7 @@ def test_one_button_pauses_without_a_reason(door: Door, browser: Browser, schedu
     [
         ({"until": "2020-01-31T12:00"}, "this time has passed"),
         ({"until": "soon"}, "expected an RFC 3339 time"),
+        ({"until": "0001-01-01T00:00:00+14:00"}, "does not exist or is out of range"),
         ({"reason": "x" * 10_000}, "at most 500 characters"),
     ],
     ids=lambda value: str(value)[:30],
