@@ -16,7 +16,7 @@ from .openapi.components import component, page_of, resource
 from .openapi.describing import described
 from .openapi.operation import json_body, returns
 from .openapi.schemas import COUNT, PRIORITY, SECONDS, TEXT, Schema, nullable, returned
-from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, resume_as_sent
+from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, pause_in_body, resume_as_sent
 from .query import Nothing, query
 from .queues import control
 from .rate_limit import admit
@@ -148,7 +148,7 @@ def show(job_type: str) -> Response:
 def pause(job_type: str) -> Response:
     require_admin()
     services().catalogue.find(job_type)
-    paused = pause_as_sent(control().check_until, partial(control().pause_job_type, job_type))
+    paused = pause_as_sent(pause_in_body(), control().check_until, partial(control().pause_job_type, job_type))
     return jsonify(job_type_fields(job_type, paused))
 
 

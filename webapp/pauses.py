@@ -40,17 +40,27 @@ class NewPause(BaseModel):
 PAUSE_EXAMPLE = {"reason": "Waiting for the new price list", "until": "2030-02-01T06:00:00Z"}
 
 
-def pause_as_sent(
-    check_until: Callable[[datetime | None], None],
-    pause: Callable[[str, str | None, datetime | None], Paused],
-) -> Paused:
-    """Read the body of the request, and pause something for the caller, for this reason and until this time.
+def pause_in_body() -> NewPause:
+    """Read a pause from the body of the request, and check that it has no parameters.
 
     Raises:
-        InvalidRequest, RateLimited, and what `check_until` and `pause` raise.
+        InvalidRequest, and what `body.json_object` raises.
     """
     new = body.optional_model(NewPause)
     query(Nothing)
+    return new
+
+
+def pause_as_sent(
+    new: NewPause,
+    check_until: Callable[[datetime | None], None],
+    pause: Callable[[str, str | None, datetime | None], Paused],
+) -> Paused:
+    """Pause something for the caller, for this reason and until this time.
+
+    Raises:
+        RateLimited, and what `check_until` and `pause` raise.
+    """
     admit(partial(check_until, new.until))
     return pause(caller().user_id, new.reason, new.until)
 

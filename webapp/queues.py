@@ -16,7 +16,7 @@ from .openapi.components import resource
 from .openapi.describing import described
 from .openapi.operation import json_body, returns
 from .openapi.schemas import returned
-from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, resume_as_sent
+from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, pause_in_body, resume_as_sent
 from .query import Nothing, query
 from .rate_limit import admit
 from .services import services
@@ -62,7 +62,7 @@ def page() -> Response:
 def pause(queue_name: str) -> Response:
     require_admin()
     control().check_queue(queue_name)
-    paused = pause_as_sent(control().check_until, partial(control().pause_queue, queue_name))
+    paused = pause_as_sent(pause_in_body(), control().check_until, partial(control().pause_queue, queue_name))
     return jsonify(queue_fields(queue_name, paused))
 
 

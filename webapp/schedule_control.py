@@ -13,7 +13,7 @@ from . import body
 from .openapi.describing import described
 from .openapi.operation import LOCATION, RETRY_AFTER, json_body, returns
 from .ownership import visible_schedule
-from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, resume_as_sent
+from .pauses import PAUSE_EXAMPLE, NewPause, pause_as_sent, pause_in_body, resume_as_sent
 from .query import Nothing, query
 from .rate_limit import admit
 from .schedule_resource import RUN_EXAMPLE, RUNS, SCHEDULE, run_fields, schedule_fields
@@ -39,7 +39,7 @@ _JOB = {"$ref": "#/components/schemas/Job"}
 )
 def pause(schedule_id: str) -> Response:
     visible_schedule(schedule_id)
-    paused = pause_as_sent(_changes().check_pause, partial(_changes().pause, schedule_id))
+    paused = pause_as_sent(pause_in_body(), _changes().check_pause, partial(_changes().pause, schedule_id))
     return jsonify(schedule_fields(paused))
 
 

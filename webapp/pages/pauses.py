@@ -11,17 +11,16 @@ from werkzeug.wrappers import Response
 from jobs.engine.client.pauses import Pause
 from jobs.engine.errors import InvalidRequest
 from jobs.engine.json_pointer import parts
-from webapp.auth import caller, require_admin
+from webapp.auth import require_admin
 from webapp.body import model_of
 from webapp.job_types import check_resumable
-from webapp.pauses import NewPause
+from webapp.pauses import NewPause, pause_as_sent
 from webapp.queues import control
 from webapp.rate_limit import admit
 from webapp.services import services
 
 from .blueprint import blueprint, done, page
-
-_FIELDS = ("reason", "until")
+from .entered_times import as_api_time
 
 
 @blueprint.get("/overview/queues/<queue_name>/pause")
@@ -81,17 +80,13 @@ def _form(subject: str, back: str, status: int = 200, errors: dict[str, str] | N
 
 def _pause(subject: str, back: str, pause: Callable[..., Pause]) -> Response:
     try:
-        new = model_of(NewPause, _sent())
-        admit(partial(control().check_until, new.until))
-        pause(caller().user_id, new.reason, new.until)
+        pause_as_sent(pause_in_form(), control().check_until, pause)
     except InvalidRequest as error:
         return _form(subject, back, 422, {parts(fault.pointer or "")[0]: fault.message for fault in error.faults})
     return done(f"Paused: {subject}. Running jobs finish.", back)
 
 
-def _sent() -> dict[str, str]:
-    """Return the fields that were filled in. Browsers send a time without seconds and zone; the form asks for UTC."""
-    sent = {name: text for name in _FIELDS if (text := request.form.get(name, "").strip())}
-    if until := sent.get("until"):
-        sent["until"] = f"{until if until.count(':') > 1 else f'{until}:00'}Z"
-    return sent
+def pause_in_form() -> NewPause:
+    """Read a pause from the form of the request. Raises InvalidRequest."""
+    reason, until = (request.form.get(name, "").strip() for name in ("reason", "until"))
+    return model_of(NewPause, {"reason": reason, "until": as_api_time(until) or None})

@@ -16,15 +16,15 @@ from jobs.engine.errors import Conflict, Fault, InvalidRequest, MalformedRequest
 from webapp.auth import caller
 from webapp.body import model_of, strict_json
 from webapp.ownership import visible_schedule
-from webapp.pauses import NewPause
+from webapp.pauses import pause_as_sent
 from webapp.rate_limit import admit
 from webapp.schedule_resource import ChangedSchedule
 from webapp.schedules import edited
 from webapp.services import services
 
 from .blueprint import blueprint, done, page, refused
-from .entered_times import as_api_time
 from .formats import json_text
+from .pauses import pause_in_form
 
 #: The fields of the form that changes a schedule.
 FIELDS = ("cron", "timezone", "overlap", "catch_up", "params")
@@ -59,10 +59,7 @@ def edit_schedule(schedule_id: str) -> Response:
 def pause_schedule(schedule_id: str) -> Response:
     found = visible_schedule(schedule_id)
     try:
-        sent = {"reason": request.form.get("reason", ""), "until": as_api_time(request.form.get("until", "")) or None}
-        new = model_of(NewPause, sent)
-        admit(partial(_control().check_pause, new.until))
-        _control().pause(schedule_id, caller().user_id, new.reason, new.until)
+        pause_as_sent(pause_in_form(), _control().check_pause, partial(_control().pause, schedule_id))
     except InvalidRequest as error:
         return _page(found, _texts(found) | dict(request.form), error.faults)
     except Conflict as error:
