@@ -86,4 +86,6 @@ def schemas_of(kind: type) -> dict[str, Schema]:
     schemas: dict[str, Schema] = definitions["$defs"]
     for schema in schemas.values():
         schema.pop("title", None)
+        if "description" in schema:  # the rest of a docstring is for callers of the class
+            schema["description"] = schema["description"].partition("\n\n")[0]
     return schemas

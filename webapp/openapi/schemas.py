@@ -8,16 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
 
-from jobs.engine.states import Priority, Status
+from jobs.engine.states import Status
 
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 TIME: Schema = {"type": "string", "format": "date-time"}
-SECONDS: Schema = {"type": "number", "minimum": 0}
 CURSOR: Schema = {"type": ["string", "null"], "description": "The `cursor` of the next page; null on the last page."}
-PRIORITY: Schema = {"type": "string", "enum": [str(priority) for priority in Priority]}
 STATUS: Schema = {"type": "string", "enum": [str(status) for status in Status]}
 
 

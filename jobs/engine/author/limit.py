@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer
 
 from jobs.engine.errors import ConfigurationError
 from jobs.engine.rates import A_RATE, read_rate
@@ -22,12 +24,26 @@ class Limit:
         ConfigurationError: with the invalid value and the expected form.
     """
 
-    #: The most jobs that run at the same time.
-    running: int | None = None
-    #: The most executions that start in any period, as in "60/minute". Retries and resumed executions count.
-    rate: str | None = None
-    #: A parameter or several, or "user" for the job's owner. Stored as a tuple.
-    by: str | tuple[str, ...] = ()
+    running: Annotated[
+        int | None, Field(ge=1, description="The most jobs that run at the same time; null if `rate` is the limit.")
+    ] = None
+    rate: Annotated[
+        str | None,
+        Field(
+            description="The most executions that start in any period; null if `running` is the limit. Retries and "
+            "resumed executions count.",
+            examples=["60/minute"],
+        ),
+    ] = None
+    #: A name or several. Stored as a tuple.
+    by: Annotated[
+        str | tuple[str, ...],
+        PlainSerializer(tuple, return_type=tuple[str, ...]),
+        Field(
+            description="The parameters that make up the key; `user`: the owner. Each combination of their values has "
+            "a limit of its own."
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
         if (self.running is None) == (self.rate is None):
@@ -57,10 +73,6 @@ class Limit:
     def period_seconds(self) -> int:
         """The period of a rate in seconds; 0: the limit counts running jobs."""
         return read_rate(self.rate)[1] if self.rate is not None else 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the limit as clients see it."""
-        return {"running": self.running, "rate": self.rate, "by": list(self.names)}
 
     def __str__(self) -> str:
         given = {"running": self.running, "rate": self.rate, "by": self.by or None}

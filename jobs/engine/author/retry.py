@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from jobs.engine.errors import ConfigurationError, Fatal
+from jobs.engine.public_fields import Seconds
 
-BACKOFFS = ("exponential", "linear", "constant")
+Backoff = Literal["exponential", "linear", "constant"]
+BACKOFFS: tuple[Backoff, ...] = get_args(Backoff)
 
 #: With jitter, a delay is between this share of its length and the whole, so that jobs which failed together are
 #: retried at different times.
@@ -29,7 +33,7 @@ class Retry:
 
     #: Attempts after the first one.
     max: int
-    backoff: Literal["exponential", "linear", "constant"] = "exponential"
+    backoff: Backoff = "exponential"
     #: Seconds before the second attempt.
     delay: float = 1
     #: The longest delay in seconds.
@@ -58,22 +62,35 @@ class Retry:
         seconds = min(self.delay * self._growth(attempt), self.max_delay)
         return seconds * random.uniform(SHORTEST_SHARE, 1) if self.jitter else seconds
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the policy as clients see it; times in seconds."""
-        return {
-            "max_retries": self.max,
-            "backoff": self.backoff,
-            "delay": self.delay,
-            "max_delay": self.max_delay,
-            "jitter": self.jitter,
-            "on": [error.__name__ for error in self.on],
-            "never": [error.__name__ for error in self.never],
-        }
-
     def _growth(self, attempt: int) -> float:
         if self.backoff == "exponential":
             return 2.0 ** min(max(attempt - 1, 0), HIGHEST_EXPONENT)
         return float(max(attempt, 1)) if self.backoff == "linear" else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """When a failed attempt is retried. Times are in seconds."""
+
+    max_retries: Annotated[int, Field(ge=0, description="Attempts after the first one.")]
+    backoff: Annotated[Backoff, Field(description="How the delay grows from one attempt to the next.")]
+    delay: Annotated[Seconds, Field(description="Seconds before the second attempt.")]
+    max_delay: Annotated[Seconds, Field(description="The longest delay in seconds.")]
+    jitter: Annotated[bool, Field(description="Whether each delay is shortened at random, to at least half of it.")]
+    on: Annotated[list[str], Field(description="The errors that are retried.")]
+    never: Annotated[list[str], Field(description="The errors that are not.")]
+
+    @classmethod
+    def of(cls, retry: Retry) -> RetryPolicy:
+        return cls(
+            max_retries=retry.max,
+            backoff=retry.backoff,
+            delay=retry.delay,
+            max_delay=retry.max_delay,
+            jitter=retry.jitter,
+            on=[error.__name__ for error in retry.on],
+            never=[error.__name__ for error in retry.never],
+        )
 
 
 def _expect(fits: bool, name: str, value: object, expected: str) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainSerializer
 
 from jobs.engine.errors import MAX_LATER_SECONDS, ConfigurationError
+from jobs.engine.public_fields import Seconds
 
 from .limit import names_of
 
@@ -21,14 +24,32 @@ class Unique:
         ConfigurationError: with the invalid value and the expected form.
     """
 
-    #: The parameters that make jobs equal; None: all of them; (): none, so that there is one job for each owner.
-    by: str | tuple[str, ...] | None = None
-    #: "end": until the job has ended, however it ends. "start": until its first start.
-    until: Literal["end", "start"] = "end"
-    #: The seconds after which the key is free in any case; None: no limit.
-    ttl: float | None = None
-    #: What an equal submission gets: the job that exists, a refusal, or that job with the newer parameters.
-    on_conflict: Literal["return", "reject", "replace"] = "return"
+    #: A name or several. Stored as a tuple, or None.
+    by: Annotated[
+        str | tuple[str, ...] | None,
+        PlainSerializer(lambda by: by, return_type=tuple[str, ...] | None),
+        Field(
+            description="The parameters that make up the key; `user`: the owner. null: all parameters. Empty: none, so "
+            "that each owner has one job."
+        ),
+    ] = None
+    until: Annotated[
+        Literal["end", "start"],
+        Field(
+            description="When the key is free again. `end`: when the job has ended, however it ends. `start`: when it "
+            "first starts."
+        ),
+    ] = "end"
+    ttl: Annotated[
+        Seconds | None, Field(description="Seconds after which the key is free in any case; null: no limit.")
+    ] = None
+    on_conflict: Annotated[
+        Literal["return", "reject", "replace"],
+        Field(
+            description="What an equal submission gets. `return`: the job that exists. `reject`: a refusal. `replace`: "
+            "the job that exists, with the newer parameters."
+        ),
+    ] = "return"
 
     def __post_init__(self) -> None:
         if self.until not in UNTIL:
@@ -47,11 +68,6 @@ class Unique:
     def names(self) -> tuple[str, ...] | None:
         """The parameters that make up the key; None: all of them."""
         return (self.by,) if isinstance(self.by, str) else self.by
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the rule as clients see it."""
-        by = None if self.names is None else list(self.names)
-        return {"by": by, "until": self.until, "ttl": self.ttl, "on_conflict": self.on_conflict}
 
 
 def _is_seconds(value: object) -> bool:

@@ -7,52 +7,77 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, PlainSerializer, computed_field
 
 from jobs.engine.author.decorator import OPTIONS, JobOptions, full_name_of
-from jobs.engine.author.retry import Retry
+from jobs.engine.author.limit import Limit
+from jobs.engine.author.retry import Retry, RetryPolicy
 from jobs.engine.author.unique import Unique
 from jobs.engine.errors import UnservableFunction, WorkhorseError
+from jobs.engine.public_fields import Seconds, nested_fields
 from jobs.engine.states import Priority
 
 from .broker_use import BROKER_MODULE, may_use_broker
 from .parameters import Parameters
 from .result_type import ResultType
-from .rules import Rules, limits_of
+from .rules import Rules
+
+#: For a field that clients don't see.
+HIDDEN = Field(exclude=True)
 
 
 @dataclass(frozen=True)
 class JobType:
-    """A job function, with everything that is needed to check, run and describe it."""
+    """A function that runs as jobs, with its schemas, defaults and limits."""
+
+    #: pydantic makes no schema of a hidden field's class.
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
 
     name: str
-    function: Callable[..., Any] = field(repr=False)
+    function: Annotated[Callable[..., Any], HIDDEN] = field(repr=False)
     #: The name that RQ stores and a worker imports: `module.function`.
-    func_name: str
-    summary: str
-    description: str
-    priority: Priority
-    #: The timeout of one attempt, in seconds.
-    timeout: int
-    #: The seconds without progress after which an attempt fails; None: no limit.
-    stall_timeout: float | None
-    retry: Retry | None
-    #: The seconds that a result is kept; None: the value of RESULT_TTL.
-    result_ttl: int | None
-    #: The most jobs of this type that run at the same time, over all workers; None: no limit.
-    max_running: int | None
+    func_name: Annotated[str, HIDDEN]
+    summary: Annotated[str, Field(description="The first line of the function's docstring.")]
+    description: Annotated[str, Field(description="The rest of the docstring.")]
+    priority: Annotated[Priority, Field(description="The priority of a job that is submitted without one.")]
+    timeout: Annotated[int, Field(ge=1, description="Seconds that one attempt may take.")]
+    stall_timeout: Annotated[
+        Seconds | None, Field(description="Seconds without progress after which an attempt fails; null: no limit.")
+    ]
+    retry: Annotated[
+        Retry | None,
+        PlainSerializer(lambda retry: retry and RetryPolicy.of(retry), return_type=RetryPolicy | None),
+        Field(description="null: a failed attempt is not retried."),
+    ]
+    result_ttl: Annotated[
+        Annotated[int, Field(ge=0)] | None,
+        Field(description="Seconds for which a result is kept; null: the server's default."),
+    ]
+    max_running: Annotated[
+        Annotated[int, Field(ge=1)] | None,
+        Field(description="Jobs of this type that may run at the same time; null: no limit."),
+    ]
     #: The modules that a worker imports before it forks: those that the author names.
-    preload: tuple[str, ...]
-    #: What a worker must be able to do to run its jobs; sorted.
-    needs: tuple[str, ...]
-    unique: Unique | None
-    #: The seconds in which a job must start; None: no limit.
-    start_within: float | None
-    rules: Rules = field(repr=False)
-    #: The attempts that one process may serve, one after the other.
-    reuse: int
-    parameters: Parameters = field(repr=False)
-    result: ResultType = field(repr=False)
+    preload: Annotated[tuple[str, ...], HIDDEN]
+    needs: Annotated[tuple[str, ...], Field(description="What a worker must be able to do, sorted.")]
+    unique: Annotated[Unique | None, Field(description="null: equal jobs are allowed.")]
+    start_within: Annotated[
+        Seconds | None,
+        Field(description="Seconds in which a job must start, or else it is cancelled; null: no limit."),
+    ]
+    rules: Annotated[Rules, HIDDEN] = field(repr=False)
+    reuse: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Attempts that one process may serve, one after the other. They share the variables of "
+            "modules, even if they belong to different users.",
+        ),
+    ]
+    parameters: Annotated[Parameters, HIDDEN] = field(repr=False)
+    result: Annotated[ResultType, HIDDEN] = field(repr=False)
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> JobType:
@@ -100,32 +125,33 @@ class JobType:
         """All modules that a worker imports before it forks a process for this job type."""
         return (*self.preload, BROKER_MODULE) if may_use_broker(self.function.__module__) else self.preload
 
+    @computed_field(description="The first attempt and all retries.")  # type: ignore[prop-decorator]
     @property
-    def max_attempts(self) -> int:
-        """The first attempt and all retries."""
+    def max_attempts(self) -> Annotated[int, Field(ge=1)]:
         return 1 + (self.retry.max if self.retry else 0)
 
+    @computed_field(description="The JSON Schema 2020-12 of the body to submit.")  # type: ignore[prop-decorator]
+    @property
+    def params_schema(self) -> dict[str, Any]:
+        return self.parameters.schema
+
+    @computed_field(description="The JSON Schema 2020-12 of the result.")  # type: ignore[prop-decorator]
+    @property
+    def result_schema(self) -> dict[str, Any]:
+        return self.result.schema
+
+    @computed_field(description="All limits. `max_running` is among them.")  # type: ignore[prop-decorator]
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return self.rules.limits
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the resource of `GET /job-types/{job_type}`. Times are in seconds."""
-        return {
-            "name": self.name,
-            "summary": self.summary,
-            "description": self.description,
-            "params_schema": self.parameters.schema,
-            "result_schema": self.result.schema,
-            "priority": self.priority.value,
-            "timeout": self.timeout,
-            "stall_timeout": self.stall_timeout,
-            "retry": self.retry.as_dict() if self.retry else None,
-            "max_attempts": self.max_attempts,
-            "max_running": self.max_running,
-            "reuse": self.reuse,
-            "result_ttl": self.result_ttl,
-            "needs": list(self.needs),
-            "limits": limits_of(self.rules.limits),
-            "unique": self.unique.as_dict() if self.unique else None,
-            "start_within": self.start_within,
-        }
+        """Return the resource of `GET /job-types/{job_type}`, without the pause. Times are in seconds."""
+        return self._fields.copy()
+
+    @cached_property
+    def _fields(self) -> dict[str, Any]:
+        return nested_fields(self)
 
 
 def _refuse_unimportable(function: Callable[..., Any]) -> None:

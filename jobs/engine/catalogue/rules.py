@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobs.engine.author.decorator import JobOptions, full_name_of
@@ -90,8 +90,3 @@ def _checked_limits(function: Callable[..., Any], options: JobOptions) -> tuple[
         both = " and ".join(f"Limit({limit})" for limit in twice[:2])
         raise UnservableFunction(f"{full_name_of(function)}: {both} limit the same jobs; keep one of them.")
     return tuple(limits)
-
-
-def limits_of(limits: Sequence[Limit]) -> list[dict[str, Any]]:
-    """Return limits as clients see them."""
-    return [limit.as_dict() for limit in limits]

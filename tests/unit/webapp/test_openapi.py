@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,13 +15,17 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
 from jobs.engine.author.decorator import job
+from jobs.engine.author.limit import Limit
 from jobs.engine.author.retry import Retry
+from jobs.engine.author.unique import Unique
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.job import Job
+from jobs.engine.client.pauses import Pause
 from jobs.engine.settings import Settings
 from tests.unit.webapp.door import Door
 from webapp import jobs, problems
+from webapp.job_types import job_type_fields
 from webapp.openapi import openapi_document
 from webapp.options import Options
 
@@ -38,7 +43,13 @@ FirstConfig = config_of("epochs", int)
 SecondConfig = config_of("height", str)
 
 
-@job(retry=Retry(max=3), priority="high")
+@job(
+    retry=Retry(max=3, on=(OSError,)),
+    priority="high",
+    stall_timeout=30,
+    limits=[Limit(running=2), Limit(rate="60/minute", by="seed")],
+    unique=Unique(by="seed", ttl=60),
+)
 def train_model(config: FirstConfig, tree: Tree = Tree(), seed: int | None = None) -> Tree:  # type: ignore[valid-type]  # noqa: B008
     """Train a model.
 
@@ -94,6 +105,13 @@ def follow(document: dict[str, Any], reference: str) -> Any:
 
 def validator(document: dict[str, Any], name: str) -> Draft202012Validator:
     return Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
+
+
+def without_further_fields(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return the document with these schemas closed: a field that they do not describe is an error."""
+    schemas = document["components"]["schemas"]
+    closed = {name: schemas[name] | {"additionalProperties": False} for name in names}
+    return {**document, "components": document["components"] | {"schemas": schemas | closed}}
 
 
 def test_the_document_is_valid_openapi_3_1(document):
@@ -188,10 +206,20 @@ def test_the_job_resource_has_the_fields_that_are_returned(document):
     assert set(schema["properties"]) == set(schema["required"]) == answered
 
 
-def test_the_description_of_a_job_type_matches_its_schema(document):
-    for function in (train_model, process_video, clean_up):
-        shown = JobType.of(function).as_dict() | {"paused": None}
-        assert list(validator(document, "JobType").iter_errors(shown)) == []
+@pytest.mark.parametrize("paused", [None, Pause(datetime(2030, 1, 31, tzinfo=UTC), "alice", None, None)])
+@pytest.mark.parametrize(
+    ("schema", "name"), [("JobType", "train-model"), ("JobType", "clean-up"), ("RemovedJobType", "without-code")]
+)
+def test_a_job_type_has_exactly_the_fields_of_its_schema(document, tmp_path, schema, name, paused):
+    with Door(tmp_path, functions=(train_model, clean_up)).app.app_context():
+        shown = json.loads(json.dumps(job_type_fields(name, paused)))
+    closed = without_further_fields(document, schema, "RetryPolicy", "Limit", "Unique", "Pause")
+    assert list(validator(closed, schema).iter_errors(shown)) == []
+
+
+def test_a_whole_number_of_seconds_stays_whole_in_a_job_type():
+    shown = JobType.of(train_model).as_dict()
+    assert json.dumps([shown["stall_timeout"], shown["unique"]["ttl"], shown["retry"]["delay"]]) == "[30, 60, 1]"
 
 
 def test_every_example_matches_its_schema(document):

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.engine import Limit
 from jobs.engine.errors import ConfigurationError
+from jobs.engine.public_fields import nested_fields
 
 
 def test_a_limit_names_its_parameters_as_a_tuple():
@@ -19,7 +20,7 @@ def test_a_limit_names_its_parameters_as_a_tuple():
 def test_a_rate_is_read_into_a_count_and_a_period():
     limit = Limit(rate="60/minute", by="user")
     assert (limit.count, limit.period_seconds) == (60, 60)
-    assert limit.as_dict() == {"running": None, "rate": "60/minute", "by": ["user"]}
+    assert nested_fields(limit) == {"running": None, "rate": "60/minute", "by": ["user"]}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.engine.author.retry import Retry
+from jobs.engine.author.retry import Retry, RetryPolicy
 from jobs.engine.errors import ConfigurationError, Fatal, RetryLater
 
 
@@ -80,6 +80,6 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(values, named):
 
 
 def test_clients_see_the_errors_by_name():
-    described = Retry(max=2, on=(OSError,), never=(PermissionError,)).as_dict()
-    assert described["max_retries"] == 2
-    assert (described["on"], described["never"]) == (["OSError"], ["PermissionError"])
+    described = RetryPolicy.of(Retry(max=2, on=(OSError,), never=(PermissionError,)))
+    assert described.max_retries == 2
+    assert (described.on, described.never) == (["OSError"], ["PermissionError"])

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.engine import Unique
 from jobs.engine.errors import ConfigurationError
+from jobs.engine.public_fields import nested_fields
 
 
 def test_a_rule_compares_all_parameters_by_default():
@@ -18,7 +19,7 @@ def test_a_rule_compares_all_parameters_by_default():
 
 def test_clients_see_the_rule():
     rule = Unique(by=("url",), until="start", ttl=60, on_conflict="replace")
-    assert rule.as_dict() == {"by": ["url"], "until": "start", "ttl": 60, "on_conflict": "replace"}
+    assert nested_fields(rule) == {"by": ["url"], "until": "start", "ttl": 60, "on_conflict": "replace"}
 
 
 @pytest.mark.parametrize(
