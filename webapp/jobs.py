@@ -9,21 +9,22 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, Field
 
 from jobs.engine.accounts.rate import refuse_if_early
+from jobs.engine.broker.store.history import Event, LogLine
 from jobs.engine.client.job import Job
 from jobs.engine.client.listing import read_job_cursor, read_log_cursor
 from jobs.engine.client.refusals import raise_if_ended
-from jobs.engine.states import EventType, Status
+from jobs.engine.states import Status
 
 from .auth import caller
 from .body import no_body
 from .current import current_request
 from .headers import MAX_WAIT_SECONDS
 from .json_response import json_response
-from .openapi.components import component
+from .openapi.components import resource
 from .openapi.describing import described
 from .openapi.job_schema import JOB, JOB_EXAMPLE, JOB_PAGE
 from .openapi.operation import LOCATION, RETRY_AFTER, response_header, returns
-from .openapi.schemas import COUNT, CURSOR, TEXT, TIME, returned
+from .openapi.schemas import CURSOR, TEXT, returned
 from .openapi.shared_headers import ETAG_SEEN
 from .ownership import if_visible, visible_job, visible_user_jobs
 from .query import WHOLE_NUMBER, Moment, Nothing, query
@@ -60,14 +61,8 @@ class LogRange(BaseModel):
     cursor: Cursor = None
 
 
-_EVENT = component(
-    "Event",
-    returned(
-        {"version": COUNT, "at": TIME, "type": {"type": "string", "enum": [str(kind) for kind in EventType]}},
-        description="One entry of a job's history. Further properties depend on the type.",
-    ),
-)
-_LOG_LINE = component("LogLine", returned({"at": TIME, "attempt": COUNT, "level": TEXT, "message": TEXT}))
+_EVENT = resource(Event)
+_LOG_LINE = resource(LogLine)
 _LOG_EXAMPLE = {"at": JOB_EXAMPLE["started_at"], "attempt": 1, "level": "info", "message": "Loading the model"}
 _EVENT_EXAMPLE = {"version": 1, "at": JOB_EXAMPLE["created_at"], "type": "job_queued"}
 _JOB_HEADERS = {

@@ -72,7 +72,7 @@ def test_a_flaky_job_completes_on_its_third_attempt_with_growing_delays(harness:
     first, second, third = map(float, marks.read_text().split())
     assert second - first >= 0.3
     assert third - second >= 0.6
-    assert [event["type"] for event in harness.client.events(job.job_id)].count("job_retrying") == 2
+    assert [str(event["type"]) for event in harness.client.events(job.job_id)].count("job_retrying") == 2
 
 
 def test_a_flaky_job_fails_once_its_attempts_are_spent(harness: Harness, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_killing_the_supervisor_ends_its_processes_and_another_host_resumes_the_
     again = harness.until(job, lambda now: now.status == "running" and now.resumed == 1)
 
     assert time.monotonic() - killed < 15
-    assert [event["type"] for event in harness.client.events(again.job_id)].count("job_resumed") == 1
+    assert [str(event["type"]) for event in harness.client.events(again.job_id)].count("job_resumed") == 1
 
 
 def test_a_deploy_lets_a_short_job_finish(harness: Harness, tmp_path: Path) -> None:

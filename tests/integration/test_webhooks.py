@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -220,7 +220,7 @@ def delivery_to(harness: Harness, url: str) -> Job:
 
 def reason_for_retrying(harness: Harness, job: Job) -> str:
     def found() -> str | None:
-        events = harness.client.events(job.job_id)
+        events: Sequence[Mapping[str, Any]] = harness.client.events(job.job_id)
         return next((event["error"] for event in events if event["type"] == "job_retrying"), None)
 
     return str(eventually(found, "the job is retried"))

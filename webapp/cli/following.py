@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import click
@@ -76,7 +76,7 @@ def follow(job_id: str, shown: Display, *, logs: bool = False) -> Job:
     return job
 
 
-def log_line(line: dict[str, Any]) -> str:
+def log_line(line: Mapping[str, Any]) -> str:
     """Return a line of a job's log as `logs` and `follow --logs` print it."""
     return printable(f"{line['at'][:19]}Z  {line['level']:<8} {line['message']}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ class Moment:
     seconds: float | None
 
 
-def timeline(events: Sequence[dict[str, Any]]) -> list[Moment]:
+def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
     """Return all events except progress, oldest first."""
     moments: list[Moment] = []
     for event in events:
@@ -56,7 +56,7 @@ def timeline(events: Sequence[dict[str, Any]]) -> list[Moment]:
     return moments
 
 
-def _title(kind: EventType, event: dict[str, Any]) -> str:
+def _title(kind: EventType, event: Mapping[str, Any]) -> str:
     if kind is EventType.QUEUED:
         return _REASONS.get(event.get("reason") or "queued", "Queued")
     if kind is EventType.STARTED:
@@ -66,6 +66,6 @@ def _title(kind: EventType, event: dict[str, Any]) -> str:
     return _WORDS[kind]
 
 
-def _detail(event: dict[str, Any]) -> str | None:
+def _detail(event: Mapping[str, Any]) -> str | None:
     parts = [event.get("error_type"), event.get("error")]
     return ": ".join(str(part) for part in parts if part) or None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import redis
 
 from jobs.engine.accounts.admission import Admission, refuse_if_gone
 from jobs.engine.author.blobs import delete_user_blobs
 from jobs.engine.broker.connection import broker_errors
+from jobs.engine.broker.store.history import Event
 from jobs.engine.broker.store.records import Record
 from jobs.engine.broker.store.store import Store
 from jobs.engine.broker.store.verdicts import RetryReply, SubmitVerdict
@@ -177,7 +178,7 @@ class Client:
             lines, first = self.store.logs(job_id, start, limit)
         return LogPage(lines, str(first + len(lines)) if len(lines) == limit else None)
 
-    def events(self, job_id: str) -> list[dict[str, Any]]:
+    def events(self, job_id: str) -> list[Event]:
         with broker_errors():
             return self.store.events(job_id)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from jobs.engine.broker.store.history import LogLine
 from jobs.engine.errors import Fault, InvalidRequest
 
 from .job import Job
@@ -21,7 +21,7 @@ class Page:
 
 @dataclass(frozen=True)
 class LogPage:
-    lines: list[dict[str, Any]]
+    lines: list[LogLine]
     #: None if the job has no more lines yet.
     next_cursor: str | None
 

@@ -6,7 +6,7 @@ progress, which the history does not keep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 from jobs.engine.client.job import Job
 from jobs.engine.states import EventType, PendingReason, Status
 
-Entry = dict[str, Any]
+#: An `Event` with its further properties.
+Entry = Mapping[str, Any]
 
 _PROGRESS = ("progress", "progress_message", "progress_current", "progress_total", "eta_seconds")
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jobs.engine.broker.store.history import Event, LogLine
 from jobs.engine.broker.store.store import Store
 from jobs.engine.client.job import Job
 
@@ -38,7 +39,7 @@ class JobWatch:
         """The followers that want the log as well."""
         return [each for each in list(self.inboxes) if each.logged is not None and not each.ended]
 
-    def deliver(self, job: Job | None, events: Callable[[], list[dict[str, Any]]]) -> None:
+    def deliver(self, job: Job | None, events: Callable[[], Sequence[Event]]) -> None:
         """Put the versions that each follower lacks into its inbox.
 
         Args:
@@ -89,8 +90,8 @@ def _put_newer(inbox: Inbox, missed: Sequence[Message]) -> None:
                 return
 
 
-def _put_lines(inboxes: Sequence[Inbox], lines: Sequence[dict[str, Any]], first: int) -> None:
-    numbered = [{"number": first + place, **line} for place, line in enumerate(lines)]
+def _put_lines(inboxes: Sequence[Inbox], lines: Sequence[LogLine], first: int) -> None:
+    numbered: list[dict[str, Any]] = [{"number": first + place, **line} for place, line in enumerate(lines)]
     whole = Message("log", lines=numbered)
     for inbox in inboxes:
         had = inbox.logged or 0

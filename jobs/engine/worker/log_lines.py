@@ -8,6 +8,7 @@ from collections import deque
 from datetime import UTC, datetime
 
 from jobs.engine.author.running import LOG_LINE_CHARACTERS
+from jobs.engine.broker.store.history import LogLine
 from jobs.engine.broker.store.worker_steps import KEEP_LOG_LINES
 from jobs.engine.times import rfc3339
 
@@ -34,7 +35,8 @@ class LogLines:
         """Add one line, with its time in seconds since 1970."""
         message = text.rstrip("\r\n")[:LOG_LINE_CHARACTERS].encode("utf-8", "replace").decode()
         moment = rfc3339(datetime.fromtimestamp(at, UTC))
-        self._lines.append(json.dumps({"at": moment, "attempt": self._attempt, "level": level, "message": message}))
+        line: LogLine = {"at": moment, "attempt": self._attempt, "level": level, "message": message}
+        self._lines.append(json.dumps(line))
 
     def add_output(self, level: str, data: bytes) -> None:
         """Add what a process printed. An unfinished line waits for its end, unless it is over the limit."""

@@ -23,6 +23,7 @@ from jobs.engine.catalogue.job_type import JobType
 from jobs.engine.client.job import Job
 from jobs.engine.client.pauses import Pause
 from jobs.engine.settings import Settings
+from jobs.engine.worker.log_lines import LogLines
 from tests.unit.webapp.door import Door
 from webapp import jobs, problems
 from webapp.job_types import job_type_fields
@@ -215,6 +216,23 @@ def test_a_job_type_has_exactly_the_fields_of_its_schema(document, tmp_path, sch
         shown = json.loads(json.dumps(job_type_fields(name, paused)))
     closed = without_further_fields(document, schema, "RetryPolicy", "Limit", "Unique", "Pause")
     assert list(validator(closed, schema).iter_errors(shown)) == []
+
+
+def test_an_event_and_a_log_line_have_the_fields_of_their_schemas(document, tmp_path):
+    door = Door(tmp_path)
+    browser = door.browser()
+    job_id = door.submit().job_id
+    lines = LogLines(attempt=1)
+    lines.add(0, "info", "hello")
+    door.connection.rpush(f"wh:logs:{job_id}", *lines.waiting(), "not a line")
+    door.connection.hset(f"rq:job:{job_id}", "logged", 2)
+    events = browser.client.get(f"/api/v1/jobs/{job_id}/events").get_json()["events"]
+    log = browser.client.get(f"/api/v1/jobs/{job_id}/logs").get_json()["lines"]
+    assert (len(events), len(log)) == (1, 2)
+    closed = without_further_fields(document, "LogLine")
+    assert [error for line in log for error in validator(closed, "LogLine").iter_errors(line)] == []
+    assert [error for event in events for error in validator(document, "Event").iter_errors(event)] == []
+    assert events[0]["status"] == "pending"  # further properties depend on the type
 
 
 def test_a_whole_number_of_seconds_stays_whole_in_a_job_type():

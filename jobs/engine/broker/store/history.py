@@ -1,10 +1,13 @@
-"""Read the entries of a job's history and of its log."""
+"""The entries of a job's history and the lines of its log: the fields that clients see, and how to read them."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, cast
+
+from pydantic import Field, WithJsonSchema
+from typing_extensions import TypedDict
 
 from jobs.engine.broker.malformed import json_value, text
 from jobs.engine.states import EventType, PendingReason, Status
@@ -15,7 +18,28 @@ _ENDS = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED})
 _UNKNOWN_TIME = rfc3339(datetime.fromtimestamp(0, UTC))
 
 
-def read_event(entry: bytes) -> dict[str, Any]:
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Whole = Annotated[int, Field(ge=0)]
+
+
+class Event(TypedDict):
+    """One entry of a job's history. Further properties depend on the type."""
+
+    version: Annotated[Whole, Field(description="The version of the job that begins with it.")]
+    at: Time
+    type: EventType
+
+
+class LogLine(TypedDict):
+    """One line that a job logged or printed."""
+
+    at: Time
+    attempt: Annotated[Whole, Field(description="The attempt that wrote it.")]
+    level: Annotated[str, Field(description="In lower case. `info` for standard output, `warning` for standard error.")]
+    message: str
+
+
+def read_event(entry: bytes) -> Event:
     """Return an entry of a history. Raises one of MALFORMED if it can't be applied to a job."""
     event: dict[str, Any] = json.loads(entry)
     if type(event["version"]) is not int:
@@ -28,12 +52,13 @@ def read_event(entry: bytes) -> dict[str, Any]:
         PendingReason(event["reason"])
     if kind is EventType.PROGRESS:
         float(event.get("progress") or 0.0)
-    return event
+    event["type"] = kind
+    return cast(Event, event)
 
 
-def read_log_line(line: bytes) -> dict[str, Any]:
+def read_log_line(line: bytes) -> LogLine:
     """Return a line of a log. A malformed one is returned as text, since lines are counted by their position."""
     entry = json_value(line)
     if isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("at", "level", "message")):
-        return entry
+        return cast(LogLine, entry)
     return {"at": _UNKNOWN_TIME, "attempt": 0, "level": "UNKNOWN", "message": text(line)}

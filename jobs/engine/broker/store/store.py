@@ -14,7 +14,7 @@ from .bulk_steps import BulkSteps
 from .control_records import ControlRecords
 from .counters import Counters
 from .feeds import Feeds
-from .history import read_event, read_log_line
+from .history import Event, LogLine, read_event, read_log_line
 from .new_jobs import arguments, new_record
 from .records import Record, mapping, text
 from .schedule_records import ScheduleRecords
@@ -80,13 +80,13 @@ class Store(WorkerSteps):
         early, found = self.scripts.run("look", admission, job_id)
         return early, Record.read(found) if found else None
 
-    def events(self, job_id: str) -> list[dict[str, Any]]:
+    def events(self, job_id: str) -> list[Event]:
         """Return a job's history, oldest event first."""
         key = f"wh:events:{job_id}"
         found = malformed.readable(key, lambda: cast(list[bytes], self.connection.lrange(key, 0, -1)))
         return malformed.readable_all(key, read_event, found or [])
 
-    def logs(self, job_id: str, start: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+    def logs(self, job_id: str, start: int, limit: int) -> tuple[list[LogLine], int]:
         """Return log lines from number `start` on, and the number of the first of them: older ones may be gone."""
         pipeline = self.connection.pipeline()
         pipeline.hget(f"rq:job:{job_id}", "logged")

@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import fakeredis
 import pytest
@@ -17,6 +16,7 @@ from jobs.engine.author.positions import Positions
 from jobs.engine.author.reporting import Progress
 from jobs.engine.author.running import LOG_LINE_CHARACTERS
 from jobs.engine.broker.store.claims import Claim
+from jobs.engine.broker.store.history import LogLine
 from jobs.engine.broker.store.worker_steps import KEEP_LOG_LINES
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.catalogue.job_type import JobType
@@ -62,7 +62,7 @@ class Bench(PlayedHorse):
         os.write(self.stdout, data)
         assert self.reports.read_pipe(self.horse.stdout)
 
-    def log(self) -> list[dict[str, Any]]:
+    def log(self) -> list[LogLine]:
         """Write what is new, and return the job's log."""
         assert self.reports.write()
         return self.client.store.logs(self.job_id, 0, 10_000)[0]
