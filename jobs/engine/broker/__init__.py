@@ -6,6 +6,7 @@ Keys in the broker:
     rq:queues                          the names of all queues
     rq:queue:<queue>                   waiting jobs, in order
     rq:queue:<queue>:intermediate      claimed jobs of plain RQ
+    rq:queue:<queue>:intermediate:first_seen:<job>  when RQ's maintenance saw the job there, kept a day
     rq:job:<job>                       a job: RQ's fields and ours
     rq:job:<job>:dependents            the jobs that wait for it
     rq:results:<job>                   its results
