@@ -31,7 +31,8 @@ def job_live(job_id: str) -> Response:
     admit()
     live = Live(lambda user: user.is_admin or user.user_id == job.user_id)
     news = services().follower.follow_job(job_id, after, live.inbox, logs=True, idle_seconds=IDLE_SECONDS)
-    return event_stream(stream_with_context(_parts(live.follow(news))))
+    shown = _state(job) if after == job.version else None
+    return event_stream(stream_with_context(_parts(live.follow(news), shown)))
 
 
 def _after(job: Job) -> int | None:
@@ -43,9 +44,10 @@ def _after(job: Job) -> int | None:
     return after if after is not None and after <= job.version and not job.status.terminal else None
 
 
-def _parts(news: Iterator[Message | None]) -> Iterator[str]:
+def _parts(news: Iterator[Message | None], shown: tuple[Any, ...] | None) -> Iterator[str]:
+    """Yield the events. `shown` is the state that the page shows; None if that is not known."""
     yield HEARTBEAT.decode()
-    state: tuple[Any, ...] | None = None
+    state = shown
     announced: tuple[Any, ...] | None = None
     logged = False
     for each in news:
