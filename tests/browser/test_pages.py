@@ -158,6 +158,32 @@ def test_a_running_job_is_cancelled_and_retried(page: Page, shown: Site) -> None
     expect(page.locator("#state .status")).to_have_text("cancelled")
 
 
+def test_a_button_stays_while_its_surroundings_change(page: Page, shown: Site) -> None:
+    """A click is lost if its button is replaced between the press and the release."""
+    sheep = shown.submit("count-sheep", "?delay=4", steps=100, seconds=0.2)
+    page.goto(f"/jobs/{sheep}")
+    expect(page.locator("#state .status")).to_have_text("pending")
+    cancel = page.get_by_role("button", name="Cancel").element_handle()
+    expect(page.locator("#state .status")).to_have_text("running")
+    assert cancel.evaluate("button => button.isConnected")
+    cancel.click()
+
+    steps = [{"job_type": "count-sheep", "params": {"steps": 3, "seconds": seconds}} for seconds in (0.3, 0.6)]
+    pipeline = shown.call("POST", "/api/v1/pipelines", {"steps": steps})[2]["pipeline_id"]
+    page.goto(f"/pipelines/{pipeline}")
+    cancel = page.get_by_role("button", name="Cancel unfinished jobs").element_handle()
+    expect(page.locator("#group .steps .status.completed")).to_have_count(1)
+    assert cancel.evaluate("button => button.isConnected")
+    expect(page.locator("#group .steps .status.completed")).to_have_count(2)
+    assert not cancel.evaluate("button => button.isConnected")
+    expect(page.locator("#group")).not_to_have_attribute("hx-get", re.compile(""))
+
+    page.goto("/overview")
+    drain = page.get_by_role("button", name="Drain").first.element_handle()
+    page.evaluate("() => new Promise(done => document.addEventListener('htmx:afterSettle', done, {once: true}))")
+    assert drain.evaluate("button => button.isConnected")
+
+
 def test_two_tabs_show_the_same_status(watched: Watched, page: Page, shown: Site) -> None:
     sheep = shown.submit("count-sheep", steps=100, seconds=0.2)
     other = watched.second_tab()
