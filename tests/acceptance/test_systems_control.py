@@ -12,7 +12,7 @@ import pytest
 
 from jobs.engine.times import read_time
 from tests.acceptance.instance import Api, Instance, end_now
-from tests.waiting import eventually
+from tests.waiting import ALLOWANCE_SECONDS, eventually
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_pauses_survive_a_power_cut_and_end_within_a_second(own_instance: Instan
     for path, job in (("/queues/high/pause", in_queue), ("/job-types/noop/pause", of_type)):
         resumed_at = datetime.now(UTC)
         assert admin.delete(path)["paused"] is None
-        assert read_time(alice.ended(job)["started_at"]) - resumed_at < timedelta(seconds=1)
+        assert read_time(alice.ended(job)["started_at"]) - resumed_at < timedelta(seconds=1 + ALLOWANCE_SECONDS)
     recorded = [entry["action"] for entry in admin.get("/audit", params={"user_id": "admin"})["entries"]]
     acts = [action for action in recorded if action.startswith(("pause-", "resume-"))]
     assert acts == ["resume-job-type", "resume-queue", "pause-job-type", "pause-queue"]
