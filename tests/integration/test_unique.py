@@ -23,7 +23,7 @@ from jobs.engine.client.schedule import Plan
 from jobs.engine.client.schedules import Schedules
 from jobs.engine.client.submission import Submission
 from jobs.engine.client.ticks import Ticks
-from jobs.engine.errors import DuplicateJob
+from jobs.engine.errors import DuplicateJob, InvalidRequest
 from jobs.engine.operate.doctor import Doctor
 from jobs.engine.states import PendingReason, Status
 from jobs.engine.worker.retry_decision import Death, after_death
@@ -239,16 +239,73 @@ def test_a_waiting_job_takes_the_newer_parameters_and_the_newer_time(harness: Ha
     harness.client.cancel(first.job_id)
 
 
-def test_a_waiting_job_takes_the_newer_deadline_or_has_none(harness: Harness):
-    first = newest(harness, "a", start_within_seconds=0.05).job
-    later = newest(harness, "b", start_within_seconds=60).job
+def test_a_waiting_job_takes_the_newer_deadline_or_keeps_its_own(harness: Harness):
+    first = newest(harness, "a", start_within_seconds=600).job
+    later = newest(harness, "b", start_within_seconds=1_200).job
     assert later.start_by and first.start_by
-    assert later.start_by - first.start_by > timedelta(seconds=50)
+    assert later.start_by - first.start_by > timedelta(seconds=500)
     assert harness.connection.zscore("wh:start_by", first.job_id) == pytest.approx(later.start_by.timestamp())
 
-    assert newest(harness, "c").job.start_by is None
-    assert harness.connection.zscore("wh:start_by", first.job_id) is None
+    assert newest(harness, "c").job.start_by == later.start_by
+    assert harness.connection.zscore("wh:start_by", first.job_id) == pytest.approx(later.start_by.timestamp())
     harness.client.cancel(first.job_id)
+
+
+def test_the_newer_deadline_counts_from_the_time_at_which_the_waiting_job_is_due(harness: Harness):
+    first = newest(harness, "a", delay_seconds=600).job
+    later = newest(harness, "b", start_within_seconds=2).job
+    assert first.scheduled_at and later.start_by
+    assert later.scheduled_at == first.scheduled_at
+    assert (later.start_by - first.scheduled_at).total_seconds() == pytest.approx(2)
+
+    sooner = newest(harness, "c", delay_seconds=60, start_within_seconds=2).job
+    assert sooner.scheduled_at and sooner.start_by
+    assert sooner.scheduled_at < first.scheduled_at
+    assert (sooner.start_by - sooner.scheduled_at).total_seconds() == pytest.approx(2)
+    harness.client.cancel(first.job_id)
+
+
+def test_the_newer_deadline_of_a_job_that_is_due_counts_from_the_submission(harness: Harness):
+    before = submit(harness).job
+    job = newest(harness, "a", depends_on=(before.job_id,), delay_seconds=60).job
+    waiting = newest(harness, "b", start_within_seconds=2).job
+    assert waiting.start_by and job.scheduled_at
+    assert (waiting.start_by - job.scheduled_at).total_seconds() == pytest.approx(2)
+    harness.client.cancel(before.job_id)
+
+    due = newest(harness, "a").job
+    later = newest(harness, "b", delay_seconds=3_600, start_within_seconds=60).job
+    assert (later.job_id, later.scheduled_at) == (due.job_id, None)
+    assert later.start_by
+    assert later.start_by - datetime.now(UTC) < timedelta(seconds=61)
+    harness.client.cancel(due.job_id)
+
+
+def test_newer_parameters_that_could_never_start_are_refused(harness: Harness):
+    first = newest(harness, "a", delay_seconds=600).job
+    with pytest.raises(InvalidRequest) as refused:
+        newest(harness, "b", start_by=datetime.now(UTC) + timedelta(seconds=300))
+    (fault,) = refused.value.faults
+    assert (fault.code, fault.parameter) == ("never_starts", "start_by")
+    assert first.job_id in fault.message
+    assert harness.client.find(first.job_id) == first
+
+    dated = newest(harness, "b", start_by=datetime.now(UTC) + timedelta(seconds=900)).job
+    with pytest.raises(InvalidRequest, match="start_by"):
+        newest(harness, "c", delay_seconds=1_800)
+    assert harness.client.find(first.job_id) == dated
+    harness.client.cancel(first.job_id)
+
+
+def test_a_job_past_its_deadline_does_not_keep_its_key(harness: Harness):
+    first = newest(harness, "a", start_within_seconds=0.01).job
+    eventually(lambda: not newest(harness, "b").deduplicated, "the deadline passes")
+    second = newest(harness, "b").job
+    assert second.job_id != first.job_id
+    Scheduler(harness.store).end_late()
+    assert harness.client.find(first.job_id).error_type == "expired"
+    assert newest(harness, "c").job.job_id == second.job_id
+    harness.client.cancel(second.job_id)
 
 
 def test_a_job_that_is_due_keeps_its_place_and_runs_with_the_newest_parameters(harness: Harness):

@@ -134,6 +134,9 @@ def _unknown_job(reply: SubmitReply, parts: Sequence[Part]) -> Fault:
 
 
 def _never_starts(reply: SubmitReply, parts: Sequence[Part]) -> Fault:
+    if reply.subject_id:
+        waiting = f"job {reply.subject_id} has the same unique key and would have to start before it is due"
+        return Fault(f"{waiting}; choose a later time", "never_starts", parameter="start_by")
     message = "the job may not start before this time; choose a later one"
     if not parts:
         return Fault(message, "never_starts", parameter="start_by")

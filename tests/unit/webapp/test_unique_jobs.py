@@ -66,6 +66,21 @@ def test_newer_parameters_replace_those_of_the_waiting_job(alice):
     assert job["scheduled_at"] > first["scheduled_at"]
 
 
+def test_newer_parameters_count_their_deadline_from_the_time_of_the_waiting_job(alice):
+    first = alice.submits("newest-word?delay=600", {"word": "x"})
+    job = alice.post("/api/v1/jobs/newest-word?start_within=1", json={"word": "y"}).get_json()
+    assert (job["job_id"], job["scheduled_at"]) == (first["job_id"], first["scheduled_at"])
+    assert job["start_by"] > job["scheduled_at"]
+
+    soon = (datetime.now(UTC) + timedelta(seconds=300)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    refused = alice.post(f"/api/v1/jobs/newest-word?start_by={soon}", json={"word": "z"})
+    assert refused.status_code == 422
+    assert [(each["code"], each["parameter"]) for each in refused.get_json()["errors"]] == [
+        ("never_starts", "start_by")
+    ]
+    assert alice.get(first["poll_url"]).get_json()["params"] == {"word": "y"}
+
+
 def test_a_batch_names_the_entry_that_exists(alice):
     unique(alice)
     entry = {"job_type": "once-a-word", "params": {"word": "y"}, "unique_key": "a key"}

@@ -90,9 +90,16 @@ for position, job in ipairs(jobs) do
   end
 end
 
+local replaces = equal and jobs[1].options.unique.on_conflict == 'replace'
+if replaces then
+  local start_by, too_early = deadline_after(equal, jobs[1])
+  if too_early then return { 'never_starts', equal, 1 } end
+  jobs[1].start_by = start_by
+end
+
 if early > 0 then return { 'not_admitted', early } end
 if equal then
-  if jobs[1].options.unique.on_conflict == 'replace' then replace_parameters(equal, jobs[1]) end
+  if replaces then replace_parameters(equal, jobs[1]) end
   record_outcome(equal)
   return { 'deduplicated', equal, read_job(equal) }
 end

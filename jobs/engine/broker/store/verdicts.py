@@ -30,7 +30,8 @@ class SubmitVerdict(StrEnum):
     KEY_REUSED = "key_reused"
     UNKNOWN_DEPENDENCY = "unknown_dependency"
     FOREIGN_DEPENDENCY = "foreign_dependency"
-    #: The time by which a job must have started comes before it may start.
+    #: The time by which a job must have started comes before it may start. The reply has an id if the job is a
+    #: waiting one that the submission would change.
     NEVER_STARTS = "never_starts"
     #: Another job has a job's unique key.
     DUPLICATE = "duplicate"
@@ -42,8 +43,7 @@ class SubmitVerdict(StrEnum):
 @dataclass(frozen=True)
 class SubmitReply:
     verdict: SubmitVerdict
-    #: The job or group that is stored, the job that exists, or the dependency that is refused; empty for any other
-    #: verdict.
+    #: The job or group that is stored, the job that exists, or the dependency that is refused; otherwise empty.
     subject_id: str = ""
     #: NOT_ADMITTED: microseconds too early, or negative; TOO_MANY_ACTIVE: the user's unfinished jobs;
     #: UNKNOWN_DEPENDENCY, NEVER_STARTS and DUPLICATE: the position in the request, from 1, of the job that is
