@@ -224,14 +224,16 @@ class Client:
             return dict(zip(Status, self.store.count(user_id, [str(each) for each in Status]), strict=True))
 
     def delete_all(self, user_id: str) -> None:
-        """Remove a user's jobs and files. Running jobs are cancelled, and end without an owner.
+        """Remove a user's jobs and files. Running jobs are cancelled, and deleted when their executions end.
 
         Remove the user first: a submission that arrives later is then refused in its own atomic step.
         """
+        statuses = [str(each) for each in Status]
         with broker_errors():
-            for status in Status:
-                while ids := self.store.indexed(user_id, str(status), at_most=500):
-                    for job_id in ids:
+            # Jobs change their status meanwhile, so one look at each status would miss some.
+            while any(self.store.count(user_id, statuses)):
+                for status in statuses:
+                    for job_id in self.store.indexed(user_id, status, at_most=500):
                         self.store.remove(job_id, user_id)
             self.store.feeds.forget(user_id)
         self.files.delete_all(user_id)

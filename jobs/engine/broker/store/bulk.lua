@@ -57,10 +57,7 @@ end
 function act.delete(id, job)
   if not (ENDED[job.status] and unchanged(id, began, ENDED)) or is_needed(job.group) then return 'skipped' end
   if message_may_wait(job) then return 'busy' end
-  redis.call('ZREM', REGISTRY[job.status] .. job.origin, id)
-  redis.call('ZREM', index_key(owner, job.status), id)
-  redis.call('ZREM', 'wh:expiry', id .. '|' .. owner .. '|' .. job.status)
-  redis.call('DEL', unpack(owned_keys(id)))
+  erase({ id = id, origin = job.origin, user = owner }, job.status)
   return 'done'
 end
 

@@ -66,7 +66,7 @@ class Store(WorkerSteps):
         return RetryReply.read(self.scripts.run("check_retry", job_id))
 
     def remove(self, job_id: str, user_id: str) -> None:
-        """Delete a job of a user who is being removed. A running job is cancelled and loses its owner."""
+        """Delete a job of a user who is being removed. A running job is cancelled first, and deleted at its end."""
         self.scripts.run("remove", job_id, user_id)
 
     # --- jobs ------------------------------------------------------------------------------
@@ -127,8 +127,8 @@ class Store(WorkerSteps):
         return [text(each) for each in ids]
 
     def count(self, user_id: str, statuses: Sequence[str]) -> list[int]:
-        """Return how many of a user's jobs are in each of these statuses."""
-        pipeline = self.connection.pipeline(transaction=False)
+        """Return how many of a user's jobs are in each of these statuses, all at the same moment."""
+        pipeline = self.connection.pipeline()
         for status in statuses:
             pipeline.zcard(f"wh:jobs:{user_id}:{status}")
         return [int(count or 0) for count in malformed.replies(pipeline)]

@@ -18,6 +18,15 @@ local function keep(id, user, status)
   redis.call('ZREM', 'wh:expiry', id .. '|' .. user .. '|' .. status)
 end
 
+-- Delete an ended job: all its keys, and its entries in the indexes.
+local function erase(job, status)
+  local user = job.user or ''
+  redis.call('ZREM', REGISTRY[status] .. job.origin, job.id)
+  redis.call('ZREM', index_key(user, status), job.id)
+  redis.call('ZREM', 'wh:expiry', job.id .. '|' .. user .. '|' .. status)
+  redis.call('DEL', unpack(owned_keys(job.id)))
+end
+
 -- Return those of a job's keys that exist when it ends, as its record tells.
 local function keys_at_end(job, status, children)
   local id = job.id
@@ -62,6 +71,7 @@ local function release_dependents(children)
 end
 
 -- End a job: status, registry, index, expiry and last event; then release the jobs that wait for it or for its slots.
+-- A job whose user has been removed is deleted, but only then: the jobs that wait for it look at how it ended.
 end_job = function(job, status, outcome)
   local id, key, queue, user = job.id, job.key, job.origin, job.user or ''
   local ttl = tonumber((status == 'completed' and job.result_ttl or job.failure_ttl) or '') or 604800
@@ -92,6 +102,7 @@ end_job = function(job, status, outcome)
   if job.group then end_in_group(job.group, id, status, ttl) end
   free_slots(job)
   release_dependents(children)
+  if job.removed then erase(job, status) end
 end
 
 -- Cancel a job. A waiting job ends at once; a running one is marked, and its worker stops it.
