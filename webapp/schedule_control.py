@@ -18,7 +18,7 @@ from .query import Nothing, query
 from .rate_limit import admit
 from .schedule_resource import RUN_EXAMPLE, RUNS, SCHEDULE, run_fields, schedule_fields
 from .services import services
-from .submissions import accepted
+from .submissions import accepted, deduplicated, with_deduplicated
 
 blueprint = Blueprint("schedule_control", __name__, url_prefix="/api/v1/schedules/<schedule_id>")
 
@@ -62,8 +62,15 @@ def resume(schedule_id: str) -> Response:
     "run-schedule",
     "Many at once",
     "Run a schedule now",
-    {"202": returns("The job is stored.", _JOB, headers={"Location": LOCATION, "Retry-After": RETRY_AFTER})},
-    description="One job of the schedule's owner, also while the schedule is paused or an earlier job has not ended. "
+    {
+        "202": returns("The job is stored.", _JOB, headers={"Location": LOCATION, "Retry-After": RETRY_AFTER}),
+        "200": returns(
+            "The owner's job with the same unique key, which existed.",
+            with_deduplicated(_JOB),
+            headers={"Location": LOCATION},
+        ),
+    },
+    description="One job of the schedule's owner, even while the schedule is paused or an earlier job has not ended. "
     "The next tick stays as it is.",
     refused=(400, 403, 404, 409, 413, 415),
 )
@@ -72,7 +79,8 @@ def run(schedule_id: str) -> Response:
     body.no_body()
     query(Nothing)
     admit(partial(_changes().check_run, schedule_id))
-    return accepted(_changes().run_now(schedule_id))
+    submitted = _changes().run_now(schedule_id)
+    return (deduplicated if submitted.deduplicated else accepted)(submitted.job)
 
 
 @blueprint.get("/runs")

@@ -32,8 +32,8 @@ _CATCH_UP = (
 )
 _OUTCOME = (
     "`started`: it started the job. `manual`: a call did. `waiting`: it starts its job when an earlier one has ended. "
-    "`skipped`: an earlier job had not ended. `missed`: no scheduler was running. `refused`: the job could not be "
-    "submitted; the schedule's `problem` says why."
+    "`skipped`: an earlier job of the schedule had not ended, or a job with the same unique key, which is `job_id`. "
+    "`missed`: no scheduler was running. `refused`: the job could not be submitted; the schedule's `problem` says why."
 )
 
 Cron = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, description=_CRON)]
@@ -107,7 +107,7 @@ class ScheduleRun:
 
     due_at: datetime
     outcome: Annotated[Outcome, Field(description=_OUTCOME)]
-    job_id: str | None
+    job_id: Annotated[str | None, Field(description="The job that was started, or that has the same unique key.")]
 
 
 def schedule_fields(schedule: Schedule) -> dict[str, Any]:

@@ -48,6 +48,11 @@ _PREFER = request_header(
 _DEDUPLICATED: Schema = {"const": True, "description": "The request met an equal job, and stored nothing."}
 
 
+def with_deduplicated(job: Schema) -> Schema:
+    """Describe a job that may have been found by its unique key."""
+    return {"allOf": [job, {"type": "object", "properties": {"deduplicated": _DEDUPLICATED}}]}
+
+
 def _submitting(job_type: JobType, settings: Settings) -> Schema:
     job = {"$ref": f"#/components/schemas/{job_name(job_type)}"}
     params = {"$ref": f"#/components/schemas/{params_name(job_type)}"}
@@ -61,7 +66,7 @@ def _submitting(job_type: JobType, settings: Settings) -> Schema:
             "202": returns("The job is stored.", job, headers=known | {"Retry-After": RETRY_AFTER}),
             "200": returns(
                 "The job ended within the preferred wait; or it is your job with the same unique key, which existed.",
-                {"allOf": [job, {"type": "object", "properties": {"deduplicated": _DEDUPLICATED}}]},
+                with_deduplicated(job),
                 headers=known | {"Preference-Applied": applied},
             ),
         },
@@ -102,10 +107,19 @@ def accepted(job: Job) -> Response:
     return json_response(job.as_dict(), 202, [("Location", job.poll_url), POLL_AFTER])
 
 
+def deduplicated(job: Job, seconds: int | None = None) -> Response:
+    """Return a 200 response for the job that has the unique key of the request."""
+    response = json_response(job.as_dict() | {"deduplicated": True})
+    response.headers["Location"] = job.poll_url
+    if seconds is not None and job.status.terminal:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+    return response
+
+
 def _response(submitted: Submitted, seconds: int | None) -> Response:
     job = submitted.job if seconds is None else _awaited(submitted.job, seconds)
     if submitted.deduplicated:
-        return _found(job, seconds)
+        return deduplicated(job, seconds)
     response = accepted(job) if seconds is None or not job.status.terminal else _done(job, seconds)
     if submitted.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -118,15 +132,6 @@ def _awaited(job: Job, seconds: int) -> Job:
         return job_after(job, version=None, seconds=seconds)
     except BrokerUnavailable:
         return job
-
-
-def _found(job: Job, seconds: int | None) -> Response:
-    """Return the job that has the unique key of the request."""
-    response = json_response(job.as_dict() | {"deduplicated": True})
-    response.headers["Location"] = job.poll_url
-    if seconds is not None and job.status.terminal:
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-    return response
 
 
 def _done(job: Job, seconds: int) -> Response:

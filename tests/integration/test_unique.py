@@ -417,7 +417,9 @@ def test_a_schedule_of_a_unique_type_goes_on_while_its_job_waits(harness: Harnes
     Ticks(harness.client).run_due()
 
     now = schedules.find(schedule.schedule_id)
-    assert (now.last_job_id, now.problem) == (first.job_id, None)
+    assert (now.last_job_id, now.problem) == (None, None)
+    tick = schedules.runs(schedule.schedule_id)[0]
+    assert (str(tick.outcome), tick.job_id) == ("skipped", first.job_id)
     assert now.next_run_at is not None
     assert now.next_run_at > datetime.now(UTC)
     harness.client.cancel(first.job_id)

@@ -148,8 +148,11 @@ def resume(schedule_id: str, as_json: bool) -> None:
 @click.argument("schedule_id")
 @json_option
 def run(schedule_id: str, as_json: bool) -> None:
-    """Submit one job now, also if the schedule is paused, and print its ID."""
-    job = _changes().run_now(schedule_id)
+    """Submit one job now, even if the schedule is paused, and print its ID."""
+    submitted = _changes().run_now(schedule_id)
+    job = submitted.job
+    if submitted.deduplicated:
+        click.echo("An equal job exists, and nothing was stored.", err=True)
     note("schedules.run", subject=schedule_id)
     print_json(job.as_dict()) if as_json else click.echo(job.job_id)
 

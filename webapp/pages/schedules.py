@@ -83,10 +83,11 @@ def run_schedule(schedule_id: str) -> Response:
     visible_schedule(schedule_id)
     try:
         admit(partial(_control().check_run, schedule_id))
-        job = _control().run_now(schedule_id)
+        submitted = _control().run_now(schedule_id)
     except (Conflict, TooManyActiveJobs) as error:
         return refused(error.message, _place(schedule_id))
-    return done("The job was submitted.", url_for("pages.job", job_id=job.job_id))
+    what = "An equal job exists, and nothing was stored." if submitted.deduplicated else "The job was submitted."
+    return done(what, url_for("pages.job", job_id=submitted.job.job_id))
 
 
 @blueprint.post("/schedules/<schedule_id>/delete")

@@ -45,7 +45,7 @@ class Outcome(StrEnum):
     MANUAL = "manual"
     #: It starts its job when an earlier one has ended.
     WAITING = "waiting"
-    #: An earlier job had not ended.
+    #: An earlier job, or an equal one, had not ended.
     SKIPPED = "skipped"
     #: No scheduler was running.
     MISSED = "missed"

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobs.engine.broker.connection import broker_errors
-from jobs.engine.broker.store.verdicts import ChangeVerdict
+from jobs.engine.broker.store.verdicts import ChangeVerdict, SubmitVerdict
 from jobs.engine.errors import Conflict, InvalidRequest, JobTypeNotFound
 
 from . import cron
-from .job import Job
+from .client import Submitted
 from .pauses import Pause, new_pause
 from .refusals import raise_unless_stored
 from .schedule import NEVER, Overlap, Plan, Record, Schedule
@@ -91,12 +91,13 @@ class ScheduleChanges:
 
     # --- now -------------------------------------------------------------------------------
 
-    def run_now(self, schedule_id: str) -> Job:
-        """Submit a job of a schedule for its owner, also if the schedule is paused or an earlier job has not ended.
+    def run_now(self, schedule_id: str) -> Submitted:
+        """Submit a job of a schedule for its owner, even if the schedule is paused or an earlier job has not ended.
 
         Raises:
             ScheduleNotFound
             Conflict: the plan is no longer valid.
+            DuplicateJob: another job has its unique key, and can't or must not be returned.
             TooManyActiveJobs: the owner has MAX_ACTIVE_JOBS_PER_USER unfinished jobs.
         """
         schedule, settings = self._schedules.find(schedule_id), self._client.settings
@@ -105,7 +106,8 @@ class ScheduleChanges:
         with broker_errors():
             reply = self._client.store.submit(shared, [described(submission, settings)])
         raise_unless_stored(reply, settings.max_active_jobs_per_user)
-        return self._client.find(reply.subject_id)
+        deduplicated = reply.verdict is SubmitVerdict.DEDUPLICATED
+        return Submitted(self._client.find(reply.subject_id), deduplicated=deduplicated)
 
     def check_run(self, schedule_id: str) -> None:
         """Raise the error that `run_now` would raise now, unless it is about a limit."""

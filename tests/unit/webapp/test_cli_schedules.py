@@ -52,6 +52,13 @@ def test_only_what_is_given_changes(run, schedule_id):
     assert "catch up     all\n" in run("schedules", "edit", schedule_id, "--params", '{"text": "new"}').out
 
 
+def test_running_a_schedule_says_if_an_equal_job_exists(run, alice):
+    schedule_id = run("schedules", "create", "once-a-word", "@daily", "--params", '{"word": "x"}', "--as", "alice").out
+    first, again = (run("schedules", "run", schedule_id.strip()) for _ in range(2))
+    assert (first.err, again.err) == ("", "An equal job exists, and nothing was stored.\n")
+    assert first.out == again.out
+
+
 def test_a_schedule_is_paused_and_resumed(run, schedule_id):
     paused = run(
         "schedules", "pause", schedule_id, "--reason", "month end", "--until", "2099-01-01T00:00:00Z", "--json"

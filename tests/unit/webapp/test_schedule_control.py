@@ -210,6 +210,16 @@ def test_a_schedule_runs_now_also_while_it_is_paused(alice, address, services):
     assert outcomes(alice, address) == ["manual", "manual"]
 
 
+def test_running_now_returns_an_equal_job_as_a_submission_does(alice):
+    plan = PLAN | {"job_type": "once-a-word", "params": {"word": "x"}}
+    address = alice.post(SCHEDULES, json=plan).headers["Location"]
+    first, again = alice.post(f"{address}/run"), alice.post(f"{address}/run")
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.get_json() == first.get_json() | {"deduplicated": True}
+    assert again.headers["Location"] == first.headers["Location"]
+    assert outcomes(alice, address) == ["skipped", "manual"]
+
+
 @pytest.mark.settings(max_active_jobs_per_user=1)
 def test_running_now_counts_against_the_limit_of_the_owner(alice, admin, address):
     assert alice.post(f"{address}/run").status_code == 202

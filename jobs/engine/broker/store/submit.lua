@@ -39,9 +39,9 @@ elseif run then
   end
 end
 
--- Record what the request has led to: a job or a group.
-local function record_outcome(id)
-  if run then record_start(run, id) end
+-- Record what the request has led to: a job or a group, or a job that existed.
+local function record_outcome(id, existed)
+  if run then (existed and record_equal or record_start)(run, id) end
   if shared.idempotency then redis.call('SET', shared.idempotency, shared.digest .. ':' .. id, 'EX', 86400) end
 end
 
@@ -100,7 +100,7 @@ end
 if early > 0 then return { 'not_admitted', early } end
 if equal then
   if replaces then replace_parameters(equal, jobs[1]) end
-  record_outcome(equal)
+  record_outcome(equal, true)
   return { 'deduplicated', equal, read_job(equal) }
 end
 if shared.limit then

@@ -18,9 +18,10 @@ from jobs.engine.broker.store.schedule_records import DueTick
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.client.catch_up import MAX_CAUGHT_UP
 from jobs.engine.client.client import Client
-from jobs.engine.client.schedule import NEVER, CatchUp, Overlap, Plan, Schedule
+from jobs.engine.client.schedule import NEVER, CatchUp, Outcome, Overlap, Plan, Schedule
 from jobs.engine.client.schedule_changes import ScheduleChanges
 from jobs.engine.client.schedules import Schedules
+from jobs.engine.client.submission import Submission
 from jobs.engine.client.ticks import Ticks
 from jobs.engine.errors import Conflict, InvalidRequest, ScheduleNotFound, TooManyActiveJobs
 from jobs.engine.settings import Settings
@@ -42,8 +43,10 @@ class World:
         self.changes = ScheduleChanges(self.client)
         self.id = ""
 
-    def create(self, overlap: str = "allow", catch_up: str = "one", cron: str = RARE) -> str:
-        plan = Plan("noop", {}, cron, overlap=Overlap(overlap), catch_up=CatchUp(catch_up))
+    def create(
+        self, overlap: str = "allow", catch_up: str = "one", cron: str = RARE, job_type: str = "noop", **params: Any
+    ) -> str:
+        plan = Plan(job_type, params, cron, overlap=Overlap(overlap), catch_up=CatchUp(catch_up))
         self.id = self.schedules.create("alice", plan).schedule_id
         return self.id
 
@@ -117,13 +120,39 @@ def test_the_tick_that_waits_goes_before_a_new_one(world: World) -> None:
     assert world.outcomes == ["waiting", "started", "started"]
 
 
+@pytest.mark.parametrize("job_type", ["once-a-word", "newest-word"])
+def test_a_tick_that_meets_an_equal_job_is_skipped_and_names_it(world: World, job_type: str) -> None:
+    unique = world.client.catalogue.find(job_type)
+    job = world.client.submit(Submission(unique, {"word": "a"}, "alice")).job
+    world.create(job_type=job_type, word="a")
+    assert world.tick(4) == 0
+    assert [(run.outcome, run.job_id) for run in world.schedules.runs(world.id)] == [(Outcome.SKIPPED, job.job_id)]
+    assert (world.schedule.last_job_id, world.schedule.last_run_at) == (None, None)
+    world.end_next()
+    assert world.tick(3) == 1
+    assert world.outcomes == ["started", "skipped"]
+    assert world.schedule.last_job_id != job.job_id
+
+
+def test_a_tick_that_waited_is_skipped_if_it_meets_an_equal_job(world: World) -> None:
+    world.create("wait", job_type="once-a-word", word="a")
+    assert [world.tick(5), world.tick(4)] == [1, 0]
+    world.end_next()
+    unique = world.client.catalogue.find("once-a-word")
+    job = world.client.submit(Submission(unique, {"word": "a"}, "alice")).job
+    assert Ticks(world.client).run_due() == 0
+    assert world.outcomes == ["skipped", "started"]
+    assert world.schedules.runs(world.id)[0].job_id == job.job_id
+    assert world.connection.zcard("wh:waiting_schedules") == 0
+
+
 def test_a_job_counts_until_the_last_of_all_has_ended(world: World) -> None:
     world.create("skip")
     world.tick(5)
     by_hand = world.changes.run_now(world.id)
     world.end_next()
     assert world.tick(4) == 0, "the one that was started by hand has not ended"
-    assert world.end_next() == by_hand.job_id
+    assert world.end_next() == by_hand.job.job_id
     assert world.tick(3) == 1
 
 
@@ -460,11 +489,20 @@ def test_an_overlap_that_may_no_longer_wait_skips_the_tick_that_waits(world: Wor
 def test_run_now_starts_a_job_even_of_a_paused_schedule(world: World) -> None:
     world.create("skip")
     world.changes.pause(world.id, "alice", None, None)
-    jobs = [world.changes.run_now(world.id).job_id for _ in range(2)]
+    jobs = [world.changes.run_now(world.id).job.job_id for _ in range(2)]
     assert world.outcomes == ["manual", "manual"]
     assert [run.job_id for run in world.schedules.runs(world.id)] == jobs[::-1]
     assert world.schedule.last_job_id == jobs[1]
     assert world.schedule.paused
+
+
+def test_run_now_returns_an_equal_job_and_records_that_it_started_none(world: World) -> None:
+    world.create(job_type="once-a-word", word="a")
+    first, again = world.changes.run_now(world.id), world.changes.run_now(world.id)
+    assert (first.deduplicated, again.deduplicated) == (False, True)
+    assert again.job.job_id == first.job.job_id
+    assert world.outcomes == ["skipped", "manual"]
+    assert {run.job_id for run in world.schedules.runs(world.id)} == {first.job.job_id}
 
 
 def test_run_now_respects_the_limit_of_the_owner(tmp_path: Path) -> None:

@@ -84,3 +84,8 @@ local function record_start(run, job)
     'jobs', table.concat(jobs, ' ', math.max(1, #jobs - KEEP_UNFINISHED + 1)))
   if run.manual then record_run(run.id, NOW, 'manual', job) else record_tick(run, 'started', job) end
 end
+
+-- Record that a tick, or a call, has started no job, because an equal one exists.
+local function record_equal(run, job)
+  if run.manual then record_run(run.id, NOW, 'skipped', job) else record_tick(run, 'skipped', job) end
+end
