@@ -13,7 +13,7 @@ import pytest
 import rq
 from rq.job import Job as RQJob
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
-from rq.serializers import JSONSerializer
+from rq.serializers import DefaultSerializer, JSONSerializer
 
 from jobs.engine.worker.rq_worker import Worker
 from tests.integration.harness import Harness, alive
@@ -143,3 +143,31 @@ def test_a_failed_job_of_plain_rq_shows_no_details(harness: Harness) -> None:
 
     seen = harness.client.find(job.id)
     assert (seen.status, seen.error) == ("failed", "The job failed. Only admins can see its trace.")
+
+
+@pytest.mark.parametrize("serializer", [JSONSerializer, DefaultSerializer], ids=["json", "pickle"])
+def test_a_job_of_ours_that_an_rq_client_saves_runs(harness: Harness, serializer: type[JSONSerializer]) -> None:
+    waiting = harness.submit("echo", text="hi", options={"delay_seconds": 1})
+
+    RQJob.fetch(waiting.job_id, connection=harness.connection, serializer=serializer).save()
+
+    job = harness.ended(waiting)
+    assert (job.status, job.result, job.params) == ("completed", ["hi"], {"text": "hi"})
+
+
+@pytest.mark.parametrize("serializer", [JSONSerializer, DefaultSerializer], ids=["json", "pickle"])
+def test_a_failed_job_of_ours_that_rq_requeues_runs_again_and_is_listed_once(
+    harness: Harness, tmp_path: Path, serializer: type[JSONSerializer]
+) -> None:
+    failed = harness.run("fail-after-progress", path=str(tmp_path / "fixed"))
+    (tmp_path / "fixed").touch()
+
+    RQJob.fetch(failed.job_id, connection=harness.connection, serializer=serializer).requeue()
+
+    job = harness.until(failed, lambda now: now.status == "completed")
+    assert (job.result, job.error, job.attempt, job.user_id) == ("fixed", None, 1, "alice")
+    assert failed.version < job.version
+    assert not harness.connection.zscore("wh:jobs:alice:failed", job.job_id)
+    assert harness.connection.zscore("wh:jobs:alice:completed", job.job_id)
+    expiry = [str(member) for member in harness.connection.zrange("wh:expiry", 0, -1)]
+    assert [member for member in expiry if job.job_id in member] == [f"b'{job.job_id}|alice|completed'"]

@@ -41,6 +41,15 @@ def fail(message: str = "the well is dry") -> None:
 
 
 @job
+def fail_after_progress(path: str) -> str:
+    """Report progress, and fail unless the file exists."""
+    progress(50, "halfway")
+    if not Path(path).exists():
+        raise ValueError("the file is missing")
+    return "fixed"
+
+
+@job
 def fail_in_library() -> None:
     """Raise in code that is not the author's."""
     import json

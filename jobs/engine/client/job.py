@@ -17,6 +17,7 @@ from pydantic import Field, computed_field
 
 from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.malformed import whole as _whole
+from jobs.engine.broker.store.calls import read_call
 from jobs.engine.broker.store.records import Record
 from jobs.engine.public_fields import public_fields
 from jobs.engine.queue_names import QueueName
@@ -195,16 +196,9 @@ def _job(**fields: Any) -> Job:
 
 
 def _call(data: bytes) -> tuple[str, Any]:
-    """The function's name and its arguments out of RQ's data, which a foreign client may have compressed or pickled."""
-    # Ours is stored as it is, a list in JSON: rq/job.py (2.12.0), Job.restore, takes both.
-    if data[:1] != b"[":
-        try:
-            data = zlib.decompress(data)
-        except zlib.error:
-            pass
+    """Return the function's name and its arguments. If the data is not JSON, they are unknown."""
     try:
-        # Decoded here: `json.loads` first looks for the encoding of bytes.
-        func_name, _instance, args, kwargs = json.loads(data.decode())
+        func_name, _instance, args, kwargs = read_call(data)
     except (ValueError, TypeError, RecursionError):
         return "unknown", None
     return str(func_name), {"args": args, **kwargs} if args and isinstance(kwargs, dict) else kwargs

@@ -11,7 +11,6 @@ NOT see jobs that are submitted to the old code while it reads, and it does not 
 from __future__ import annotations
 
 import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any
 from jobs.engine.broker import malformed
 from jobs.engine.broker.connection import broker_errors
 from jobs.engine.broker.references import PendingPlaces, find_references
+from jobs.engine.broker.store.calls import read_call
 from jobs.engine.broker.store.store import Store
 from jobs.engine.catalogue.catalogue import Catalogue
 from jobs.engine.errors import Fault, InvalidParameters
@@ -229,11 +229,7 @@ def _plan(record: bytes | None) -> tuple[str, Any] | None:
 def _call(data: bytes) -> tuple[str, Any] | None:
     """Return the function's name and its keyword arguments, or None if the data is not JSON."""
     try:
-        data = zlib.decompress(data)
-    except zlib.error:
-        pass  # our data is not compressed; RQ's is
-    try:
-        func_name, _instance, _args, kwargs = json.loads(data)
+        call = read_call(data)
     except (ValueError, TypeError, RecursionError):
         return None
-    return str(func_name), kwargs
+    return str(call.func_name), call.kwargs

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Collection
 
 from rq.job import Job
 
+from jobs.engine.broker.store.calls import read_call
 from jobs.engine.catalogue.catalogue import Catalogue
 
 
@@ -18,8 +17,8 @@ def refusal(job: Job, allowed_functions: Collection[str], catalogue: Catalogue) 
     in ALLOWED_FUNCTIONS. Otherwise anyone who can write to the broker could import and call anything.
     """
     try:
-        function, instance, args, kwargs = json.loads(_decompressed(job.data))
-    except (ValueError, TypeError):
+        function, instance, args, kwargs = read_call(job.data)
+    except (ValueError, TypeError, RecursionError):
         return (
             "This job is not JSON, and the workers never load pickles. Enqueue it with "
             "rq.Queue(…, serializer='json'), or submit it over HTTP."
@@ -31,10 +30,3 @@ def refusal(job: Job, allowed_functions: Collection[str], catalogue: Catalogue) 
         if not isinstance(name, str) or not (name in allowed_functions or catalogue.by_function(name)):
             return f"The function {name!r} is neither in the catalogue nor in ALLOWED_FUNCTIONS; add it there."
     return None
-
-
-def _decompressed(data: bytes) -> bytes:
-    try:
-        return zlib.decompress(data)
-    except zlib.error:
-        return data

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.references import resolve
 
+from .calls import read_call
 from .records import mapping, text
 
 #: The fields of a job in the reply to its claim, in this order (claiming.lua).
@@ -101,9 +103,10 @@ def read_claim(reply: Sequence[Any], execution: str, asked_at: float) -> Claim |
 
 
 def _order(fields: dict[str, bytes], checkpoint: bytes, results: Sequence[Any]) -> Order:
-    func_name, _instance, _args, params = json.loads(fields["data"])
+    call = read_call(fields["data"])
+    params = call.kwargs
     order = Order(
-        func_name=func_name,
+        func_name=call.func_name,
         type_name=fields["type"].decode(),
         user_id=(fields.get("acts_for") or fields["user"]).decode() or None,
         params=resolve(params, _results(results[0])) if results else params,
@@ -114,13 +117,19 @@ def _order(fields: dict[str, bytes], checkpoint: bytes, results: Sequence[Any]) 
         timeout=int(fields.get("timeout", b"0") or 0),
         checkpoint=json.loads(checkpoint or b"{}"),
         positions=json.loads(fields.get("positions", b"[]")),
-        meta=json.loads(fields.get("meta", b"{}")),
+        meta=_meta(fields.get("meta")),
         start_seconds=float(fields["start_seconds"]) if "start_seconds" in fields else None,
     )
-    kinds = {"func_name": str, "checkpoint": dict, "positions": list, "meta": dict}
+    kinds = {"func_name": str, "checkpoint": dict, "positions": list}
     if wrong := [name for name, kind in kinds.items() if not isinstance(getattr(order, name), kind)]:
         raise TypeError(f"{wrong[0]} is {getattr(order, wrong[0])!r:.100}")
     return order
+
+
+def _meta(stored: bytes | None) -> dict[str, Any]:
+    """Return the progress that the job reported. A client of RQ may have saved it in another serializer."""
+    value = json_value(stored)
+    return value if isinstance(value, dict) else {}
 
 
 def _results(entries: Sequence[Any]) -> dict[int, Any]:

@@ -1,5 +1,5 @@
 -- Claims: a worker takes the job at the head of a queue.
--- Requires: heads, holding, deadlines.
+-- Requires: heads, holding, deadlines, reviving.
 
 -- Heads that one script sets aside. Then the worker asks again, so that other scripts can run in between.
 local MOST_ASIDE = 100
@@ -45,6 +45,8 @@ local function take(id, queue, worker, execution, lease, user_limit)
   end
   -- An entry counts only while its job is queued: a cancelled job's entry is dropped here.
   if job.status ~= 'queued' then return end
+  -- It has ended before, and none of our steps has put it back.
+  if job.expires then revive_requeued(job) end
   local has_deadline = job.start_by and not job.attempt
   if has_deadline and NOW > tonumber(job.start_by) then return end_late(job) end
   local changes, limit = admit_head(job, execution, user_limit)

@@ -21,7 +21,7 @@ local REGISTRY = { completed = 'rq:finished:', failed = 'rq:failed:', cancelled 
 local FIELDS = { 'status', 'origin', 'user', 'version', 'type', 'webhook_url', 'execution', 'score', 'number', 'ready_at',
   'turn', 'attempt', 'resuming', 'slots', 'max_running', 'limited_by', 'references', 'worker_name', 'cancel', 'group', 'logged',
   'result_ttl', 'failure_ttl', 'unique', 'unique_until', 'start_by',
-  'limits', 'called', 'removed' }
+  'limits', 'called', 'removed', 'expires' }
 
 -- Append to a list.
 local function append(list, ...)

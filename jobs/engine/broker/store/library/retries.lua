@@ -1,5 +1,5 @@
 -- Running a job again.
--- Requires: endings.
+-- Requires: reviving.
 
 -- Return the refusal of a job that can't run again as it is: a verdict (verdicts.py), and what it is about. For any other
 -- job, return nil, the state of its dependencies, and their ids.
@@ -22,20 +22,14 @@ local function retry_job(id, limit)
   local job = load_job(id)
   local refusal, state, ids = retry_refusal(job)
   if refusal then return refusal end
-  local key, status, queue, user = job.key, STATUS[job.status], job.origin, job.user or ''
+  local queue, user = job.origin, job.user or ''
   if user ~= '' then
     local active = active_jobs(user)
     if active >= limit then return { 'too_many_active', active } end
   end
 
-  keep(id, user, status)
-  if job.group then begin_in_group(job.group, id) end
-  redis.call('ZREM', REGISTRY[status] .. queue, id)
+  revive(job, STATUS[job.status])
   index(job, 'pending')
-  redis.call('HDEL', key, 'attempt', 'resumed', 'deaths', 'error', 'error_type', 'ended_at', 'expires', 'due', 'meta', 'started_at',
-    'start_by')
-  if job.unique then bind_unique(id, job.unique, redis.call('HGET', key, 'unique_ttl')) end
-  measure('jobs', (job.type or '') .. '|pending')
   emit(job, 'job_queued', { status = 'pending' },
     state == 'waiting' and await(id, queue, ids) or push(id, queue, false))
   return { 'pending' }
