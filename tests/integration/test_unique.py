@@ -376,8 +376,8 @@ def test_a_batch_with_a_job_that_exists_is_refused_whole(harness: Harness):
     entries = [Submission(noop, {}, "alice"), Submission(noop, {}, "alice", unique_key="k")]
     with pytest.raises(DuplicateJob, match=f"/jobs/1: Job {first.job_id}"):
         submit_batch(harness.client, NewGroup("batch", "alice"), entries)
-    equal = [Submission(noop, {}, "alice", unique_key="j")] * 2
-    with pytest.raises(DuplicateJob, match="/jobs/1: Job"):
+    equal = [*entries[:1], *[Submission(noop, {}, "alice", unique_key="j")] * 2]
+    with pytest.raises(DuplicateJob, match="/jobs/2: This job has the same unique key as /jobs/1 of the request"):
         submit_batch(harness.client, NewGroup("batch", "alice"), equal)
     assert harness.client.counts("alice")[Status.PENDING] == 1
     harness.client.cancel(first.job_id)

@@ -60,6 +60,8 @@ def raise_unless_stored(reply: SubmitReply, max_active: int, parts: Sequence[Par
             raise InvalidRequest([_never_starts(reply, parts)])
         case SubmitVerdict.DUPLICATE:
             raise _duplicate(reply, parts)
+        case SubmitVerdict.DUPLICATE_IN_REQUEST:
+            raise _duplicate_in_request(reply, parts)
         case SubmitVerdict.DUPLICATE_STARTED:
             raise DuplicateJob(f"Job {reply.subject_id} has the same unique key and has started; it can't be changed.")
         case SubmitVerdict.TOO_MANY_ACTIVE:
@@ -147,6 +149,14 @@ def _duplicate(reply: SubmitReply, parts: Sequence[Part]) -> DuplicateJob:
     where = f"{parts[reply.number - 1].at}: " if parts else ""
     return DuplicateJob(
         f"{where}Job {reply.subject_id} has the same unique key. Wait until it has ended, or cancel it."
+    )
+
+
+def _duplicate_in_request(reply: SubmitReply, parts: Sequence[Part]) -> DuplicateJob:
+    this, other = (parts[position - 1].at if parts else f"job {position}" for position in (reply.number, reply.other))
+    return DuplicateJob(
+        f"{this}: This job has the same unique key as {other} of the request. Send only one of them, or another "
+        "unique_key."
     )
 
 

@@ -89,6 +89,14 @@ def test_a_batch_names_the_entry_that_exists(alice):
     assert answer.get_json()["detail"].startswith("/jobs/1: Job ")
 
 
+@pytest.mark.parametrize(("address", "name"), [(BATCHES, "jobs"), (PIPELINES, "steps")])
+def test_two_jobs_of_a_request_with_the_same_key_are_both_named(alice, address, name):
+    entry = {"job_type": "noop", "unique_key": "k"}
+    answer = alice.post(address, json={name: [{"job_type": "noop"}, entry, {"job_type": "noop"}, entry]})
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "duplicate_job")
+    assert answer.get_json()["detail"].startswith(f"/{name}/3: This job has the same unique key as /{name}/1 ")
+
+
 def test_a_step_of_a_pipeline_takes_the_options_of_a_job(alice):
     step = {"job_type": "once-a-word", "params": {"word": "z"}, "unique_key": "k", "start_within": 60, "tag": "t"}
     other = {"job_type": "noop", "priority": "high"}

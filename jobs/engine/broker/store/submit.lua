@@ -78,15 +78,16 @@ end
 -- The job that has the unique key of the one job that is submitted. Jobs that are submitted together are all new.
 local equal
 local alone = #jobs == 1 and not shared.group
-local keys = {}
+local positions = {}
 for position, job in ipairs(jobs) do
   local unique = job.options.unique
   if unique then
     local id, started = holder(unique.key)
-    id = id or keys[unique.key]
+    local other = positions[unique.key]
+    if other then return { 'duplicate_in_request', position, other } end
     if id and (not alone or unique.on_conflict == 'reject') then return { 'duplicate', id, position } end
     if started and unique.on_conflict == 'replace' then return { 'duplicate_started', id } end
-    equal, keys[unique.key] = id, job.id
+    equal, positions[unique.key] = id, position
   end
 end
 

@@ -35,6 +35,8 @@ class SubmitVerdict(StrEnum):
     NEVER_STARTS = "never_starts"
     #: Another job has a job's unique key.
     DUPLICATE = "duplicate"
+    #: Another job of the same request has it.
+    DUPLICATE_IN_REQUEST = "duplicate_in_request"
     #: That job has started, so it can't take the newer parameters.
     DUPLICATE_STARTED = "duplicate_started"
     TOO_MANY_ACTIVE = "too_many_active"
@@ -46,30 +48,33 @@ class SubmitReply:
     #: The job or group that is stored, the job that exists, or the dependency that is refused; otherwise empty.
     subject_id: str = ""
     #: NOT_ADMITTED: microseconds too early, or negative; TOO_MANY_ACTIVE: the user's unfinished jobs;
-    #: UNKNOWN_DEPENDENCY, NEVER_STARTS and DUPLICATE: the position in the request, from 1, of the job that is
-    #: refused; otherwise 0.
+    #: UNKNOWN_DEPENDENCY, NEVER_STARTS, DUPLICATE and DUPLICATE_IN_REQUEST: the position in the request, from 1, of
+    #: the job that is refused; otherwise 0.
     number: int = 0
+    #: DUPLICATE_IN_REQUEST: the position of the job with the same key; otherwise 0.
+    other: int = 0
     #: The job that is stored, or that exists; None for a group.
     record: Record | None = None
 
     @classmethod
     def read(cls, reply: Sequence[Any], sent: dict[str, Any] | None = None) -> SubmitReply:
-        """Read a reply of submit.lua: a word, then an id, a number and a record, each only if there is one.
+        """Read a reply of submit.lua: a word, then an id, numbers and a record, each only if there is one.
 
         `sent` has the fields of the job that was to be stored: the reply has only those that were added.
         """
-        subject_id, number, record = "", 0, None
+        subject_id, numbers, record = "", [], None
         for part in reply[1:]:
             if isinstance(part, bytes):
                 subject_id = part.decode()
             elif isinstance(part, int):
-                number = part
+                numbers.append(part)
             elif part:
                 record = Record.read(part)
         verdict = SubmitVerdict(reply[0].decode())
         if record and verdict is SubmitVerdict.STORED:
             record = record._replace(fields=as_stored(sent or {}) | record.fields)
-        return cls(verdict, subject_id, number, record)
+        number, other = [*numbers, 0, 0][:2]
+        return cls(verdict, subject_id, number, other, record)
 
 
 class CancelVerdict(StrEnum):

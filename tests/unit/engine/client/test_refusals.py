@@ -52,6 +52,7 @@ STORED: dict[SubmitVerdict, type[WorkhorseError] | None] = {
     SubmitVerdict.FOREIGN_DEPENDENCY: Forbidden,
     SubmitVerdict.NEVER_STARTS: InvalidRequest,
     SubmitVerdict.DUPLICATE: DuplicateJob,
+    SubmitVerdict.DUPLICATE_IN_REQUEST: DuplicateJob,
     SubmitVerdict.DUPLICATE_STARTED: DuplicateJob,
     SubmitVerdict.TOO_MANY_ACTIVE: TooManyActiveJobs,
 }

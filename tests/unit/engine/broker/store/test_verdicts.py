@@ -26,6 +26,10 @@ RECORD = [b"j1", [b"status", b"queued"], [], b"3", b"1700000000.5", b""]
         ([b"too_many_active", 7], SubmitReply(SubmitVerdict.TOO_MANY_ACTIVE, number=7)),
         ([b"not_admitted", -1], SubmitReply(SubmitVerdict.NOT_ADMITTED, number=-1)),
         ([b"unknown_dependency", b"j9", 2], SubmitReply(SubmitVerdict.UNKNOWN_DEPENDENCY, "j9", 2)),
+        (
+            [b"duplicate_in_request", 3, 1],
+            SubmitReply(SubmitVerdict.DUPLICATE_IN_REQUEST, number=3, other=1),
+        ),
     ],
 )
 def test_a_reply_to_a_submission_is_read(reply: list[Any], expected: SubmitReply) -> None:
