@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import rq
 from rq.job import Job as RQJob
-from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
+from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.serializers import DefaultSerializer, JSONSerializer
 
 from jobs.engine.worker.rq_worker import Worker
 from tests.integration.harness import Harness, alive
-from tests.waiting import eventually
+from tests.waiting import ALLOWANCE_SECONDS, eventually
 
 pytestmark = pytest.mark.usefixtures("workers")
 
@@ -171,3 +171,32 @@ def test_a_failed_job_of_ours_that_rq_requeues_runs_again_and_is_listed_once(
     assert harness.connection.zscore("wh:jobs:alice:completed", job.job_id)
     expiry = [str(member) for member in harness.connection.zrange("wh:expiry", 0, -1)]
     assert [member for member in expiry if job.job_id in member] == [f"b'{job.job_id}|alice|completed'"]
+
+
+def test_a_running_job_of_plain_rq_can_be_cancelled(harness: Harness, tmp_path: Path) -> None:
+    path = tmp_path / "pids"
+    job = queue(harness).enqueue("tests.jobs_for_tests.behaviours.note_pid_and_sleep", str(path), 60)
+    eventually(lambda: path.exists() and path.read_text(), "it starts")
+
+    assert harness.client.cancel(job.id).status == "running"
+
+    eventually(lambda: harness.client.find(job.id).status == "cancelled", "it ends", timeout=5 + ALLOWANCE_SECONDS)
+    assert not alive(int(path.read_text()))
+    assert job.get_status() == "canceled"
+    assert job.id in CanceledJobRegistry(queue=queue(harness)).get_job_ids()
+    assert not StartedJobRegistry(queue=queue(harness)).get_job_ids(cleanup=False)
+    eventually(lambda: not harness.connection.zcard("wh:leases"), "its lease ends")
+    assert ended(harness, queue(harness).enqueue(ECHO, "next")).return_value() == ["next"]
+
+
+def test_a_waiting_job_of_plain_rq_that_is_cancelled_never_runs(harness: Harness, tmp_path: Path) -> None:
+    first = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
+    job = queue(harness).enqueue("tests.jobs_for_tests.behaviours.note", str(tmp_path / "note"), "it ran")
+
+    harness.client.cancel(job.id)
+    (tmp_path / "end").touch()
+
+    harness.ended(first)
+    harness.run("noop")
+    assert harness.client.find(job.id).status == "cancelled"
+    assert not (tmp_path / "note").exists()

@@ -25,6 +25,7 @@ from rq.serializers import JSONSerializer
 from jobs.engine.broker.connection import NOT_NOW, REFUSED
 from jobs.engine.broker.store.claims import ForeignClaim
 from jobs.engine.broker.store.leases import Lease
+from jobs.engine.broker.store.outcome import OutcomeKind
 from jobs.engine.broker.store.store import Store
 from jobs.engine.broker.trouble import BrokerTrouble
 from jobs.engine.catalogue.catalogue import Catalogue
@@ -153,7 +154,7 @@ class LeasedRQWorker(rq.Worker):
             lease = self.engine.store.heartbeat(self.name, job.id, self._foreign.execution, WORKER_TTL + 60)
         except NOT_NOW as error:
             self._trouble.away(error)
-        if lease is Lease.LOST or time.monotonic() >= self.stop.kill_at - MONITOR_SECONDS:
+        if lease is not Lease.HELD or time.monotonic() >= self.stop.kill_at - MONITOR_SECONDS:
             self.kill_horse()
 
     def get_heartbeat_ttl(self, job: RQJob) -> int:
@@ -173,7 +174,8 @@ class LeasedRQWorker(rq.Worker):
             return
         outcome = SHUTDOWN if self.stop.requested else after_death(self._foreign.deaths, Death("its process ended"))
         ended = self.engine.store.finish(job.id, self._foreign.execution, self.name, outcome)
-        logger.warning("%s: the process of plain RQ's job %s died: %s", self.name, job.id, ended or "lost")
+        level = logging.INFO if ended is OutcomeKind.CANCELLED else logging.WARNING
+        logger.log(level, "%s: the process of plain RQ's job %s died: %s", self.name, job.id, ended or "lost")
         self.execution = None
 
     # --- signals and commands ----------------------------------------------------------

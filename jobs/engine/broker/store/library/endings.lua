@@ -105,17 +105,22 @@ end_job = function(job, status, outcome)
   if job.removed then erase(job, status) end
 end
 
--- Cancel a job. A waiting job ends at once; a running one is marked, and its worker stops it.
+-- Cancel a job. A waiting job ends at once; one that a worker holds is marked, and its worker stops it.
 -- A waiting job's entry stays in its queue until a claim drops it: removing it would cost more, the longer the queue is.
+-- Of a job of plain RQ it is removed, as RQ does: rq's path runs whatever is in a queue.
 local function cancel_job(id)
   local job = load_job(id)
   if not job.status then return 'missing' end
   local status = STATUS[job.status]
-  if status == 'running' then
+  -- A worker claims a job of plain RQ a moment before it starts it.
+  if status == 'running' or (status == 'pending' and job.execution) then
     redis.call('HSET', job.key, 'cancel', 1)
     return 'stopping'
   end
   if status ~= 'pending' then return 'ended' end
+  if not job.version and redis.call('LREM', queue_key(job.origin), 0, id) > 0 and job.number then
+    redis.call('INCR', 'wh:popped:' .. job.origin)
+  end
   redis.call('ZREM', 'rq:scheduled:' .. job.origin, id)
   redis.call('ZREM', 'rq:deferred:' .. job.origin, id)
   end_job(job, 'cancelled', {})

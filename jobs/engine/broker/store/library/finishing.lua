@@ -1,16 +1,20 @@
 -- The end of an execution: the job ends, is put back or is tried again.
 -- Requires: holding, endings.
 
--- Put a job of plain RQ back at the head of its queue, or fail it if its process died too often. This removes whatever
--- rq's own path has recorded of the execution (rq/executions.py, 2.12.0).
+-- Put a job of plain RQ back at the head of its queue, cancel it if someone has asked for that, or fail it if its process
+-- died too often. This removes whatever rq's own path has recorded of the execution (rq/executions.py, 2.12.0).
 local function give_back_foreign(job, outcome)
   local id, key, queue = job.id, job.key, job.origin
   redis.call('LREM', queue_key(queue) .. ':intermediate', 0, id)
-  redis.call('HDEL', key, 'execution', 'cancel')
   for _, other in ipairs(redis.call('ZRANGE', 'rq:executions:' .. id, 0, -1)) do
     redis.call('ZREM', 'rq:wip:' .. queue, id .. ':' .. other)
     redis.call('DEL', 'rq:execution:' .. id .. ':' .. other)
   end
+  if job.cancel then
+    end_job(job, 'cancelled', {})
+    return 'cancelled'
+  end
+  redis.call('HDEL', key, 'execution')
   if outcome.kind == 'failed' then
     local ttl = tonumber(job.failure_ttl or '') or 31536000
     redis.call('HSET', key, 'status', 'failed', 'ended_at', now_iso(), 'error_type', outcome.error_type)
