@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobs.engine.errors import JobTimeout, ResultInvalid, ResultTooLarge, WorkhorseError
 from jobs.engine.settings import Settings
+
+from .masking import masked
 
 #: Characters of a message and of a trace that are kept.
 MESSAGE_CHARACTERS = 2_000
@@ -21,9 +21,6 @@ MASKED_CHARACTERS = 20_000
 ENGINE = "jobs.engine"
 
 _NAMED = (JobTimeout, ResultInvalid, ResultTooLarge)
-_PATH = re.compile(r"(?:(?<![\w:/.])|(?<=file://))/(?P<root>[\w.\-]+)(?:/[\w.\-@+]+)+/?")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
-_KEY = re.compile(r"\bwh_[A-Za-z0-9_]{16,}|(?<=Bearer )[\w.\-]+|\bsk-[\w\-]{16,}")
 
 
 @dataclass(frozen=True)
@@ -58,16 +55,8 @@ def _described(error: BaseException, packages: Sequence[str], settings: Settings
     else:
         message = f"The job failed with {name}. Only admins can see its trace."
     trace = "".join(traceback.format_exception(error))[-TRACE_CHARACTERS:]
-    return Failure(name, masked(_beginning(message), settings)[:MESSAGE_CHARACTERS], _without_surrogates(trace))
-
-
-def masked(text: str, settings: Settings) -> str:
-    """Return `text` without paths of this machine and without secrets."""
-    for secret in _secrets(settings):
-        text = text.replace(secret, "[secret]")
-    text = _CREDENTIALS.sub("[secret]@", text)
-    text = _KEY.sub("[secret]", text)
-    return _without_surrogates(_PATH.sub(_hidden_path, text))
+    shown = _without_surrogates(masked(_beginning(message), settings))
+    return Failure(name, shown[:MESSAGE_CHARACTERS], _without_surrogates(trace))
 
 
 def _text_of(error: BaseException) -> str:
@@ -96,14 +85,3 @@ def _raised_in(error: BaseException, packages: Sequence[str]) -> bool:
     if module.startswith(ENGINE + "."):
         return False
     return any(module == package or module.startswith(package + ".") for package in packages)
-
-
-def _hidden_path(match: re.Match[str]) -> str:
-    # It is a path only if it begins in a folder of this machine; /texts/3 is a JSON Pointer.
-    return "[path]" if Path("/", match["root"]).is_dir() else match[0]
-
-
-def _secrets(settings: Settings) -> Iterable[str]:
-    keys = (settings.secret_key, settings.admin_api_key, settings.llm_api_key)
-    candidates = (*keys, *settings.kept_secrets(), settings.redis_url, settings.smtp_url)
-    return (secret for secret in candidates if secret)

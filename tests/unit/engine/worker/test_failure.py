@@ -82,6 +82,7 @@ def test_a_call_of_sys_exit_is_named(settings):
         (f"the key is {SECRET}", "the key is [secret]"),
         ("redis://:pass-word@broker:6379/0 is away", "[secret] is away"),
         ("Bearer abc.def", "Bearer [secret]"),
+        ("login failed, password: hunter2", "login failed, password: [secret]"),
         ("wh_" + "a" * 20, "[secret]"),
         ("/texts/3 is not a string", "/texts/3 is not a string"),
         ("https://example.com/usr/share/x", "https://example.com/usr/share/x"),
