@@ -19,6 +19,7 @@ from .openapi.operation import empty_response, json_body, returns
 from .openapi.schemas import TEXT, returned
 from .query import Nothing, query
 from .rate_limit import admit
+from .recording import creates
 from .services import services
 
 blueprint = Blueprint("api_keys", __name__, url_prefix="/api/v1/api-keys")
@@ -56,6 +57,7 @@ def create() -> tuple[Response, int]:
     accounts, user_id = services().accounts, caller().user_id
     admit(partial(accounts.check_create_key, user_id))
     key, secret = accounts.create_key(user_id, new.name)
+    creates(key.id)
     return jsonify(public_fields(key) | {"key": secret}), 201
 
 

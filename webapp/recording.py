@@ -119,6 +119,11 @@ def admin_reads(subject: str) -> None:
     g.setdefault("admin_reads", {})[subject[:200]] = True
 
 
+def creates(subject: str) -> None:
+    """Record that this request has created `subject`, a resource whose address the response does not have."""
+    g.created = subject[:200]
+
+
 def claims_to_be(name: str) -> None:
     """Record the name that the request tries to sign in with."""
     g.claimed_name = name[:200]
@@ -199,6 +204,8 @@ def _who() -> str | None:
 
 
 def _subject(response: Response) -> str | None:
+    if "created" in g:
+        return cast(str, g.created)
     location = response.headers.get("Location", "")
     if location.startswith(("/api/", "/jobs/")):  # the address of a new resource; other redirects lead elsewhere
         return location.rpartition("/")[2][:200]

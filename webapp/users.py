@@ -28,6 +28,7 @@ from .openapi.operation import empty_response, json_body, operation, returns
 from .openapi.schemas import JobCounts, Schema, returned
 from .query import Nothing, query
 from .rate_limit import admit
+from .recording import creates
 from .services import services
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ def register() -> tuple[Response, int]:
     if caller_if_any() is None:
         services().accounts.gate.admit_stranger(request.remote_addr or "unknown")
     user = services().accounts.register(new.username, new.email, new.password)
+    creates(user.user_id)
     _welcome(user)
     return jsonify(public_fields(UserResource.of(user))), 201
 

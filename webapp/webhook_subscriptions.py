@@ -21,6 +21,7 @@ from .openapi.operation import empty_response, json_body, returns
 from .openapi.schemas import TEXT, TIME, nullable, returned
 from .query import Nothing, query
 from .rate_limit import admit
+from .recording import creates
 from .services import services
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1/webhooks")
@@ -80,6 +81,7 @@ def subscribe() -> tuple[Response, int]:
     webhooks, user_id = services().webhooks, caller().user_id
     admit(partial(webhooks.check_subscribe, user_id))
     webhook = webhooks.subscribe(user_id, new.url, new.events)
+    creates(webhook.id)
     return jsonify(public_fields(webhook) | {"secret": webhooks.secrets.signing(user_id)[0]}), 201
 
 

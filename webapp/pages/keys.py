@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from jobs.engine.errors import Conflict
 from webapp.auth import caller
 from webapp.rate_limit import admit
+from webapp.recording import creates
 from webapp.services import services
 
 from .blueprint import blueprint, done, page, refused
@@ -34,6 +35,7 @@ def create_key() -> Response:
         key, secret = accounts.create_key(user_id, name)
     except Conflict as error:
         return _page(status=409, error=error.message)
+    creates(key.id)
     return _page(new=key.id, secret=secret)
 
 

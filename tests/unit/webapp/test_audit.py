@@ -46,6 +46,31 @@ def test_changes_are_logged_with_their_user_and_address(alice: Person, admin: Pe
     assert "wh_" not in json.dumps(log)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/api/v1/users", {"username": "carol", "email": "carol@example.com", "password": "correct horse"}, "user_id"),
+        ("/api/v1/api-keys", {"name": "laptop"}, "id"),
+        ("/api/v1/webhooks", {"url": "https://example.com/hook", "events": ["job_failed"]}, "id"),
+        ("/api/v1/schedules", {"job_type": "noop", "params": {}, "cron": "0 6 * * *"}, "schedule_id"),
+    ],
+)
+def test_the_subject_of_a_creation_is_what_was_created(
+    admin: Person, path: str, body: dict[str, Any], name: str
+) -> None:
+    answer = admin.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    assert entries(admin, user_id="admin")[0]["subject"] == answer.get_json()[name]
+
+
+def test_the_subject_of_a_key_that_is_created_on_the_page_is_the_key(door: Door) -> None:
+    admin = door.browser("admin")
+    admin.client.post("/keys", data={"csrf_token": admin.csrf_token, "name": "laptop"})
+    log = door.anybody().get("/api/v1/audit?action=create-api-key", headers=door.bearer("admin")).get_json()["entries"]
+    keys = door.anybody().get("/api/v1/api-keys", headers=door.bearer("admin")).get_json()["api_keys"]
+    assert log[0]["subject"] in [key["id"] for key in keys if key["name"] == "laptop"]
+
+
 def test_successful_and_failed_sign_ins_are_logged(
     registered: Callable[[str], Person], stranger: FlaskClient, admin: Person
 ) -> None:
