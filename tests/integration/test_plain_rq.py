@@ -200,3 +200,53 @@ def test_a_waiting_job_of_plain_rq_that_is_cancelled_never_runs(harness: Harness
     harness.run("noop")
     assert harness.client.find(job.id).status == "cancelled"
     assert not (tmp_path / "note").exists()
+
+
+def test_a_failed_job_of_plain_rq_that_is_retried_runs_again_as_one_of_plain_rq(
+    harness: Harness, tmp_path: Path
+) -> None:
+    path = tmp_path / "fixed"
+    job = ended(harness, queue(harness).enqueue("tests.jobs_for_tests.behaviours.fail_after_progress", str(path)))
+    failed = harness.client.find(job.id)
+    path.touch()
+
+    retried = harness.client.retry(job.id)
+
+    assert (failed.status, retried.status) == ("failed", "pending")
+    eventually(lambda: job.get_status() == "finished", "it ends")
+    completed = harness.client.find(job.id)
+    assert (completed.result, completed.error, completed.error_type) == ("fixed", None, None)
+    assert failed.version < retried.version < completed.version
+    assert not harness.connection.hexists(job.key, "version")
+    assert job.id not in FailedJobRegistry(queue=queue(harness)).get_job_ids()
+
+
+def test_a_cancelled_job_of_plain_rq_that_is_retried_runs_once(harness: Harness, tmp_path: Path) -> None:
+    first = harness.running(harness.submit("wait-for-file", path=str(tmp_path / "end")))
+    job = queue(harness).enqueue("tests.jobs_for_tests.behaviours.note_pid_and_sleep", str(tmp_path / "pids"), 0)
+    waiting = harness.client.find(job.id)
+    harness.client.cancel(job.id)
+    cancelled = harness.client.find(job.id)
+
+    retried = harness.client.retry(job.id)
+    (tmp_path / "end").touch()
+
+    harness.ended(first)
+    eventually(lambda: job.get_status() == "finished", "it ends")
+    assert waiting.version < cancelled.version < retried.version < harness.client.find(job.id).version
+    assert not harness.connection.zscore("wh:jobs::cancelled", job.id)
+    assert not harness.connection.zscore("wh:expiry", f"{job.id}||cancelled")
+    assert len((tmp_path / "pids").read_text().split()) == 1
+
+
+def test_a_job_of_plain_rq_that_is_cancelled_while_it_runs_can_be_retried(harness: Harness, tmp_path: Path) -> None:
+    path = tmp_path / "pids"
+    job = queue(harness).enqueue("tests.jobs_for_tests.behaviours.note_pid_and_sleep", str(path), 3)
+    eventually(lambda: path.exists() and path.read_text(), "it starts")
+    harness.client.cancel(job.id)
+    eventually(lambda: harness.client.find(job.id).status == "cancelled", "it ends")
+
+    harness.client.retry(job.id)
+
+    eventually(lambda: job.get_status() == "finished", "it ends")
+    assert len(path.read_text().split()) == 2

@@ -26,9 +26,6 @@ from jobs.engine.times import read_time
 
 from .limited_by import LimitedBy, limited_by
 
-#: Versions of a job that RQ's own tools made: it has no event log, but its status only goes forward.
-_FOREIGN_VERSION = {Status.PENDING: 1, Status.RUNNING: 2, Status.COMPLETED: 3, Status.FAILED: 3, Status.CANCELLED: 3}
-
 _REASONS = {str(reason): reason for reason in PendingReason}
 #: The reasons of jobs whose record names none, by RQ's status.
 _REASON_OF_STATUS = {"deferred": PendingReason.WAITING, "scheduled": PendingReason.SCHEDULED}
@@ -183,7 +180,7 @@ class Job:
             result=_result(record.result) if status is Status.COMPLETED else None,
             error=_error(text, status),
             error_type=text.get("error_type") or ("failed" if _foreign_failure(text, status) else None),
-            version=_whole(text.get("version"), _FOREIGN_VERSION[status]),
+            version=_version(text, status),
             trace=_trace(record.result),
         )
 
@@ -244,6 +241,18 @@ def _result(stored: dict[str, bytes]) -> Any:
         return json.loads(b64decode(value)) if value else None
     except (ValueError, RecursionError):  # of plain RQ, in another serializer: it is never unpickled
         return None
+
+
+def _version(text: dict[str, str], status: Status) -> int:
+    """Return the version. A job that RQ's own tools made has no events: three are counted for each of its claims."""
+    if "version" in text:
+        return _whole(text["version"], 1)
+    claims = _whole(text.get("claims"), 0)
+    if status is not Status.PENDING:
+        return 3 * max(claims, 1) - (status is Status.RUNNING)
+    # RQ starts a job a moment after our claim, which removes the time of an earlier start.
+    is_starting = "execution" in text and not text.get("started_at")
+    return 3 * (claims - is_starting) + 1
 
 
 def _foreign_failure(text: dict[str, str], status: Status) -> bool:

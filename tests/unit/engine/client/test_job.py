@@ -42,3 +42,22 @@ def test_the_states_in_the_resource_are_plain_text() -> None:
     resource = job(status=b"queued").as_dict()
     assert [type(resource[name]) for name in ("status", "pending_reason")] == [str, str]
     assert job(status=b"started").as_dict()["pending_reason"] is None
+
+
+def test_the_version_of_a_job_of_plain_rq_increases_with_each_step() -> None:
+    held = {"execution": b"e", "started_at": b"2030-01-31T12:00:00.000000Z"}
+    steps: list[dict[str, bytes]] = [
+        {"status": b"queued"},
+        {"status": b"queued", "claims": b"1", "execution": b"e"},
+        {"status": b"started", "claims": b"1"} | held,
+        {"status": b"failed", "claims": b"1"} | held,
+        {"status": b"failed", "claims": b"1"},
+        {"status": b"queued", "claims": b"1"},
+        {"status": b"queued", "claims": b"2", "execution": b"e"},
+        {"status": b"started", "claims": b"2"} | held,
+        {"status": b"scheduled", "claims": b"2"} | held,
+        {"status": b"started", "claims": b"3"} | held,
+        {"status": b"finished", "claims": b"3"} | held,
+    ]
+
+    assert [job(**step).version for step in steps] == [1, 1, 2, 3, 3, 4, 4, 5, 7, 8, 9]

@@ -29,6 +29,8 @@ end
 local function take_foreign(job, worker, execution, lease)
   redis.call('LPUSH', queue_key(job.origin) .. ':intermediate', job.id)
   redis.call('HSET', job.key, 'execution', execution)
+  redis.call('HDEL', job.key, 'number', 'reason', 'started_at')
+  redis.call('HINCRBY', job.key, 'claims', 1)
   redis.call('ZADD', 'wh:leases', decimal(NOW + lease), job.id .. ':' .. execution)
   occupy_worker(worker, execution, job.id)
   return foreign(job)

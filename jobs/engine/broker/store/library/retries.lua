@@ -16,19 +16,38 @@ local function retry_refusal(job)
   return nil, state, ids
 end
 
+-- Put a job of plain RQ that has ended back into its queue. It stays one of plain RQ: it has no history and no owner, and
+-- its version is made of its claims (client/job.py).
+local function retry_foreign(job, status, state, ids)
+  keep(job.id, job.user or '', status)
+  redis.call('ZREM', index_key(job.user or '', status), job.id)
+  redis.call('ZREM', REGISTRY[status] .. job.origin, job.id)
+  -- Its worker may not have released it yet.
+  redis.call('HDEL', job.key, 'execution', 'cancel', 'deaths', 'error', 'error_type', 'ended_at', 'expires', 'started_at',
+    'refused', 'number')
+  -- A job that was cancelled while it waited has not been claimed, and its version has still increased.
+  redis.call('HSETNX', job.key, 'claims', 1)
+  redis.call('HSET', job.key,
+    unpack(state == 'waiting' and await(job.id, job.origin, ids) or push(job.id, job.origin, false)))
+end
+
 -- Run a failed or cancelled job again, from its checkpoint, unless its owner has `limit` unfinished jobs.
 -- Returns a verdict (verdicts.py), and what it is about.
 local function retry_job(id, limit)
   local job = load_job(id)
   local refusal, state, ids = retry_refusal(job)
   if refusal then return refusal end
-  local queue, user = job.origin, job.user or ''
+  local status, queue, user = STATUS[job.status], job.origin, job.user or ''
   if user ~= '' then
     local active = active_jobs(user)
     if active >= limit then return { 'too_many_active', active } end
   end
 
-  revive(job, STATUS[job.status])
+  if not job.version then
+    retry_foreign(job, status, state, ids)
+    return { 'pending' }
+  end
+  revive(job, status)
   index(job, 'pending')
   emit(job, 'job_queued', { status = 'pending' },
     state == 'waiting' and await(id, queue, ids) or push(id, queue, false))
