@@ -17,6 +17,8 @@ MAX_RESOLVED_CHARACTERS = 10_000_000
 
 _FORM = re.compile(r"#/steps/(?P<step>0|[1-9][0-9]{0,5})/result(?P<rest>(/.*)?)", re.DOTALL)
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+#: The codes of the fault that a name does not exist: in an object, and in a dataclass.
+_UNKNOWN_NAME = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,15 @@ class PendingPlaces:
                 self._parents.add(parent)
                 parent = _parent(parent)
 
-    def excuse(self, fault: Fault) -> bool:
-        """Return True if a fault of the parameters is about a value that is not known yet."""
+    def excuse(self, fault: Fault, in_union: bool) -> bool:
+        """Return True if a fault of the parameters is about a value that is not known yet.
+
+        Args:
+            in_union: it is the fault of one branch of a union. Another branch may accept the value.
+        """
         where = fault.pointer or ""
+        if fault.code in _UNKNOWN_NAME and where in self._places and not in_union:
+            return False  # no value is valid there
         # Unions and an author's validators look at a whole object, so they have seen the reference, not its value.
         undecided = fault.code.startswith("union_tag") or fault.code in ("value_error", "assertion_error")
         if undecided and where in self._parents:

@@ -17,9 +17,12 @@ from jobs.engine.json_pointer import pointer
 from jobs.engine.pydantic_errors import plain_errors
 
 from .type_hints import DIALECT, LOCAL_REFS, QuietSchema, field_of, model_of, signature_of
-from .validation_faults import did_you_mean, not_interoperable, path_of
+from .validation_faults import did_you_mean, is_in_union, not_interoperable, path_of
 
 logger = logging.getLogger(__name__)
+
+#: Called with a fault, and True if it is the fault of one branch of a union.
+Excuse = Callable[[Fault, bool], bool]
 
 
 class Parameters:
@@ -47,7 +50,7 @@ class Parameters:
         del schema["title"]
         return schema
 
-    def validate(self, body: object, excuse: Callable[[Fault], bool] | None = None) -> None:
+    def validate(self, body: object, excuse: Excuse | None = None) -> None:
         """Check the parameters that a client sent, except for the faults that `excuse` returns True for.
 
         Raises:
@@ -88,11 +91,11 @@ class Parameters:
             raise InvalidParameters([Fault("The parameters could not be checked", "unchecked", pointer="")]) from error
         return model
 
-    def _faults(self, error: ValidationError, body: Any, excuse: Callable[[Fault], bool] | None = None) -> list[Fault]:
+    def _faults(self, error: ValidationError, body: Any, excuse: Excuse | None = None) -> list[Fault]:
         details = plain_errors(error)
         if excuse:
             # Before the list is cut, so that excused errors hide no other.
-            details = [detail for detail in details if not excuse(self._fault(detail, body))]
+            details = [each for each in details if not excuse(self._fault(each, body), is_in_union(each, body))]
         return listed([self._fault(detail, body) for detail in details[:MAX_FAULTS]], len(details))
 
     def _fault(self, detail: ErrorDetails, body: dict[str, Any]) -> Fault:

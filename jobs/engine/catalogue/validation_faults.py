@@ -88,6 +88,11 @@ def path_of(detail: ErrorDetails, body: dict[str, Any]) -> Path:
     return (*path, detail["loc"][-1]) if missing else path
 
 
+def is_in_union(detail: ErrorDetails, body: dict[str, Any]) -> bool:
+    """Return True if an error was found in one branch of a union: then its location has the name of the branch."""
+    return path_of(detail, body) != detail["loc"]
+
+
 def _readings(value: Any, location: Path) -> Iterator[tuple[Path, Any]]:
     """Yield the paths that `location` may stand for, with their values, the longest first."""
     if not location:

@@ -246,6 +246,7 @@ def test_a_pipeline_is_stored_and_shown_with_its_steps(alice):
             "/steps/1/params/separator",
         ),
         ({"job_type": "join", "params": {"words": ref("#/steps/0/result"), "x": 1}}, "/steps/1/params/x"),
+        ({"job_type": "join", "params": {"words": [], "x": ref("#/steps/0/result")}}, "/steps/1/params/x"),
         ({"job_type": "repeat", "params": {"text": ref("#/steps/0/result")}}, "/steps/1/params/times"),
         ({"job_type": "repeat", "params": {"text": 1, "times": ref("#/steps/0/result/count")}}, "/steps/1/params/text"),
         ({"job_type": "jion", "params": {}}, "/steps/1/job_type"),
@@ -256,6 +257,15 @@ def test_a_pipeline_is_stored_and_shown_with_its_steps(alice):
 def test_a_pipeline_with_an_invalid_step_is_refused_with_a_pointer(alice, services, step, pointer):
     assert pointers(alice.post(PIPELINES, json={"steps": [SPLIT, step, SPLIT]})) == [pointer]
     assert nothing_is_stored(services)
+
+
+def test_an_unknown_name_gives_the_same_error_with_a_reference_as_with_a_value(alice):
+    def errors(value: object) -> object:
+        step = {"job_type": "join", "params": {"words": [], "separatr": value}}
+        answer = alice.post(PIPELINES, json={"steps": [SPLIT, step]})
+        return answer.status_code, answer.get_json()["errors"]
+
+    assert errors(ref("#/steps/0/result/words")) == errors("-")
 
 
 def test_a_step_may_have_more_references_than_errors_are_listed(alice):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from jobs.engine.broker.references import PendingPlaces, find_references, resolve
-from jobs.engine.errors import Fault, ReferenceUnresolved
+from jobs.engine.catalogue.parameters import Parameters
+from jobs.engine.errors import Fault, InvalidParameters, ReferenceUnresolved
 
 
 def ref(text: object) -> dict[str, object]:
@@ -92,6 +95,8 @@ def test_a_reference_without_a_value_says_how_far_it_leads(reference: str, sente
     [
         ("/a/0", "list_type", True),
         ("/a/0/$ref", "extra_forbidden", True),
+        ("/a/0", "extra_forbidden", False),
+        ("/a/0", "unexpected_keyword_argument", False),
         ("/a/01", "list_type", False),
         ("/a", "union_tag_invalid", True),
         ("/a", "value_error", True),
@@ -102,4 +107,38 @@ def test_a_reference_without_a_value_says_how_far_it_leads(reference: str, sente
 def test_faults_about_values_that_are_not_known_yet_are_recognized(pointer: str, code: str, expected: bool) -> None:
     references, _ = find_references({"a": [ref("#/steps/0/result")]}, step=1)
 
-    assert PendingPlaces(references).excuse(Fault("no", code, pointer=pointer)) is expected
+    assert PendingPlaces(references).excuse(Fault("no", code, pointer=pointer), in_union=False) is expected
+
+
+@dataclass
+class Circle:
+    radius: int = 1
+
+
+@dataclass
+class Square:
+    side: int = 1
+
+
+def draw(shape: Circle | Square, size: Circle) -> None:
+    """Draw a shape."""
+
+
+@pytest.mark.parametrize(
+    ("params", "pointers"),
+    [
+        ({"shape": {"side": ref("#/steps/0/result")}, "size": {"radius": ref("#/steps/0/result")}}, []),
+        ({"shape": ref("#/steps/0/result"), "size": ref("#/steps/0/result")}, []),
+        (ref("#/steps/0/result"), []),
+        ({"shape": {}, "size": {"side": ref("#/steps/0/result")}}, ["/size/side"]),
+        ({"shape": {}, "size": {}, "colour": ref("#/steps/0/result")}, ["/colour"]),
+    ],
+)
+def test_a_reference_excuses_no_name_that_does_not_exist(params: dict[str, object], pointers: list[str]) -> None:
+    references, _ = find_references(params, step=1)
+    try:
+        Parameters(draw).validate(params, PendingPlaces(references).excuse)
+        found = []
+    except InvalidParameters as error:
+        found = [fault.pointer for fault in error.faults]
+    assert found == pointers
