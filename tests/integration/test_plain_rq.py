@@ -138,11 +138,12 @@ def test_a_job_of_plain_rq_whose_worker_is_killed_runs_again(harness: Harness, t
     assert ended(harness, job).get_status() == "finished"
 
 
-def test_a_failed_job_of_plain_rq_shows_no_details(harness: Harness) -> None:
+def test_a_failed_job_of_plain_rq_shows_its_exception_s_class_and_no_details(harness: Harness) -> None:
     job = ended(harness, queue(harness).enqueue("tests.jobs_for_tests.behaviours.fail"))
 
     seen = harness.client.find(job.id)
-    assert (seen.status, seen.error) == ("failed", "The job failed. Only admins can see its trace.")
+    assert (seen.status, seen.error_type) == ("failed", "ValueError")
+    assert seen.error == "The job failed. Only admins can see its trace."
 
 
 @pytest.mark.parametrize("serializer", [JSONSerializer, DefaultSerializer], ids=["json", "pickle"])

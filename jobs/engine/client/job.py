@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import read_time
 
 from .limited_by import LimitedBy, limited_by
+from .traces import exception_class, read_trace
 
 _REASONS = {str(reason): reason for reason in PendingReason}
 #: The reasons of jobs whose record names none, by RQ's status.
@@ -154,6 +154,7 @@ class Job:
         func_name, params = _call(raw.get("data", b""))
         origin = text.get("origin", "")
         queue = QueueName.read(origin)
+        trace = read_trace(record.result)
         return _job(
             job_id=record.job_id,
             job_type=text.get("type") or func_name,
@@ -179,9 +180,9 @@ class Job:
             params=params,
             result=_result(record.result) if status is Status.COMPLETED else None,
             error=_error(text, status),
-            error_type=text.get("error_type") or ("failed" if _foreign_failure(text, status) else None),
+            error_type=text.get("error_type") or _foreign_error_type(text, status, trace),
             version=_version(text, status),
-            trace=_trace(record.result),
+            trace=trace,
         )
 
 
@@ -259,18 +260,14 @@ def _foreign_failure(text: dict[str, str], status: Status) -> bool:
     return status is Status.FAILED and "version" not in text
 
 
+def _foreign_error_type(text: dict[str, str], status: Status, trace: str | None) -> str | None:
+    return (exception_class(trace) or "failed") if _foreign_failure(text, status) else None
+
+
 def _error(text: dict[str, str], status: Status) -> str | None:
     if _foreign_failure(text, status):
         return text.get("refused") or "The job failed. Only admins can see its trace."
     return text.get("error") or None
-
-
-def _trace(stored: dict[str, bytes]) -> str | None:
-    exc_string = stored.get("exc_string")
-    try:
-        return zlib.decompress(b64decode(exc_string)).decode("utf-8", "replace") if exc_string else None
-    except (ValueError, zlib.error):
-        return None
 
 
 # Anything can write to the broker: a malformed field must not hide the job or the jobs beside it.
