@@ -195,7 +195,6 @@ UNREADABLE: dict[str, dict[str, str | bytes]] = {
     "references that are not JSON": {"data": ECHO, "references": "{"},
     "references of another shape": {"data": ECHO, "references": "[[1]]"},
     "positions that are not a list": {"data": ECHO, "positions": "5"},
-    "a meta that is not JSON": {"data": ECHO, "meta": "}", "resuming": "1"},
     "a user that is not UTF-8": {"data": ECHO, "user": b"\xff"},
     "endless nesting": {"data": b"[" * 100_000},
 }
@@ -211,6 +210,13 @@ def test_an_unreadable_record_fails_only_its_own_job(harness: Harness, fields: d
     record = harness.connection.hmget(f"rq:job:{planted}", "status", "error_type")
     assert record == [b"failed", b"UnreadableRecord"]
     assert harness.connection.exists("wh:suspects") == 0
+
+
+@pytest.mark.usefixtures("same_worker")
+def test_a_job_runs_although_its_progress_is_unreadable(harness: Harness) -> None:
+    planted = plant(harness, version="1", type="echo", user="alice", data=ECHO, meta="}", resuming="1")
+
+    assert harness.ended(harness.client.find(planted)).status == "completed"
 
 
 @pytest.mark.usefixtures("same_worker")
