@@ -151,13 +151,14 @@ def test_after_a_power_cut_no_job_is_lost_and_priorities_are_kept(own_instance: 
     alice = own_instance.newcomer("alice")
     done = alice.ended(alice.submit("echo", {"text": "kept"}))
     steps = {"path": str(tmp_path / "steps"), "rows": 40, "columns": 10, "stop_at": [-1, -1]}
-    running = alice.running(alice.submit("sleep", {"seconds": 2.5}))
+    running = alice.running(alice.submit("wait-for-file", {"path": str(tmp_path / "go")}))
     waiting = {
         queue: alice.submit("echo", {"text": queue}, f"?priority={queue}") for queue in ("low", "default", "high")
     }
     failing = alice.submit("walk", steps, "?priority=low")
     own_instance.kill()
     own_instance.start()
+    (tmp_path / "go").touch()
 
     again = own_instance.signed_in("alice")
     assert again.find(done)["result"] == ["kept"]

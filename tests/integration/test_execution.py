@@ -189,10 +189,11 @@ def test_a_delayed_job_runs_at_its_time(harness: Harness) -> None:
 
 
 def test_a_job_waits_for_those_it_depends_on(harness: Harness, tmp_path: Path) -> None:
-    path = tmp_path / "order"
-    first = harness.submit("sleep", seconds=0.4)
+    path, go = tmp_path / "order", tmp_path / "go"
+    first = harness.submit("wait-for-file", path=str(go))
     second = harness.submit("note", path=str(path), text="after", options={"depends_on": (first.job_id,)})
     assert (second.pending_reason, path.exists()) == ("waiting", False)
+    go.touch()
 
     assert harness.ended(second).status == "completed"
     assert harness.client.find(first.job_id).status == "completed"

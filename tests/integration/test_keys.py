@@ -219,9 +219,11 @@ def submit_all_kinds(harness: Harness, carol: Caller) -> None:
     failed = carol.submits("fail", headers={"Idempotency-Key": "k1"})
     eventually(lambda: harness.client.find(failed).status == "failed", "the job fails")
     carol("POST", f"/jobs/{failed}/retry", status=202)
-    first = carol.submits("sleep", {"seconds": 1})
+    go = harness.settings.data_dir / "go"
+    first = carol.submits("wait-for-file", {"path": str(go)})
     second = carol.submits(f"noop?depends_on={first}&webhook_url={HOOK}")
     carol("DELETE", f"/jobs/{second}")
+    go.touch()
     for path in ("", "/logs", "/events"):
         carol("GET", f"/jobs/{first}{path}")
     carol("POST", "/batches", {"jobs": [{"job_type": "noop"}] * 2, "webhook_url": HOOK}, status=202)
@@ -235,7 +237,8 @@ def submit_all_kinds(harness: Harness, carol: Caller) -> None:
 
 def submit_on_schedule(harness: Harness, carol: Caller) -> None:
     """Let a schedule have two ticks, of which the second waits for the job of the first."""
-    plan = {"job_type": "sleep", "params": {"seconds": 2}, "cron": "0 0 1 1 *", "overlap": "wait"}
+    go = harness.settings.data_dir / "go on"
+    plan = {"job_type": "wait-for-file", "params": {"path": str(go)}, "cron": "0 0 1 1 *", "overlap": "wait"}
     schedule = carol("POST", "/schedules", plan, status=201)["schedule_id"]
 
     def outcomes() -> list[str]:
@@ -244,6 +247,7 @@ def submit_on_schedule(harness: Harness, carol: Caller) -> None:
     for outcome in ("started", "waiting"):
         harness.connection.zadd("wh:schedules", {schedule: int(time.time()) - 1})
         eventually(lambda: outcome in outcomes(), f"a tick is {outcome}")  # noqa: B023
+    go.touch()
 
 
 def call_inline_and_with_files(carol: Caller) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -77,15 +78,16 @@ def test_killed_and_racing_schedulers_start_one_job_for_each_tick(harness: Harne
 
 
 def test_a_tick_that_waits_starts_its_job_soon_after_the_earlier_one_has_ended(
-    harness: Harness, schedules: Schedules
+    harness: Harness, schedules: Schedules, tmp_path: Path
 ) -> None:
     harness.start_workers(WORKERS="2")
     harness.start_workers()
-    plan = Plan("sleep", {"seconds": 1.5}, RARE, overlap=Overlap.WAIT)
+    plan = Plan("wait-for-file", {"path": str(tmp_path / "go")}, RARE, overlap=Overlap.WAIT)
     schedule = schedules.create("alice", plan)
     for count in (1, 2, 3):
         due_now(harness, schedule)
         eventually(lambda: len(schedules.runs(schedule.schedule_id)) == count, "the tick is decided on")  # noqa: B023
+    (tmp_path / "go").touch()
     eventually(lambda: harness.client.counts("alice")[Status.COMPLETED] == 2, "both jobs have ended")
 
     runs = schedules.runs(schedule.schedule_id)
