@@ -108,6 +108,7 @@ if shared.limit then
   local active = active_jobs(user)
   if active + #jobs > shared.limit then return { 'too_many_active', active } end
 end
+for unique in pairs(positions) do end_late_holder(unique) end
 
 local group = shared.group
 if group then

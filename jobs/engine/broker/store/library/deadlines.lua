@@ -16,3 +16,10 @@ local function end_late(job)
   local error = 'The job had not started by ' .. string.sub(iso(tonumber(job.start_by)), 1, 19) .. 'Z, its start_by.'
   end_job(job, 'cancelled', { error_type = 'expired', error = error })
 end
+
+-- Cancel the job that had a unique key until it missed its deadline: another job takes the key.
+local function end_late_holder(unique)
+  local id = readable('GET', unique_key(unique))
+  local job = id and load_job(id)
+  if job and job.unique == unique and STATUS[job.status] == 'pending' and not holder(unique) then end_late(job) end
+end

@@ -1,5 +1,5 @@
 -- Undoing the end of a job that runs again.
--- Requires: endings.
+-- Requires: deadlines.
 
 -- Undo the end of a job, which had this status: its expiry, its place in registries and groups, its outcome and its
 -- attempts. The caller indexes it.
@@ -11,6 +11,7 @@ local function revive(job, status)
   redis.call('HDEL', job.key, 'attempt', 'resumed', 'deaths', 'error', 'error_type', 'ended_at', 'expires', 'due', 'meta',
     'started_at', 'start_by')
   if job.unique and not holder(job.unique) then
+    end_late_holder(job.unique)
     bind_unique(id, job.unique, redis.call('HGET', job.key, 'unique_ttl'))
   end
   measure('jobs', (job.type or '') .. '|pending')
