@@ -28,7 +28,7 @@ class _Json(Response):
         if corrected or self._on_close or environ["REQUEST_METHOD"] == "HEAD":
             return super().__call__(environ, start_response)
         start_response(self.status, headers)
-        body: Iterable[bytes] = self.response  # type: ignore[assignment]  # set_data has made it a list of bytes
+        body: Iterable[bytes] = self.response  # type: ignore[assignment]  # json_response makes it a list of bytes
         return body
 
 

@@ -13,6 +13,8 @@ from .times import rfc3339
 
 _TIMES = (datetime, datetime | None)
 
+#: A whole number in a resource, never below 0.
+Whole = Annotated[int, Field(ge=0)]
 #: Seconds in a resource. A whole number stays one: pydantic would write the 60 of a `float` as 60.0.
 Seconds = SerializeAsAny[Annotated[float, Field(ge=0)]]
 

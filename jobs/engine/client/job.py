@@ -18,7 +18,7 @@ from jobs.engine.broker.malformed import json_value
 from jobs.engine.broker.malformed import whole as _whole
 from jobs.engine.broker.store.calls import read_call
 from jobs.engine.broker.store.records import Record
-from jobs.engine.public_fields import public_fields
+from jobs.engine.public_fields import Whole, public_fields
 from jobs.engine.queue_names import QueueName
 from jobs.engine.states import FROM_RQ, PendingReason, Status
 from jobs.engine.times import read_time
@@ -49,7 +49,6 @@ class Label:
 
 WITHIN_ANOTHER = Label("")
 
-Whole = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
 
 

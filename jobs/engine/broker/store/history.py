@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from jobs.engine.broker.malformed import json_value, text
+from jobs.engine.public_fields import Whole
 from jobs.engine.states import EventType, PendingReason, Status
 from jobs.engine.times import read_time, rfc3339
 
@@ -19,7 +20,6 @@ _UNKNOWN_TIME = rfc3339(datetime.fromtimestamp(0, UTC))
 
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
-Whole = Annotated[int, Field(ge=0)]
 
 
 class Event(TypedDict):
